@@ -1,0 +1,1 @@
+export { roadbedPlugin as default } from './plugin';

@@ -1,0 +1,134 @@
+package provision
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Offering is one published version of what can be asked for. It is immutable;
+// Digest names exactly it and its Terraform.
+type Offering struct {
+	ID              string            `json:"id"`   // the folder's name
+	Name            string            `json:"name"` // its title
+	Description     string            `json:"description"`
+	Category        string            `json:"category"`
+	Icon            string            `json:"icon"`
+	Version         string            `json:"version"`
+	Digest          string            `json:"digest"` // "sha256:<hex>" over the folder's contract and modules
+	Parameters      []Parameter       `json:"parameters"`
+	Outputs         []Output          `json:"outputs"`
+	Cost            CostEstimate      `json:"cost_estimate"`
+	Roles           Roles             `json:"roles"`
+	Presets         []Preset          `json:"presets"`
+	Implementations []string          `json:"implementations"` // sorted names of module folders
+	Steps           []StepDefinition  `json:"steps"`
+	Tags            map[string]string `json:"tags"`
+	Docs            string            `json:"docs"` // URL, may be empty
+	ApplyTimeout    time.Duration     `json:"-"`
+	Schema          json.RawMessage   `json:"schema"` // JSON Schema 2020-12 of the parameters
+}
+
+// Parameter is one input of an offering.
+type Parameter struct {
+	Name        string   `json:"name"`
+	Type        string   `json:"type"` // string, enum, integer, boolean, map
+	Required    bool     `json:"required"`
+	Default     any      `json:"default,omitempty"`
+	Pattern     string   `json:"pattern,omitempty"`
+	Min         *int64   `json:"min,omitempty"` // a string's is its length
+	Max         *int64   `json:"max,omitempty"`
+	Options     []Option `json:"options,omitempty"`
+	Description string   `json:"description"`
+	Level       string   `json:"level"` // basic, advanced or expert
+	Immutable   bool     `json:"immutable"`
+	Sensitive   bool     `json:"sensitive"`
+	Multiline   bool     `json:"multiline"`
+}
+
+// Option is one choice of an enum parameter.
+type Option struct {
+	Value       string `json:"value"`
+	Label       string `json:"label"`
+	MonthlyCost *Money `json:"monthly_cost,omitempty"` // nil: the price book has it
+}
+
+// Output is one result value that an offering promises.
+type Output struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+// CostEstimate is how an offering prices itself.
+type CostEstimate struct {
+	MonthlyMin Money             `json:"monthly_min"`
+	MonthlyMax Money             `json:"monthly_max"`
+	Formula    string            `json:"formula"` // Starlark; sets total
+	Items      map[string]string `json:"items"`   // label to the formula's variable
+}
+
+// Roles says which parameters carry the meanings that every request has.
+type Roles struct {
+	Name        string `json:"name"`
+	Environment string `json:"environment"`
+	Owner       string `json:"owner"`
+	CostCenter  string `json:"cost_center"`
+}
+
+// Preset is a named set of parameter values.
+type Preset struct {
+	Name        string     `json:"name"`
+	Title       string     `json:"title"`
+	Description string     `json:"description"`
+	Parameters  Parameters `json:"parameters"`
+	MonthlyCost Money      `json:"monthly_cost"` // computed, never declared
+}
+
+// StepDefinition is a step and the Terraform addresses that belong to it.
+// Phase is set instead of Addresses for the steps that are not resources:
+// "validate" (the sidecar's), "plan" (init and plan).
+type StepDefinition struct {
+	Name      string   `json:"name"`
+	Phase     string   `json:"phase,omitempty"`
+	Addresses []string `json:"addresses,omitempty"`
+}
+
+// Parameters are a request's inputs by name; values are JSON values, integers
+// as json.Number or int64.
+type Parameters map[string]any
+
+// Text is the string value of a parameter, "" when it is absent or not a string.
+func (p Parameters) Text(name string) string {
+	s, _ := p[name].(string)
+	return s
+}
+
+// Names are the parameters' names, sorted.
+func (p Parameters) Names() []string {
+	names := make([]string, 0, len(p))
+	for name := range p {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Parameter is the parameter called name.
+func (o Offering) Parameter(name string) (Parameter, bool) {
+	i := slices.IndexFunc(o.Parameters, func(p Parameter) bool { return p.Name == name })
+	if i < 0 {
+		return Parameter{}, false
+	}
+	return o.Parameters[i], true
+}
+
+// Environment is where things are made.
+type Environment struct {
+	Name           string            `json:"name" yaml:"name"`
+	Title          string            `json:"title" yaml:"title"`
+	Implementation string            `json:"implementation" yaml:"implementation"`
+	Pool           string            `json:"pool" yaml:"pool"`
+	Account        string            `json:"account" yaml:"account"`
+	Region         string            `json:"region" yaml:"region"`
+	Settings       map[string]string `json:"settings" yaml:"settings"` // network ids and the like, for modules
+}

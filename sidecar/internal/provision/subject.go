@@ -1,0 +1,38 @@
+package provision
+
+import "slices"
+
+// Principal is who asks: a user, perhaps through a plugin, or a plugin or the
+// system itself.
+type Principal struct {
+	Subject string   // "user:default/ann", "plugin:catalog", "system:expiry"
+	Groups  []string // ownership entity refs, sorted, the user's own among them; empty for a service
+	Actor   string   // who carried the ask: "plugin:scaffolder"; "" when the subject came alone
+}
+
+// IsUser reports whether a person is asking.
+func (p Principal) IsUser() bool { return len(p.Subject) > 5 && p.Subject[:5] == "user:" }
+
+// Owns reports whether ref is among the principal's groups.
+func (p Principal) Owns(ref string) bool { return slices.Contains(p.Groups, ref) }
+
+// Verb is what a principal wants to do, for authorisation.
+type Verb string
+
+// The verbs.
+const (
+	VerbSubmit          Verb = "submit"           // ask for something for an owner
+	VerbRead            Verb = "read"             // see a request, its log, an instance
+	VerbOpenCredentials Verb = "open_credentials" // read an instance's secrets
+	VerbCancel          Verb = "cancel"           // stop a request
+	VerbFeed            Verb = "feed"             // read every instance as entities
+	VerbListAll         Verb = "list_all"         // see every team's requests
+)
+
+// Access is one question to authorisation.
+type Access struct {
+	Principal   Principal
+	Verb        Verb
+	Owner       string // the owner of the thing; "" when there is none
+	Environment string
+}

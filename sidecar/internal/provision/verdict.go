@@ -1,0 +1,260 @@
+package provision
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Action is what a request asks for.
+type Action string
+
+// The actions that exist today.
+const (
+	Create  Action = "create"
+	Destroy Action = "destroy"
+)
+
+// Stage is when Judge is asked.
+type Stage string
+
+// The stages.
+const (
+	StageForm   Stage = "form"   // while someone types; nothing is stored
+	StageSubmit Stage = "submit" // before a request is accepted
+	StageQueue  Stage = "queue"  // again, when its turn comes
+	StagePlan   Stage = "plan"   // on Terraform's plan
+)
+
+// Level is how much a finding matters.
+type Level string
+
+// The levels, worst first.
+const (
+	LevelDeny            Level = "deny"
+	LevelRequireApproval Level = "require_approval"
+	LevelWarn            Level = "warn"
+	LevelInfo            Level = "info"
+)
+
+// Outcome is a verdict in one word: allow, warn, require_approval or deny.
+type Outcome string
+
+// The outcomes, best first.
+const (
+	OutcomeAllow           Outcome = "allow"
+	OutcomeWarn            Outcome = "warn"
+	OutcomeRequireApproval Outcome = "require_approval"
+	OutcomeDeny            Outcome = "deny"
+)
+
+// Finding is what one rule says.
+type Finding struct {
+	Rule    string `json:"rule"`
+	Level   Level  `json:"level"`
+	Message string `json:"message"`
+	Path    string `json:"path"`    // the parameter it is about, "" when none
+	WayOut  string `json:"way_out"` // what to do about it, "" when nothing
+}
+
+// Estimate is a price with the items that sum to it.
+type Estimate struct {
+	MonthlyCost  Money      `json:"monthly_cost"`
+	AnnualCost   Money      `json:"annual_cost"` // 12 × monthly
+	Items        []CostItem `json:"items"`       // sums to MonthlyCost exactly
+	PricesDigest string     `json:"prices_digest"`
+}
+
+// CostItem is one line of an estimate.
+type CostItem struct {
+	Name        string `json:"name"`
+	MonthlyCost Money  `json:"monthly_cost"`
+}
+
+// Verdict is the answer to an ask.
+type Verdict struct {
+	Outcome      Outcome         `json:"outcome"`
+	Estimate     *Estimate       `json:"estimate"` // nil when the price is unknown
+	Findings     []Finding       `json:"findings"` // never nil; denials first
+	BundleDigest string          `json:"bundle_digest"`
+	Input        json.RawMessage `json:"-"` // what the rules saw, for replay
+	At           time.Time       `json:"at"`
+}
+
+// Allowed reports whether the ask may go on now: nothing is denied and no
+// approval is needed.
+func (v Verdict) Allowed() bool {
+	return v.Outcome == OutcomeAllow || v.Outcome == OutcomeWarn
+}
+
+// MonthlyCost is the estimate's total, 0 when there is none.
+func (v Verdict) MonthlyCost() Money {
+	if v.Estimate == nil {
+		return 0
+	}
+	return v.Estimate.MonthlyCost
+}
+
+// Ask is all that Judge looks at; Judge reads no clock and no store.
+type Ask struct {
+	Stage       Stage
+	Action      Action
+	Principal   Principal
+	Offering    Offering
+	Environment Environment
+	Name        string
+	Owner       string
+	CostCenter  string
+	Parameters  Parameters // final: defaults applied, sensitive ones {"set": true}
+	Before      Parameters // nil on create
+	Changes     []Change   // the plan's; nil at the other stages
+	At          time.Time
+}
+
+// Change is one resource change of a plan, normalised and without secrets.
+type Change struct {
+	Address string         `json:"address"`
+	Type    string         `json:"type"`
+	Action  string         `json:"action"`           // create, update, delete, replace, read, no-op
+	Before  map[string]any `json:"before,omitempty"` // non-sensitive values only
+	After   map[string]any `json:"after,omitempty"`
+}
+
+// RuleInput is the document that guardrails see as `input`.
+type RuleInput struct {
+	Stage       Stage        `json:"stage"`
+	Action      Action       `json:"action"`
+	Subject     RuleSubject  `json:"subject"`
+	Offering    RuleOffering `json:"offering"`
+	Environment Environment  `json:"environment"`
+	Name        string       `json:"name"`
+	Owner       string       `json:"owner"`
+	CostCenter  string       `json:"cost_center"`
+	Parameters  Parameters   `json:"parameters"`
+	Before      Parameters   `json:"before"`
+	Price       RulePrice    `json:"price"`
+	Changes     []Change     `json:"changes"`
+	At          time.Time    `json:"at"`
+}
+
+// RuleSubject is who asks, as guardrails see it.
+type RuleSubject struct {
+	Ref    string   `json:"ref"`
+	Groups []string `json:"groups"`
+}
+
+// RuleOffering is the offering, as guardrails see it.
+type RuleOffering struct {
+	ID       string `json:"id"`
+	Version  string `json:"version"`
+	Category string `json:"category"`
+}
+
+// RulePrice is the price, as guardrails see it: mills, so that they compare
+// exactly. Known is false when there is no price; the cost limit then denies.
+type RulePrice struct {
+	Known        bool             `json:"known"`
+	MonthlyMills Money            `json:"-"`
+	Reason       string           `json:"reason"` // why it is not known
+	Items        map[string]int64 `json:"item_mills"`
+}
+
+// MarshalJSON writes the total as an integer of mills.
+func (p RulePrice) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"known": p.Known, "monthly_mills": int64(p.MonthlyMills), "reason": p.Reason, "item_mills": p.Items,
+	})
+}
+
+// Pricer prices parameters by an offering's formula. An unknown price is an
+// Invalid error that names what has no price; it is never a default or zero.
+type Pricer interface {
+	Price(o Offering, p Parameters) (Estimate, error)
+}
+
+// Rules evaluates guardrails. It may be called from many goroutines.
+type Rules interface {
+	// Findings are all that the guardrails say, in a stable order, and the
+	// digest of the bundle that said it. Any error means that nothing is allowed.
+	Findings(ctx context.Context, input RuleInput) ([]Finding, string, error)
+}
+
+// Authorizer answers who may do what. Any error means no.
+type Authorizer interface {
+	// Allow is nil, or a Denied error that says who may.
+	Allow(ctx context.Context, a Access) error
+}
+
+// Judge prices an ask and applies the guardrails to it. It is a pure function
+// of the ask, the prices and the bundle: it serves typing, submit, the queue
+// and the plan alike.
+type Judge struct {
+	Prices Pricer
+	Rules  Rules
+}
+
+// Judge answers the ask. An error means that no verdict could be made, and
+// then nothing is allowed.
+func (j Judge) Judge(ctx context.Context, ask Ask) (Verdict, error) {
+	verdict := Verdict{At: ask.At}
+	price := RulePrice{Items: map[string]int64{}}
+	estimate, err := j.Prices.Price(ask.Offering, ask.Parameters)
+	switch {
+	case ask.Action == Destroy:
+		price.Known = true // what is destroyed costs nothing afterwards
+		verdict.Estimate = &Estimate{Items: []CostItem{}}
+	case err == nil:
+		verdict.Estimate = &estimate
+		price.Known, price.MonthlyMills = true, estimate.MonthlyCost
+		for _, item := range estimate.Items {
+			price.Items[item.Name] = int64(item.MonthlyCost)
+		}
+	case KindOf(err) == Invalid:
+		price.Reason = err.Error()
+	default:
+		return Verdict{}, err
+	}
+	input := RuleInput{
+		Stage: ask.Stage, Action: ask.Action,
+		Subject:     RuleSubject{Ref: ask.Principal.Subject, Groups: ask.Principal.Groups},
+		Offering:    RuleOffering{ID: ask.Offering.ID, Version: ask.Offering.Version, Category: ask.Offering.Category},
+		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter,
+		Parameters: ask.Parameters, Before: ask.Before, Price: price, Changes: ask.Changes, At: ask.At,
+	}
+	verdict.Input, err = json.Marshal(input)
+	if err != nil {
+		return Verdict{}, Errorf(Internal, "encode judge input: %w", err)
+	}
+	findings, digest, err := j.Rules.Findings(ctx, input)
+	if err != nil {
+		return Verdict{}, err
+	}
+	verdict.Findings, verdict.BundleDigest = worstFirst(findings), digest
+	verdict.Outcome = outcomeOf(verdict.Findings)
+	return verdict, nil
+}
+
+var severity = map[Level]int{LevelDeny: 0, LevelRequireApproval: 1, LevelWarn: 2, LevelInfo: 3}
+
+func worstFirst(findings []Finding) []Finding {
+	sorted := append([]Finding{}, findings...)
+	slices.SortStableFunc(sorted, func(a, b Finding) int { return severity[a.Level] - severity[b.Level] })
+	return sorted
+}
+
+func outcomeOf(sorted []Finding) Outcome {
+	if len(sorted) == 0 {
+		return OutcomeAllow
+	}
+	switch sorted[0].Level {
+	case LevelDeny:
+		return OutcomeDeny
+	case LevelRequireApproval:
+		return OutcomeRequireApproval
+	case LevelWarn:
+		return OutcomeWarn
+	default:
+		return OutcomeAllow
+	}
+}

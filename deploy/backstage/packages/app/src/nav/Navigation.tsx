@@ -1,0 +1,67 @@
+import { useEffect, useState } from 'react';
+import { Sidebar, SidebarDivider, SidebarItem, SidebarSpace } from '@backstage/core-components';
+import { appThemeApiRef, errorApiRef, identityApiRef, useApi } from '@backstage/frontend-plugin-api';
+import type { NavContentComponentProps } from '@backstage/plugin-app-react';
+import { RiLogoutBoxRLine, RiMoonLine, RiSunLine, RiUserLine } from '@remixicon/react';
+import { Brand } from './Brand';
+
+/** Navigation is the sidebar: every plugin's page, then who is signed in, the theme and the way out. */
+export function Navigation({ navItems }: NavContentComponentProps) {
+  const item = navItems.withComponent(page => <SidebarItem to={page.href} icon={() => page.icon} text={page.title} />);
+  return (
+    <Sidebar>
+      <Brand />
+      <SidebarDivider />
+      {item.take('page:scaffolder')}
+      {item.take('page:roadbed')}
+      {item.take('page:catalog')}
+      {item.rest({ sortBy: 'title' })}
+      <SidebarSpace />
+      <SidebarDivider />
+      <ThemeItem />
+      <SignOutItem />
+    </Sidebar>
+  );
+}
+
+function ThemeItem() {
+  const themes = useApi(appThemeApiRef);
+  const [activeId, setActiveId] = useState(themes.getActiveThemeId());
+  useEffect(() => {
+    const subscription = themes.activeThemeId$().subscribe(setActiveId);
+    return () => subscription.unsubscribe();
+  }, [themes]);
+
+  const prefersDark = window.matchMedia('(prefers-color-scheme: dark)').matches;
+  const active = themes.getInstalledThemes().find(theme => theme.id === activeId);
+  const dark = active ? active.variant === 'dark' : prefersDark;
+  const other = themes.getInstalledThemes().find(theme => theme.variant === (dark ? 'light' : 'dark'));
+  if (!other) {
+    return null;
+  }
+  return (
+    <SidebarItem
+      icon={() => (dark ? <RiSunLine /> : <RiMoonLine />)}
+      text={dark ? 'Light theme' : 'Dark theme'}
+      onClick={() => themes.setActiveThemeId(other.id)}
+    />
+  );
+}
+
+function SignOutItem() {
+  const identity = useApi(identityApiRef);
+  const errors = useApi(errorApiRef);
+  const [name, setName] = useState<string>();
+  useEffect(() => {
+    identity.getProfileInfo().then(
+      profile => setName(profile.displayName),
+      error => errors.post(error, { hidden: true }),
+    );
+  }, [identity, errors]);
+  return (
+    <>
+      {name && <SidebarItem icon={() => <RiUserLine />} text={name} to="/catalog?filters[kind]=resource&filters[user]=all" />}
+      <SidebarItem icon={() => <RiLogoutBoxRLine />} text="Sign out" onClick={() => identity.signOut()} />
+    </>
+  );
+}

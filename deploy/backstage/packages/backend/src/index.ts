@@ -1,0 +1,20 @@
+import { createBackend } from '@backstage/backend-defaults';
+import { demoAuthModule } from './demoAuth.ts';
+
+const backend = createBackend();
+
+// The frontend, and the gateway by which the browser reaches Roadbed through this backend's own port.
+backend.add(import('@backstage/plugin-app-backend'));
+backend.add(import('@backstage/plugin-gateway-backend'));
+
+backend.add(import('@backstage/plugin-auth-backend'));
+backend.add(demoAuthModule);
+
+backend.add(import('@backstage/plugin-catalog-backend'));
+backend.add(import('@backstage/plugin-catalog-backend-module-scaffolder-entity-model'));
+backend.add(import('@roadbed/backstage-plugin-catalog-backend-module-roadbed'));
+
+backend.add(import('@backstage/plugin-scaffolder-backend'));
+backend.add(import('@roadbed/backstage-plugin-scaffolder-backend-module-roadbed'));
+
+backend.start();

@@ -1,0 +1,1 @@
+export { catalogModuleRoadbed as default } from './module.ts';

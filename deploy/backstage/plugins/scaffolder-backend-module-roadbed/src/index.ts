@@ -1,0 +1,1 @@
+export { scaffolderModuleRoadbed as default } from './module.ts';

@@ -1,0 +1,85 @@
+import { AuthenticationError, ConflictError, InputError, NotAllowedError, NotFoundError } from '@backstage/errors';
+import { errorSchema, type ErrorBody, type Estimate, type Finding } from './wire.ts';
+
+const LEVELS: Record<Finding['level'], string> = {
+  deny: 'Denied',
+  require_approval: 'Needs approval',
+  warn: 'Warning',
+  info: 'Note',
+};
+
+/** requestPath is where the portal shows a request. */
+export function requestPath(id: string): string {
+  return `/infrastructure/requests/${encodeURIComponent(id)}`;
+}
+
+/** findingLine is a finding on one line: how much it matters, what it is, how to get out of it, and which rule says so. */
+export function findingLine({ level, message, path, way_out, rule }: Finding): string {
+  const about = path ? `${path}: ` : '';
+  const wayOut = way_out ? ` Way out: ${way_out}` : '';
+  const by = rule ? ` [${rule}]` : '';
+  return `${LEVELS[level]}: ${about}${message}${wayOut}${by}`;
+}
+
+/** priceText is an estimate for people, "$85.50 / month (compute $60.00, storage $25.50)", or "price not known". */
+export function priceText(estimate: Estimate | null | undefined): string {
+  if (!estimate) {
+    return 'price not known';
+  }
+  const items = estimate.items.map(item => `${item.name} ${dollars(item.monthly_cost)}`).join(', ');
+  return `${dollars(estimate.monthly_cost)} / month${items ? ` (${items})` : ''}`;
+}
+
+function dollars(amount: number): string {
+  return amount.toLocaleString('en-US', { style: 'currency', currency: 'USD' });
+}
+
+/**
+ * refusal is the error that a task ends with. Its message has every reason on a line of its own, because the message is
+ * all that the task page shows. A body that is not Roadbed's is quoted, up to 300 characters.
+ */
+export function refusal(status: number, body: string): Error {
+  const parsed = errorSchema.safeParse(parseJson(body));
+  if (!parsed.success) {
+    return new Error(`Roadbed answered ${status}, but not in its own words: ${body.slice(0, 300) || '(nothing)'}`);
+  }
+  const message = explain(parsed.data.error);
+  switch (status) {
+    case 400:
+      return new InputError(message);
+    case 401:
+      return new AuthenticationError(
+        `${message}\nYour sign-in may have run out since the task was made. Reload the portal, then start the task again.`,
+      );
+    case 403:
+      return new NotAllowedError(message);
+    case 404:
+      return new NotFoundError(message);
+    case 409:
+      return new ConflictError(message);
+    default:
+      return new Error(`Roadbed answered ${status}: ${message}`);
+  }
+}
+
+function explain(error: ErrorBody): string {
+  const lines = [error.message];
+  for (const finding of error.findings ?? []) {
+    lines.push(findingLine(finding));
+  }
+  for (const detail of error.details ?? []) {
+    lines.push(detail.path ? `${detail.path}: ${detail.message}` : detail.message);
+  }
+  if (error.request_id) {
+    lines.push(`Kept as request ${error.request_id}: ${requestPath(error.request_id)}`);
+  }
+  return lines.join('\n');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+
+/** What this module reads of Roadbed's answers. Fields that it does not use are left out, and may change. */
+
+const estimate = z.object({
+  monthly_cost: z.number(),
+  items: z.array(z.object({ name: z.string(), monthly_cost: z.number() })).default([]),
+});
+
+const finding = z.object({
+  rule: z.string().default(''),
+  level: z.enum(['deny', 'require_approval', 'warn', 'info']).catch('deny'),
+  message: z.string(),
+  path: z.string().default(''),
+  way_out: z.string().default(''),
+});
+
+const verdict = z.object({
+  outcome: z.enum(['allow', 'warn', 'require_approval', 'deny']),
+  estimate: estimate.nullish(),
+  findings: z.array(finding).default([]),
+});
+
+/** submittedSchema is the 202 to a request: what was accepted. */
+export const submittedSchema = z.object({
+  request: z.object({
+    id: z.string().min(1),
+    state: z.string(),
+    entity_ref: z.string().min(1),
+    verdict: verdict.nullish(),
+  }),
+});
+
+/** verdictSchema is the answer to an evaluation: what Roadbed would say to a request. */
+export const verdictSchema = verdict;
+
+/** errorSchema is any refusal, in Backstage's shape with Roadbed's reasons added. */
+export const errorSchema = z.object({
+  error: z.object({
+    name: z.string(),
+    message: z.string(),
+    findings: z.array(finding).nullish(),
+    details: z.array(z.object({ path: z.string().default(''), message: z.string() })).nullish(),
+    request_id: z.string().nullish(),
+  }),
+});
+
+export type Estimate = z.infer<typeof estimate>;
+export type Finding = z.infer<typeof finding>;
+export type Submitted = z.infer<typeof submittedSchema>['request'];
+export type Verdict = z.infer<typeof verdictSchema>;
+export type ErrorBody = z.infer<typeof errorSchema>['error'];

@@ -59,7 +59,7 @@ const (
 )
 
 var instanceMoves = map[InstanceState][]InstanceState{
-	Reserved:   {Changing, Released, Destroying},
+	Reserved:   {Changing, Released},
 	Ready:      {Changing, Destroying},
 	Changing:   {Ready, Incomplete},
 	Incomplete: {Changing, Destroying, Ready},

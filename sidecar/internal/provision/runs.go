@@ -1,0 +1,203 @@
+package provision
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Runs is the side of the service that workers speak to.
+type Runs struct {
+	Service *Service
+	Lease   time.Duration // how long a claim lasts without renewal
+}
+
+// Lease is what a renewal answers.
+type Lease struct {
+	ExpiresAt time.Time `json:"expires_at"`
+	Cancel    string    `json:"cancel,omitempty"` // the reason, once someone asked to cancel
+	Now       time.Time `json:"now"`              // the database's clock
+}
+
+// RunView is how a run stands, for its worker.
+type RunView struct {
+	State        RunState `json:"state"`
+	RequestState State    `json:"request_state"`
+}
+
+// Claim gives a dispatched run of the pool to a worker. A run that is held,
+// ended or of another pool is a Conflict: the worker drops the job.
+func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) (Claim, error) {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails: it ends the process instead
+	token := hex.EncodeToString(secret)
+	record, err := s.Service.Store.ChangeRun(ctx, runID, func(r *Record) error {
+		if r.Run.Pool != pool {
+			return Errorf(Conflict, "run %s is for pool %s", runID, r.Run.Pool)
+		}
+		return r.Claim(worker, tokenDigest(token), s.Lease)
+	})
+	if err != nil {
+		return Claim{}, err
+	}
+	offering, _, err := s.Service.Store.Bundle(ctx, record.Instance.OfferingDigest)
+	if err != nil {
+		return Claim{}, err
+	}
+	environment := s.Service.Environments[record.Request.Environment]
+	recipients, err := s.Service.Keys.Recipients(pool)
+	if err != nil {
+		return Claim{}, err
+	}
+	return Claim{
+		RunID: runID, RequestID: record.Request.ID, InstanceID: record.Instance.ID, ShortID: record.Instance.ShortID,
+		Action: record.Request.Action, Fence: record.Run.Fence, Token: token, LeaseSeconds: int(s.Lease / time.Second),
+		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
+		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: record.Request.Parameters,
+		Tags: tags(offering, record), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
+	}, nil
+}
+
+// tags are put on whatever is made, so that its bill and its owner can be found.
+func tags(o Offering, r *Record) map[string]string {
+	tags := map[string]string{}
+	for key, value := range o.Tags {
+		tags[key] = value
+	}
+	tags["Name"], tags["Environment"] = r.Request.Name, r.Request.Environment
+	tags["Team"], tags["CostCenter"] = r.Request.Owner, r.Request.CostCenter
+	tags["ManagedBy"], tags["RequestID"] = "platform", r.Request.ID.String()
+	return tags
+}
+
+// Authenticate is nil when token opens the routes of this run.
+func (s *Runs) Authenticate(r *Record, token string) error {
+	if r.Run == nil || r.Run.TokenDigest == "" || subtle.ConstantTimeCompare([]byte(r.Run.TokenDigest), []byte(tokenDigest(token))) != 1 {
+		return Errorf(Conflict, "this run is no longer yours: it has ended or was given to another worker")
+	}
+	return nil
+}
+
+func (s *Runs) change(ctx context.Context, runID uuid.UUID, token string, decide func(*Record) error) (*Record, error) {
+	return s.Service.Store.ChangeRun(ctx, runID, func(r *Record) error {
+		if err := s.Authenticate(r, token); err != nil {
+			return err
+		}
+		return decide(r)
+	})
+}
+
+// Renew extends the lease. A Conflict means that the run is no longer the
+// worker's: before apply it must stop, during apply it lets Terraform finish.
+func (s *Runs) Renew(ctx context.Context, runID uuid.UUID, token string) (Lease, error) {
+	record, err := s.change(ctx, runID, token, func(r *Record) error { return r.Renew(s.Lease) })
+	if err != nil {
+		return Lease{}, err
+	}
+	return Lease{ExpiresAt: record.Run.LeaseExpiresAt, Cancel: record.Request.CancelReason, Now: record.Now()}, nil
+}
+
+// Release gives the run back before apply; the request is queued again.
+func (s *Runs) Release(ctx context.Context, runID uuid.UUID, token string) error {
+	_, err := s.change(ctx, runID, token, func(r *Record) error { return r.Release() })
+	return err
+}
+
+// Plan judges a plan's changes: nil lets the run apply, Denied refuses it with
+// every finding. It may be repeated with the same answer.
+func (s *Runs) Plan(ctx context.Context, runID uuid.UUID, token string, changes []Change) error {
+	var judged Verdict
+	record, err := s.change(ctx, runID, token, func(r *Record) error {
+		if r.Request.State == DeniedState || r.Request.State == Applying {
+			judged = r.Request.Verdict
+			return nil
+		}
+		verdict, err := s.judgeAgain(ctx, r, StagePlan, changes)
+		if err != nil {
+			return err
+		}
+		judged = verdict
+		return r.GoOn(verdict)
+	})
+	if err != nil {
+		return err
+	}
+	if record.Request.State == DeniedState {
+		return &Error{Kind: Denied, Message: record.Request.Error.Message, Findings: judged.Findings, RequestID: record.Request.ID.String()}
+	}
+	return nil
+}
+
+// JudgeQueued judges a queued request again, now that its turn has come.
+func (s *Runs) JudgeQueued(ctx context.Context, r *Record) (Verdict, error) {
+	return s.judgeAgain(ctx, r, StageQueue, nil)
+}
+
+func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes []Change) (Verdict, error) {
+	offering, _, err := s.Service.Store.Bundle(ctx, r.Request.OfferingDigest)
+	if err != nil {
+		return Verdict{}, err
+	}
+	environment, ok := s.Service.Environments[r.Request.Environment]
+	if !ok {
+		return Verdict{}, Errorf(Unavailable, "environment %q is not configured; restore its file and the request goes on", r.Request.Environment)
+	}
+	ask := Ask{
+		Stage: stage, Action: r.Request.Action, Principal: Principal{Subject: r.Request.RequestedBy, Groups: []string{r.Request.Owner}},
+		Offering: offering, Environment: environment, Name: r.Request.Name, Owner: r.Request.Owner, CostCenter: r.Request.CostCenter,
+		Parameters: r.Request.Shown(), Changes: changes, At: r.Now(),
+	}
+	if r.Request.Action == Destroy {
+		ask.Before = r.Instance.Shown()
+	}
+	return s.Service.Judge.Judge(ctx, ask)
+}
+
+// View tells a worker how its run stands; it needs no run token, because a
+// worker asks it after the run has ended and the token with it.
+func (s *Runs) View(ctx context.Context, pool string, runID uuid.UUID) (RunView, error) {
+	var view RunView
+	_, err := s.Service.Store.ChangeRun(ctx, runID, func(r *Record) error {
+		if r.Run.Pool != pool {
+			return Errorf(NotFound, "there is no run %s in pool %s", runID, pool)
+		}
+		view = RunView{State: r.Run.State, RequestState: r.Request.State}
+		return nil
+	})
+	return view, err
+}
+
+// PushState keeps a sealed state of the run. It is never refused for being
+// late: a run that has lost its token pushes too, and its version is kept aside.
+func (s *Runs) PushState(ctx context.Context, pool string, version StateVersion) (head bool, err error) {
+	_, err = s.Service.Store.ChangeRun(ctx, version.RunID, func(r *Record) error {
+		if r.Run.Pool != pool {
+			return Errorf(NotFound, "there is no run %s in pool %s", version.RunID, pool)
+		}
+		version.InstanceID = r.Run.InstanceID
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	return s.Service.Store.PushState(ctx, version)
+}
+
+// LatestState is the sealed state that a run goes on from; NotFound at first.
+func (s *Runs) LatestState(ctx context.Context, runID uuid.UUID, token string) (StateVersion, error) {
+	record, err := s.change(ctx, runID, token, func(*Record) error { return nil })
+	if err != nil {
+		return StateVersion{}, err
+	}
+	return s.Service.Store.LatestState(ctx, record.Instance.ID)
+}
+
+func tokenDigest(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}

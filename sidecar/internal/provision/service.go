@@ -1,0 +1,432 @@
+package provision
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Service accepts asks and answers for them. It authorises, validates and
+// judges; the Store keeps what it decides. It may be used from many goroutines.
+type Service struct {
+	Catalog      Catalog
+	Judge        Judge
+	Authorizer   Authorizer
+	Store        Store
+	Keys         Keys
+	Environments map[string]Environment
+	Now          func() time.Time // the sidecar's clock, for verdicts only; the database's decides everything else
+}
+
+// Submission is an ask as it came through a door.
+type Submission struct {
+	Offering       string
+	Parameters     Parameters
+	Task           string // scaffolder task, "" when none
+	IdempotencyKey string // "" when the door does not ask for one
+}
+
+// Submit judges an ask and accepts it: the request is stored and queued when
+// Submit returns nil. A denial is stored too and returned as Denied with every
+// finding and the request's id; a taken name is a stored Conflict. The same
+// principal, key and body get the same answer again; another body is a Conflict.
+func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Request, error) {
+	ask, err := s.prepare(ctx, p, sub.Offering, sub.Parameters, StageSubmit)
+	if err != nil {
+		return Request{}, err
+	}
+	verdict, err := s.Judge.Judge(ctx, ask.judged)
+	if err != nil {
+		return Request{}, err
+	}
+	request := s.newRequest(p, sub, ask, verdict)
+	if !verdict.Allowed() {
+		record := Refused(request, "", verdict.At)
+		if err := s.Store.Refuse(ctx, record); err != nil {
+			return s.replayed(err, request)
+		}
+		return record.Request, denial(record.Request)
+	}
+	instance := Instance{
+		ID: NewID(), Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
+		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter,
+		State: Reserved, Generation: 1, Parameters: ask.sealed, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
+	}
+	instance.ShortID = shortID(instance.ID)
+	request.InstanceID, request.Generation = instance.ID, 1
+	record := Accepted(request, instance, ask.offering.Steps, verdict.At)
+	err = s.Store.Accept(ctx, record)
+	if KindOf(err) == Conflict {
+		return s.conflicted(ctx, request, err)
+	}
+	if err != nil {
+		return s.replayed(err, request)
+	}
+	return record.Request, nil
+}
+
+// Evaluate answers what Submit would, and stores nothing.
+func (s *Service) Evaluate(ctx context.Context, p Principal, offering string, parameters Parameters) (Verdict, error) {
+	ask, err := s.prepare(ctx, p, offering, parameters, StageForm)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return s.Judge.Judge(ctx, ask.judged)
+}
+
+// Destroy asks for the end of an instance. While its create has not begun to
+// apply there is nothing to destroy: that request is cancelled and returned.
+func (s *Service) Destroy(ctx context.Context, p Principal, instanceID uuid.UUID, sub Submission) (Request, error) {
+	instance, err := s.Store.Instance(ctx, instanceID)
+	if err != nil {
+		return Request{}, err
+	}
+	if err := s.Authorizer.Allow(ctx, Access{p, VerbSubmit, instance.Owner, instance.Environment}); err != nil {
+		return Request{}, err
+	}
+	offering, _, err := s.Store.Bundle(ctx, instance.OfferingDigest)
+	if err != nil {
+		return Request{}, err
+	}
+	environment, ok := s.Environments[instance.Environment]
+	if !ok {
+		return Request{}, Errorf(Conflict, "environment %q is no longer configured; ask the platform team to restore it first", instance.Environment)
+	}
+	ask := Ask{
+		Stage: StageSubmit, Action: Destroy, Principal: p, Offering: offering, Environment: environment,
+		Name: instance.Name, Owner: instance.Owner, CostCenter: instance.CostCenter,
+		Parameters: unsealed(instance.Parameters), Before: unsealed(instance.Parameters), At: s.Now().UTC(),
+	}
+	verdict, err := s.Judge.Judge(ctx, ask)
+	if err != nil {
+		return Request{}, err
+	}
+	request := s.newRequest(p, sub, prepared{
+		offering: offering, environment: environment, name: instance.Name, owner: instance.Owner,
+		costCenter: instance.CostCenter, sealed: instance.Parameters, digest: instanceID.String(),
+	}, verdict)
+	request.Action, request.InstanceID = Destroy, instanceID
+	if !verdict.Allowed() {
+		record := Refused(request, "", verdict.At)
+		if err := s.Store.Refuse(ctx, record); err != nil {
+			return s.replayed(err, request)
+		}
+		return record.Request, denial(record.Request)
+	}
+	return s.acceptDestroy(ctx, p, instance, offering, request, verdict)
+}
+
+func (s *Service) acceptDestroy(ctx context.Context, p Principal, instance Instance, offering Offering, request Request, verdict Verdict) (Request, error) {
+	live, err := s.Store.Request(ctx, instance.RequestID)
+	if err != nil {
+		return Request{}, err
+	}
+	switch {
+	case instance.State.Gone():
+		return Request{}, Errorf(Conflict, "%s is already %s", instance.Name, instance.State)
+	case instance.State == Reserved:
+		return s.Cancel(ctx, p, live.ID, "its owner asked to destroy it before anything was made")
+	case !live.State.Terminal():
+		return Request{}, Errorf(Conflict, "request %s is still %s on %s; cancel it or wait for it to end", live.ID, live.State, instance.Name)
+	}
+	request.Generation = instance.Generation + 1
+	instance.Generation, instance.RequestID = request.Generation, request.ID
+	record := Accepted(request, instance, destroySteps(offering), verdict.At)
+	if err := s.Store.Accept(ctx, record); err != nil {
+		return s.replayed(err, request)
+	}
+	return record.Request, nil
+}
+
+// destroySteps are what a person sees of a destroy: the resources go in
+// Terraform's order, so they are one step.
+func destroySteps(o Offering) []StepDefinition {
+	var addresses []string
+	for _, step := range o.Steps {
+		addresses = append(addresses, step.Addresses...)
+	}
+	return []StepDefinition{
+		{Name: "Validate request", Phase: "validate"},
+		{Name: "Plan removal", Phase: "plan"},
+		{Name: "Remove resources", Addresses: addresses},
+	}
+}
+
+// Cancel stops a request: at once when no worker has it, else by its worker.
+func (s *Service) Cancel(ctx context.Context, p Principal, id uuid.UUID, reason string) (Request, error) {
+	request, err := s.Store.Request(ctx, id)
+	if err != nil {
+		return Request{}, err
+	}
+	if err := s.Authorizer.Allow(ctx, Access{p, VerbCancel, request.Owner, request.Environment}); err != nil {
+		return Request{}, err
+	}
+	record, err := s.Store.Change(ctx, id, func(r *Record) error { return r.Cancel(reason) })
+	if err != nil {
+		return Request{}, err
+	}
+	return record.Request, nil
+}
+
+// Request is a request that the principal may read.
+func (s *Service) Request(ctx context.Context, p Principal, id uuid.UUID) (Request, error) {
+	request, err := s.Store.Request(ctx, id)
+	if err != nil {
+		return Request{}, err
+	}
+	return request, s.Authorizer.Allow(ctx, Access{p, VerbRead, request.Owner, request.Environment})
+}
+
+// Instance is an instance that the principal may read.
+func (s *Service) Instance(ctx context.Context, p Principal, id uuid.UUID) (Instance, error) {
+	instance, err := s.Store.Instance(ctx, id)
+	if err != nil {
+		return Instance{}, err
+	}
+	return instance, s.Authorizer.Allow(ctx, Access{p, VerbRead, instance.Owner, instance.Environment})
+}
+
+// Requests lists what the principal may read: everything for who may list all,
+// else what the principal's groups own.
+func (s *Service) Requests(ctx context.Context, p Principal, f RequestFilter) (Page[Request], error) {
+	owners, err := s.visible(ctx, p, f.Owners)
+	if err != nil {
+		return Page[Request]{}, err
+	}
+	f.Owners = owners
+	return s.Store.Requests(ctx, f)
+}
+
+// Instances lists as Requests does.
+func (s *Service) Instances(ctx context.Context, p Principal, f InstanceFilter) (Page[Instance], error) {
+	owners, err := s.visible(ctx, p, f.Owners)
+	if err != nil {
+		return Page[Instance]{}, err
+	}
+	f.Owners = owners
+	return s.Store.Instances(ctx, f)
+}
+
+// visible narrows owners to those whose things p may list; nil is all.
+func (s *Service) visible(ctx context.Context, p Principal, owners []string) ([]string, error) {
+	err := s.Authorizer.Allow(ctx, Access{Principal: p, Verb: VerbListAll})
+	if err == nil {
+		return owners, nil
+	}
+	if KindOf(err) != Denied {
+		return nil, err
+	}
+	if owners == nil {
+		return append([]string{}, p.Groups...), nil
+	}
+	mine := []string{}
+	for _, owner := range owners {
+		if p.Owns(owner) {
+			mine = append(mine, owner)
+		}
+	}
+	return mine, nil
+}
+
+// Credentials opens an instance's secrets for its owning team. The opening is
+// committed as an event before the secrets are returned.
+func (s *Service) Credentials(ctx context.Context, p Principal, instanceID uuid.UUID) (map[string]any, error) {
+	instance, err := s.Store.Instance(ctx, instanceID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Authorizer.Allow(ctx, Access{p, VerbOpenCredentials, instance.Owner, instance.Environment}); err != nil {
+		return nil, err
+	}
+	if instance.State != Ready && instance.State != Changing && instance.State != Incomplete {
+		return nil, Errorf(Conflict, "%s is %s and has no credentials to open", instance.Name, instance.State)
+	}
+	version, err := s.Store.LatestState(ctx, instanceID)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := s.Keys.Open(version.Sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open state of instance %s: %w", instanceID, err)
+	}
+	secrets, err := sensitiveOutputs(plain)
+	if err != nil {
+		return nil, fmt.Errorf("read state of instance %s: %w", instanceID, err)
+	}
+	_, err = s.Store.Change(ctx, instance.RequestID, func(r *Record) error {
+		r.OpenCredentials(p)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return secrets, nil
+}
+
+// sensitiveOutputs are the sensitive outputs in a Terraform state; the members
+// of an output called credentials are lifted to the top.
+func sensitiveOutputs(state []byte) (map[string]any, error) {
+	var doc struct {
+		Outputs map[string]struct {
+			Value     any  `json:"value"`
+			Sensitive bool `json:"sensitive"`
+		} `json:"outputs"`
+	}
+	if err := json.Unmarshal(state, &doc); err != nil {
+		return nil, fmt.Errorf("decode state: %w", err)
+	}
+	secrets := map[string]any{}
+	for name, output := range doc.Outputs {
+		members, ok := output.Value.(map[string]any)
+		switch {
+		case !output.Sensitive:
+		case name == "credentials" && ok:
+			for member, value := range members {
+				secrets[member] = value
+			}
+		default:
+			secrets[name] = output.Value
+		}
+	}
+	return secrets, nil
+}
+
+func (s *Service) conflicted(ctx context.Context, request Request, conflict error) (Request, error) {
+	request.InstanceID, request.Generation = uuid.Nil, 0
+	record := Refused(request, conflict.Error(), request.Verdict.At)
+	if err := s.Store.Refuse(ctx, record); err != nil {
+		return s.replayed(err, request)
+	}
+	return record.Request, conflictOf(record.Request)
+}
+
+// replayed turns a Replay into the answer that was given the first time.
+func (s *Service) replayed(err error, asked Request) (Request, error) {
+	var replay *Replay
+	if !errors.As(err, &replay) {
+		return Request{}, err
+	}
+	if replay.Request.BodyDigest != asked.BodyDigest {
+		return Request{}, Errorf(Conflict, "this Idempotency-Key was used for another request, %s; use a new key for a new ask", replay.Request.ID)
+	}
+	first := replay.Request
+	switch {
+	case first.State == DeniedState && first.InstanceID == uuid.Nil && first.Verdict.Allowed():
+		return first, conflictOf(first)
+	case first.State == DeniedState && first.InstanceID == uuid.Nil:
+		return first, denial(first)
+	}
+	return first, nil
+}
+
+func denial(r Request) error {
+	return &Error{Kind: Denied, Message: r.Error.Message, Findings: r.Verdict.Findings, RequestID: r.ID.String()}
+}
+
+func conflictOf(r Request) error {
+	return &Error{Kind: Conflict, Message: r.Error.Message, RequestID: r.ID.String()}
+}
+
+func shortID(id uuid.UUID) string {
+	sum := sha256.Sum256(id[:])
+	return hex.EncodeToString(sum[:4])
+}
+
+// prepared is a submission that is authorised and valid.
+type prepared struct {
+	offering    Offering
+	environment Environment
+	name        string
+	owner       string
+	costCenter  string
+	sealed      Parameters // sensitive values sealed for the pool
+	judged      Ask
+	digest      string // of offering and parameters
+}
+
+func (s *Service) prepare(ctx context.Context, p Principal, offeringID string, raw Parameters, stage Stage) (prepared, error) {
+	if !p.IsUser() {
+		return prepared{}, Errorf(Denied, "only a person may ask for infrastructure; %s asked on nobody's behalf", p.Subject)
+	}
+	offering, err := s.Catalog.Offering(offeringID)
+	if err != nil {
+		return prepared{}, err
+	}
+	parameters, err := s.Catalog.Check(offering, raw)
+	if err != nil {
+		return prepared{}, err
+	}
+	ask := prepared{
+		offering: offering, name: parameters.Text(offering.Roles.Name),
+		owner: OwnerRef(parameters.Text(offering.Roles.Owner)), costCenter: parameters.Text(offering.Roles.CostCenter),
+	}
+	environment, ok := s.Environments[parameters.Text(offering.Roles.Environment)]
+	if !ok {
+		return prepared{}, Errorf(Invalid, "environment %q is not configured; there are %s",
+			parameters.Text(offering.Roles.Environment), strings.Join(s.environmentNames(), ", "))
+	}
+	if !slices.Contains(offering.Implementations, environment.Implementation) {
+		return prepared{}, Errorf(Invalid, "%s cannot be made in %s: it has no %q implementation", offering.Name, environment.Name, environment.Implementation)
+	}
+	ask.environment = environment
+	if err := s.Authorizer.Allow(ctx, Access{p, VerbSubmit, ask.owner, environment.Name}); err != nil {
+		return prepared{}, err
+	}
+	encoded, err := json.Marshal(parameters)
+	if err != nil {
+		return prepared{}, fmt.Errorf("encode parameters: %w", err)
+	}
+	sum := sha256.Sum256(append([]byte(offeringID+"\n"), encoded...))
+	ask.digest = hex.EncodeToString(sum[:])
+	if ask.sealed, err = s.seal(offering, environment.Pool, parameters, stage); err != nil {
+		return prepared{}, err
+	}
+	ask.judged = Ask{
+		Stage: stage, Action: Create, Principal: p, Offering: offering, Environment: environment,
+		Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter,
+		Parameters: unsealed(ask.sealed), At: s.Now().UTC(),
+	}
+	return ask, nil
+}
+
+func (s *Service) environmentNames() []string {
+	names := []string{}
+	for name := range s.Environments {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (s *Service) newRequest(p Principal, sub Submission, ask prepared, verdict Verdict) Request {
+	request := Request{
+		ID: NewID(), Action: Create, Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
+		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter, Parameters: ask.sealed,
+		RequestedBy: p.Subject, Actor: p.Actor, Task: sub.Task, IdempotencyKey: sub.IdempotencyKey, BodyDigest: ask.digest,
+		Verdict: verdict,
+	}
+	if verdict.Estimate != nil {
+		cost := verdict.Estimate.MonthlyCost
+		request.MonthlyCost = &cost
+	}
+	return request
+}
+
+// OwnerRef is the entity ref of a team that a form may give as a bare name.
+func OwnerRef(team string) string {
+	if team == "" || strings.Contains(team, ":") {
+		return team
+	}
+	if strings.Contains(team, "/") {
+		return "group:" + team
+	}
+	return "group:default/" + team
+}

@@ -1,0 +1,137 @@
+package provision
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Store keeps the truth. Every method may block on the database and answers
+// Unavailable when it is down; then nothing has changed, or the same call may be
+// repeated with the same effect.
+type Store interface {
+	// Accept commits a record made by Accepted, with its events, verdicts and
+	// outbox rows, in one transaction. A live instance of that name, or a live
+	// request of that instance, is a Conflict; a request with the same
+	// RequestedBy and IdempotencyKey is a *Replay. Nothing is stored then.
+	Accept(ctx context.Context, r *Record) error
+
+	// Refuse commits a record made by Refused. It answers *Replay as Accept does.
+	Refuse(ctx context.Context, r *Record) error
+
+	// Change reads the record of a request under a lock, lets decide change it,
+	// and commits what it changed with its events. An error of decide is
+	// returned as it is and nothing is stored. An unknown id is NotFound.
+	Change(ctx context.Context, requestID uuid.UUID, decide func(*Record) error) (*Record, error)
+
+	// ChangeRun is Change by the id of a run. The record has that run as its
+	// Run, even when the request has had a newer one; Claim and the like refuse
+	// such a run because it has ended.
+	ChangeRun(ctx context.Context, runID uuid.UUID, decide func(*Record) error) (*Record, error)
+
+	// Request and Instance read one; an unknown id is NotFound.
+	Request(ctx context.Context, id uuid.UUID) (Request, error)
+	Instance(ctx context.Context, id uuid.UUID) (Instance, error)
+
+	// Requests and Instances are newest first.
+	Requests(ctx context.Context, f RequestFilter) (Page[Request], error)
+	Instances(ctx context.Context, f InstanceFilter) (Page[Instance], error)
+	InstanceByName(ctx context.Context, offering, environment, name string) (Instance, error)
+
+	// Verdicts are every stored verdict of a request, oldest first.
+	Verdicts(ctx context.Context, requestID uuid.UUID) ([]StageVerdict, error)
+
+	// EventsAfter are the events of a request or instance with a higher
+	// sequence, in order, at most limit.
+	EventsAfter(ctx context.Context, subjectID uuid.UUID, sequence int64, limit int) ([]Event, error)
+
+	// LogAfter are the log lines of a request after a position, in order.
+	LogAfter(ctx context.Context, requestID uuid.UUID, after int64, limit int) ([]LogEntry, error)
+
+	// Changes are the instances that changed after a cursor, at once or as soon
+	// as there are any, waiting at most wait. An unusable cursor is Gone.
+	Changes(ctx context.Context, cursor string, wait time.Duration) (InstanceChanges, error)
+
+	// Snapshot is every living instance and a cursor for Changes.
+	Snapshot(ctx context.Context) (InstanceChanges, error)
+
+	// PushState keeps a state version; it is head when run's token is the
+	// newest. LatestState is the head, NotFound when nothing was pushed.
+	PushState(ctx context.Context, s StateVersion) (head bool, err error)
+	LatestState(ctx context.Context, instanceID uuid.UUID) (StateVersion, error)
+
+	// PutBundle keeps an offering's bundle by its digest; Bundle reads it.
+	PutBundle(ctx context.Context, o Offering, bundle []byte) error
+	Bundle(ctx context.Context, digest string) (Offering, []byte, error)
+}
+
+// Replay says that the same key was used before: Request is what it made.
+type Replay struct{ Request Request }
+
+// Error makes Replay an error, for a Store to return.
+func (r *Replay) Error() string {
+	return "request " + r.Request.ID.String() + " has this idempotency key"
+}
+
+// Page is a part of a list; Next is "" on the last, else the cursor of what follows.
+type Page[T any] struct {
+	Items []T
+	Next  string
+}
+
+// RequestFilter narrows a list of requests; the zero value is everything.
+type RequestFilter struct {
+	Owners      []string // any of these; nil is all
+	RequestedBy string
+	InstanceID  uuid.UUID
+	States      []State
+	Offering    string
+	Environment string
+	Cursor      string
+	Limit       int // 1 to 100; 0 is 50
+}
+
+// InstanceFilter narrows a list of instances; the zero value is every living one.
+type InstanceFilter struct {
+	Owners      []string
+	Offering    string
+	Environment string
+	Cursor      string
+	Limit       int
+}
+
+// InstanceChanges are instances and the cursor that follows them. Gone ones
+// are among them, for a reader to remove.
+type InstanceChanges struct {
+	Instances []Instance
+	Cursor    string
+}
+
+// LogEntry is one log line with its position in the request's log.
+type LogEntry struct {
+	Position int64     `json:"position"`
+	At       time.Time `json:"at"`
+	Text     string    `json:"text"`
+}
+
+// Catalog knows the offerings that can be asked for.
+type Catalog interface {
+	// Offering is the published offering; an unknown id is NotFound.
+	Offering(id string) (Offering, error)
+	// Offerings are all of them, by id.
+	Offerings() []Offering
+	// Check validates parameters against the offering, applies defaults and
+	// normalises values. Every fault at once is an Invalid error with Details.
+	Check(o Offering, p Parameters) (Parameters, error)
+}
+
+// Keys opens and seals what only Roadbed may read.
+type Keys interface {
+	// Seal encrypts for the pool's workers and the sidecar.
+	Seal(pool string, plain []byte) ([]byte, error)
+	// Open decrypts what was sealed for the sidecar.
+	Open(sealed []byte) ([]byte, error)
+	// Recipients are the public keys to seal a pool's state for.
+	Recipients(pool string) ([]string, error)
+}

@@ -1,0 +1,148 @@
+// Package keys holds the age keys that state and sensitive parameters are
+// sealed with: one pair for the sidecar and one for each worker pool. The
+// sidecar has its own identity and every pool's public key; a worker has its
+// pool's identity and the sidecar's public key. It knows nothing of what it
+// seals.
+//
+// A folder of keys has, for each holder, `<holder>.pub` (public) and, only
+// where that holder runs, `<holder>.key` (secret, mode 0600), in age's own file
+// format. A .key file may have several identities: the first line is the newest,
+// and older ones still open what was sealed for them.
+package keys
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+)
+
+// Sidecar is the holder name of the sidecar's own keys.
+const Sidecar = "sidecar"
+
+// Ring seals for holders and opens as one of them. It implements
+// provision.Keys for the sidecar. It may be used from many goroutines.
+type Ring struct {
+	identities []age.Identity
+	public     map[string]string // holder to public key
+}
+
+// Load reads the folder and opens as holder. A missing key file is an error
+// that says how to make one.
+func Load(dir, holder string) (*Ring, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, holder+".key"))
+	if err != nil {
+		return nil, fmt.Errorf("read the key of %q: %w (make the keys with `roadbed keys create --dir %s`)", holder, err, dir)
+	}
+	identities, err := age.ParseIdentities(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("parse %s.key: %w", holder, err)
+	}
+	ring := &Ring{identities: identities, public: map[string]string{}}
+	files, err := filepath.Glob(filepath.Join(dir, "*.pub"))
+	if err != nil {
+		return nil, fmt.Errorf("list keys in %s: %w", dir, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read public key: %w", err)
+		}
+		recipient, err := age.ParseX25519Recipient(strings.TrimSpace(string(text)))
+		if err != nil {
+			return nil, fmt.Errorf("parse %s: %w", file, err)
+		}
+		ring.public[strings.TrimSuffix(filepath.Base(file), ".pub")] = recipient.String()
+	}
+	return ring, nil
+}
+
+// Create makes the pairs that are missing in the folder, for the sidecar and
+// the pools. Existing keys are kept; it may be repeated.
+func Create(dir string, pools ...string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make key folder: %w", err)
+	}
+	for _, holder := range append([]string{Sidecar}, pools...) {
+		secret := filepath.Join(dir, holder+".key")
+		if _, err := os.Stat(secret); err == nil {
+			continue
+		}
+		identity, err := age.GenerateX25519Identity()
+		if err != nil {
+			return fmt.Errorf("generate key of %s: %w", holder, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, holder+".pub"), []byte(identity.Recipient().String()+"\n"), 0o644); err != nil {
+			return fmt.Errorf("write public key of %s: %w", holder, err)
+		}
+		if err := os.WriteFile(secret, []byte(identity.String()+"\n"), fs.FileMode(0o600)); err != nil {
+			return fmt.Errorf("write key of %s: %w", holder, err)
+		}
+	}
+	return nil
+}
+
+// Recipients are the public keys to seal a pool's state for: the pool's and
+// the sidecar's.
+func (r *Ring) Recipients(pool string) ([]string, error) {
+	var keys []string
+	for _, holder := range []string{pool, Sidecar} {
+		key, ok := r.public[holder]
+		if !ok {
+			return nil, fmt.Errorf("there is no public key %s.pub", holder)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// Seal encrypts for the pool's workers and the sidecar.
+func (r *Ring) Seal(pool string, plain []byte) ([]byte, error) {
+	recipients, err := r.Recipients(pool)
+	if err != nil {
+		return nil, err
+	}
+	return SealFor(recipients, plain)
+}
+
+// SealFor encrypts for each of the given public keys.
+func SealFor(public []string, plain []byte) ([]byte, error) {
+	recipients := make([]age.Recipient, len(public))
+	for i, key := range public {
+		recipient, err := age.ParseX25519Recipient(key)
+		if err != nil {
+			return nil, fmt.Errorf("parse recipient: %w", err)
+		}
+		recipients[i] = recipient
+	}
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, recipients...)
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	if _, err := w.Write(plain); err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	return sealed.Bytes(), nil
+}
+
+// Open decrypts what was sealed for this holder.
+func (r *Ring) Open(sealed []byte) ([]byte, error) {
+	reader, err := age.Decrypt(bytes.NewReader(sealed), r.identities...)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	plain, err := io.ReadAll(reader)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	return plain, nil
+}

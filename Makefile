@@ -1,0 +1,118 @@
+# Everything a person or a machine does with this repository. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+BUILD := $(CURDIR)/.build
+DATA ?= $(BUILD)/dev
+MIRROR := $(BUILD)/mirror
+PORTAL := deploy/backstage
+ROADBED := $(BUILD)/bin/roadbed
+
+# Node.js 22 or newer: the machine's own, or the binary that npm's `node` package carries.
+NODE_MAJOR := $(shell node --version 2>/dev/null | sed -E 's/^v([0-9]+).*/\1/')
+ifeq ($(shell test "$(NODE_MAJOR)" -ge 22 2>/dev/null && echo yes),yes)
+NODE_BIN := $(dir $(shell command -v node))
+NODE_READY :=
+else
+NODE_BIN := $(BUILD)/node/node_modules/node/bin/
+NODE_READY := $(BUILD)/node/.ready
+endif
+NODE := $(NODE_BIN)node
+NPM := PATH="$(NODE_BIN):$$PATH" npm
+
+export GOFLAGS ?= -buildvcs=false
+
+GO_SOURCES := $(shell git ls-files -co --exclude-standard '*.go' '*.sql' '*.rego' '*.yaml' '*.tf' go.mod go.sum 2>/dev/null | grep -v '^deploy/backstage/')
+PORTAL_SOURCES := $(shell git ls-files -co --exclude-standard $(PORTAL)/packages $(PORTAL)/plugins 2>/dev/null)
+
+##@ Run it
+.PHONY: up down reset
+up: $(ROADBED) $(MIRROR)/terraform.rc $(PORTAL)/packages/app/dist/index.html tools ## Start everything and print where to click; Ctrl-C stops it and keeps the data
+	@exec $(ROADBED) dev --data "$(DATA)" --mirror "$(MIRROR)" --portal "$(PORTAL)" --node "$(NODE)"
+
+down: $(ROADBED) ## Stop what `make up` started; the data stays
+	@$(ROADBED) dev --data "$(DATA)" --stop
+
+reset: down ## Stop everything and delete its data
+	@rm -rf "$(DATA)"
+	@echo "Deleted $(DATA). Databases made there are gone with it."
+
+##@ Check it
+.PHONY: test test-go test-providers test-portal e2e lint verify bench
+test: lint test-go test-providers test-portal e2e bench-submit ## Install what the tests need and run every one of them
+	@echo "all tests passed"
+
+test-go: tools $(MIRROR)/terraform.rc ## Go and Rego, against real PostgreSQL, NATS and Terraform
+	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -timeout 20m ./...
+
+test-providers: tools $(MIRROR)/terraform.rc ## Our Terraform provider and the offerings' modules
+	cd deploy/providers && go test -timeout 15m ./...
+
+test-portal: $(PORTAL)/node_modules/.ready ## The Backstage packages: types and unit tests
+	cd $(PORTAL) && $(NPM) run --silent typecheck && $(NPM) test --silent
+
+e2e: $(ROADBED) $(MIRROR)/terraform.rc $(PORTAL)/packages/app/dist/index.html tools chromium ## The whole road in a real browser
+	cd $(PORTAL) && ROADBED="$(ROADBED)" MIRROR="$(MIRROR)" NODE="$(NODE)" CHROMIUM="$(CHROMIUM)" "$(NODE)" --test e2e/*.test.ts
+
+lint: $(ROADBED) ## Formatting, vet, staticcheck, policies, offerings, Terraform
+	@test -z "$$(gofmt -l sidecar policies backstage-templates deploy/environments deploy/providers)" || { gofmt -l sidecar policies backstage-templates deploy; echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	$(ROADBED) lint
+	@terraform fmt -check -recursive backstage-templates
+
+verify: generate ## Fail when a generated file is stale
+	@git diff --exit-code -- sidecar/api backstage-templates docs $(PORTAL)/plugins/roadbed/src/api
+
+bench: ## Microseconds and allocations of each part of the request path
+	go test -run '^$$' -bench . -benchmem ./sidecar/...
+
+.PHONY: bench-submit
+bench-submit: $(ROADBED) ## Resident memory of the sidecar, idle and after 1,000 requests
+	go test -run '^$$' -bench 'Submit|Token|Validate|Price|Findings|Accept' -benchtime 200x -benchmem ./sidecar/...
+
+##@ Make it
+.PHONY: build generate tools chromium clean help
+build: $(ROADBED) $(PORTAL)/packages/app/dist/index.html ## Build the binary and the portal
+
+generate: $(ROADBED) $(PORTAL)/node_modules/.ready ## Rewrite every generated file
+	go generate ./sidecar/api
+	$(ROADBED) generate
+	cd $(PORTAL) && $(NPM) run --silent generate
+
+$(ROADBED): $(GO_SOURCES)
+	@mkdir -p $(@D)
+	go build -o $@ ./sidecar/cmd/roadbed
+
+$(MIRROR)/terraform.rc: $(shell git ls-files -co --exclude-standard deploy/providers 2>/dev/null)
+	deploy/providers/build "$(MIRROR)"
+	@touch $@
+
+$(BUILD)/node/.ready:
+	@mkdir -p $(@D)
+	npm install --prefix $(BUILD)/node --no-save --no-package-lock node@24
+	@touch $@
+
+$(PORTAL)/node_modules/.ready: $(PORTAL)/package-lock.json $(NODE_READY)
+	cd $(PORTAL) && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(PORTAL)/packages/app/dist/index.html: $(PORTAL)/node_modules/.ready $(PORTAL_SOURCES)
+	cd $(PORTAL) && $(NPM) run --silent build
+	@touch $@
+
+tools: ## PostgreSQL and Terraform: found on the machine, or obtained
+	@BUILD="$(BUILD)" deploy/providers/tools
+
+CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null) $(wildcard /Applications/Google\ Chrome.app/Contents/MacOS/Google\ Chrome) /usr/bin/chromium)
+chromium:
+	@command -v "$(CHROMIUM)" >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || { echo "The browser tests need Chromium: install it, or set CHROMIUM to its binary."; exit 1; }
+
+clean: ## Delete what was built; data of `make up` included
+	rm -rf $(BUILD) $(PORTAL)/node_modules $(PORTAL)/packages/app/dist
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo

@@ -1,0 +1,108 @@
+# METADATA
+# title: Authorisation
+# description: >
+#   Who may do what. Input is {subject, groups, verb, owner, environment}; refs are entity
+#   refs, groups are the subject's ownership refs and empty for a service.
+# scope: package
+# related_resources:
+#   - ref: docs/policies.md#authorisation
+package roadbed.authz
+
+default allow := false
+
+# A person asks for an owning team: their own, or any for the platform team.
+allow if {
+	input.verb == "submit"
+	_is_user
+	_is_team(input.owner)
+	_acts_for_owner
+}
+
+allow if {
+	input.verb in {"read", "cancel"}
+	_is_user
+	_acts_for_owner
+}
+
+allow if {
+	input.verb == "list_all"
+	_is_user
+	_is_platform_team
+}
+
+# Only the owners: running the platform is no reason to read a team's secrets.
+allow if {
+	input.verb == "open_credentials"
+	_is_user
+	_is_owner
+}
+
+allow if {
+	input.verb == "feed"
+	input.subject in data.authz.feed_readers
+}
+
+# Whatever the list says, automatic work asks for nothing and opens nothing.
+allow if {
+	startswith(input.subject, "system:")
+	input.verb in {"read", "cancel"}
+	some subject, verbs in data.authz.systems
+	subject == input.subject
+	input.verb in verbs
+}
+
+# METADATA
+# description: Why not and who may, in a sentence or two for whoever asked; only read when allow is false.
+reason := sprintf("%s may not ask for anything: only a person may. Sign in, or pass the user's token along.", [
+	input.subject,
+]) if {
+	input.verb == "submit"
+	not _is_user
+} else := sprintf("%q is not a team that can own this. Choose one of your teams, for example group:default/payments.", [
+	input.owner,
+]) if {
+	input.verb == "submit"
+	not _is_team(input.owner)
+} else := sprintf(
+	"%s is not a member of %s, so may not ask on its behalf. Choose a team of yours, or ask %s or %s.",
+	[input.subject, input.owner, input.owner, data.authz.contact],
+) if {
+	input.verb == "submit"
+} else := sprintf("Only members of %s may open these credentials. Ask one of them.", [input.owner]) if {
+	input.verb == "open_credentials"
+	input.owner != ""
+} else := sprintf("Only members of %s and the platform team may %s this. Ask one of them, or %s.", [
+	input.owner,
+	input.verb,
+	data.authz.contact,
+]) if {
+	input.verb in {"read", "cancel"}
+	input.owner != ""
+} else := sprintf("Only %s sees every team's requests. List your own teams', or ask %s.", [
+	data.authz.platform_team,
+	data.authz.contact,
+]) if {
+	input.verb == "list_all"
+} else := sprintf("Only %s reads the entity feed. Read an instance by its id instead.", [
+	concat(", ", data.authz.feed_readers),
+]) if {
+	input.verb == "feed"
+} else := sprintf("%s may not do this (%v). Ask %s.", [input.subject, input.verb, data.authz.contact])
+
+_is_user if {
+	startswith(input.subject, "user:")
+	input.subject != "user:"
+}
+
+_acts_for_owner if _is_owner
+
+_acts_for_owner if _is_platform_team
+
+_is_owner if {
+	input.owner != ""
+	input.owner in input.groups
+}
+
+_is_platform_team if data.authz.platform_team in input.groups
+
+_is_team(ref) if regex.match(`^group:default/[^/:\s]+$`, ref)

@@ -1,0 +1,137 @@
+package roadbed.authz_test
+
+import data.roadbed.authz
+
+_ann := {
+	"subject": "user:default/ann",
+	"groups": ["group:default/payments", "user:default/ann"],
+	"verb": "read",
+	"owner": "group:default/payments",
+	"environment": "dev",
+}
+
+_pat := object.union(_ann, {
+	"subject": "user:default/pat",
+	"groups": ["group:default/platform-team", "user:default/pat"],
+})
+
+_service(subject, verb) := {
+	"subject": subject,
+	"groups": [],
+	"verb": verb,
+	"owner": "group:default/payments",
+	"environment": "dev",
+}
+
+_allowed(base, verb, owner) if authz.allow with input as object.union(base, {"verb": verb, "owner": owner})
+
+_reason(base, verb, owner) := reason if {
+	reason := authz.reason with input as object.union(base, {"verb": verb, "owner": owner})
+}
+
+test_a_member_does_everything_for_their_team if {
+	every verb in ["submit", "read", "cancel", "open_credentials"] {
+		_allowed(_ann, verb, "group:default/payments")
+	}
+}
+
+test_a_member_does_nothing_for_another_team if {
+	every verb in ["submit", "read", "cancel", "open_credentials"] {
+		not _allowed(_ann, verb, "group:default/checkout")
+	}
+}
+
+test_only_the_platform_team_lists_all if {
+	_allowed(_pat, "list_all", "")
+	not _allowed(_ann, "list_all", "")
+}
+
+test_the_platform_team_acts_for_any_team if {
+	every verb in ["submit", "read", "cancel"] {
+		_allowed(_pat, verb, "group:default/payments")
+	}
+}
+
+test_the_platform_team_opens_only_its_own_credentials if {
+	not _allowed(_pat, "open_credentials", "group:default/payments")
+	_allowed(_pat, "open_credentials", "group:default/platform-team")
+}
+
+test_nobody_submits_for_what_is_no_team if {
+	every owner in ["", "user:default/ann", "payments", "group:default/", "group:other/payments", "group:default/a/b"] {
+		not _allowed(_ann, "submit", owner)
+		not _allowed(_pat, "submit", owner)
+	}
+}
+
+test_what_has_no_owner_is_the_platform_teams if {
+	not _allowed(_ann, "read", "")
+	_allowed(_pat, "read", "")
+	not _allowed(_pat, "open_credentials", "")
+}
+
+test_an_empty_group_owns_nothing if {
+	not _allowed(object.union(_ann, {"groups": [""]}), "read", "")
+	not _allowed(object.union(_ann, {"groups": [""]}), "open_credentials", "")
+}
+
+test_only_the_catalog_reads_the_feed if {
+	authz.allow with input as _service("plugin:catalog", "feed")
+	not authz.allow with input as _service("plugin:scaffolder", "feed")
+	not _allowed(_ann, "feed", "")
+	not _allowed(_pat, "feed", "")
+}
+
+test_the_catalog_does_nothing_else if {
+	every verb in ["submit", "read", "cancel", "open_credentials", "list_all"] {
+		not authz.allow with input as _service("plugin:catalog", verb)
+	}
+}
+
+test_a_service_submits_nothing_even_with_groups if {
+	not authz.allow with input as _service("plugin:scaffolder", "submit")
+	member := object.union(_service("plugin:scaffolder", "submit"), {"groups": ["group:default/payments"]})
+	not authz.allow with input as member
+}
+
+test_systems_do_what_their_list_says if {
+	authz.allow with input as _service("system:expiry", "read")
+	authz.allow with input as _service("system:expiry", "cancel")
+	authz.allow with input as _service("system:drift", "read")
+	not authz.allow with input as _service("system:drift", "cancel")
+	not authz.allow with input as _service("system:unknown", "read")
+}
+
+test_systems_never_do_more_whatever_their_list_says if {
+	every verb in ["submit", "open_credentials", "list_all", "feed"] {
+		not authz.allow with input as _service("system:expiry", verb)
+			with data.authz.systems as {"system:expiry": [verb]}
+	}
+}
+
+test_a_list_for_what_is_no_system_counts_for_nothing if {
+	not authz.allow with input as _service("plugin:search", "read")
+		with data.authz.systems as {"plugin:search": ["read"]}
+}
+
+test_nobody_else_is_anybody if {
+	not authz.allow with input as {}
+	not _allowed(object.union(_ann, {"subject": ""}), "read", "group:default/payments")
+	not _allowed(object.union(_ann, {"subject": "user:"}), "read", "group:default/payments")
+	not _allowed(_ann, "destroy_everything", "group:default/payments")
+}
+
+test_reasons_name_the_team_and_the_way_out if {
+	_reason(_ann, "submit", "group:default/checkout") == concat(" ", [
+		"user:default/ann is not a member of group:default/checkout, so may not ask on its behalf.",
+		"Choose a team of yours, or ask group:default/checkout or #platform-team.",
+	])
+	contains(_reason(_ann, "submit", "payments"), `"payments" is not a team`)
+	contains(_reason(_service("plugin:scaffolder", ""), "submit", "group:default/payments"), "only a person may")
+	contains(_reason(_pat, "open_credentials", "group:default/payments"), "Only members of group:default/payments may")
+	contains(_reason(_ann, "cancel", "group:default/checkout"), "group:default/checkout and the platform team may cancel")
+	contains(_reason(_ann, "list_all", ""), "group:default/platform-team")
+	contains(_reason(_ann, "feed", ""), "plugin:catalog")
+	contains(_reason(_ann, "read", ""), "Ask #platform-team.")
+	contains(_reason(_ann, "destroy_everything", ""), "may not do this (destroy_everything)")
+}

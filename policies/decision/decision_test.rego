@@ -1,0 +1,49 @@
+package roadbed.decision_test
+
+import data.roadbed.decision
+import data.roadbed.lib.fixture_test.request
+
+_rules := {finding.rule | some finding in decision.findings}
+
+test_a_request_with_only_the_required_fields_has_no_findings if {
+	decision.findings == set() with input as request
+}
+
+test_all_denials_are_reported_at_once if {
+	faulty := object.union(request, {"owner": "", "cost_center": "", "price": {"monthly_mills": 171000}})
+	_rules == {"cost_limit", "team_owner", "cost_center"} with input as faulty
+}
+
+test_what_requires_approval_is_denied_and_says_so if {
+	large := object.union(request, {"parameters": {"storage_gb": 501}})
+	decision.findings == {{
+		"rule": "large_database",
+		"level": "deny",
+		"message": concat(" ", [
+			"Databases over 500 GB require approval in dev; this asks for 501 GB.",
+			"Approvals cannot be given here yet, so it is denied; ask #platform-team.",
+		]),
+		"path": "storage_gb",
+		"way_out": "Choose 500 GB or less, or ask #platform-team.",
+	}} with input as large
+}
+
+test_a_cost_limit_that_an_approval_lifts_is_denied_and_says_so if {
+	dear := object.union(request, {"price": {"monthly_mills": 171000}})
+	some finding in decision.findings with input as dear
+		with data.limits.cost_limit.level as "require_approval"
+	finding.level == "deny"
+	contains(finding.message, "Approvals cannot be given here yet")
+}
+
+test_what_is_destroyed_has_no_findings if {
+	faulty := object.union(request, {
+		"action": "destroy",
+		"environment": {"name": "prod"},
+		"name": "orders-prod",
+		"owner": "",
+		"cost_center": "",
+		"parameters": {"backup_retention_days": 1, "storage_gb": 1000, "instance_class": "db.r5.large"},
+	})
+	decision.findings == set() with input as faulty
+}

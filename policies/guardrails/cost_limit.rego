@@ -1,0 +1,58 @@
+# METADATA
+# title: Cost limit
+# description: A request may not cost more a month than its environment's limit. What has no price is refused.
+# scope: package
+# related_resources:
+#   - ref: docs/policies.md#cost_limit
+package roadbed.guardrails.cost_limit
+
+import data.roadbed.lib.money
+
+findings contains finding if {
+	not input.action == "destroy"
+	_priced
+	not _within
+
+	finding := {
+		"rule": "cost_limit",
+		"level": data.limits.cost_limit.level,
+		"message": sprintf("Estimated cost %s/month exceeds limit %s/month for %s.", [
+			money.beside(input.price.monthly_mills, _limit),
+			money.limit_text(_limit),
+			input.environment.name,
+		]),
+		"path": "",
+		"way_out": sprintf("Please request approval from %s.", [data.limits.contact]),
+	}
+}
+
+# No price is no estimate: an approval has nothing to approve.
+findings contains finding if {
+	not input.action == "destroy"
+	not _priced
+
+	finding := {
+		"rule": "cost_limit",
+		"level": "deny",
+		"message": sprintf("The cost is not known, so it cannot be held against the limit of %s/month for %s: %s.", [
+			money.limit_text(_limit),
+			input.environment.name,
+			trim_right(object.get(input, ["price", "reason"], "there is no estimate"), "."),
+		]),
+		"path": "",
+		"way_out": sprintf("Choose what has a price, or ask %s to add it to the price book.", [data.limits.contact]),
+	}
+}
+
+_priced if {
+	input.price.known == true
+	is_number(input.price.monthly_mills)
+}
+
+_within if input.price.monthly_mills <= _limit
+
+_limit := money.mills(object.get(
+	data.limits.cost_limit.environments,
+	input.environment.name,
+	data.limits.cost_limit.otherwise,
+))

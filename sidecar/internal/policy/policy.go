@@ -1,0 +1,157 @@
+// Package policy turns the Rego bundle into findings and into answers about who
+// may do what. OPA runs as a library: a bundle is compiled strictly and once,
+// without built-ins that see anything but their arguments, and each question
+// asks for the smallest document that answers it.
+//
+// It knows no offering, no price and no request: what a rule sees is the input
+// it is given and the bundle's own data. It fails closed: whatever is absent,
+// malformed or in error is an error or a no, never an allowance.
+package policy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+var (
+	_ provision.Rules      = (*Bundle)(nil)
+	_ provision.Authorizer = (*Bundle)(nil)
+)
+
+// Findings are all that the guardrails say of input, in the order of Rules,
+// and the digest of the bundle; nil when they say nothing. The document that
+// the rules see is input's JSON. A rule that fails or says something malformed
+// makes it an Internal error, after which nothing may be allowed.
+func (b *Bundle) Findings(ctx context.Context, input provision.RuleInput) ([]provision.Finding, string, error) {
+	document, err := json.Marshal(input)
+	if err != nil {
+		return nil, "", fmt.Errorf("encode guardrail input for %s: %w", input.Name, err)
+	}
+	return b.FindingsJSON(ctx, document)
+}
+
+// FindingsJSON is Findings for an input that is encoded already, such as one
+// that was stored with its verdict: the same bundle gives the same answer.
+func (b *Bundle) FindingsJSON(ctx context.Context, document []byte) ([]provision.Finding, string, error) {
+	input, err := parseInput(document)
+	if err != nil {
+		return nil, "", fmt.Errorf("read guardrail input: %w", err)
+	}
+	value, err := evaluate(ctx, b.findings, input)
+	if err != nil {
+		return nil, "", fmt.Errorf("evaluate guardrails: %w", err)
+	}
+	said, isList := value.([]any)
+	if !isList {
+		return nil, "", fmt.Errorf("evaluate guardrails: findings are a %T, not a set", value)
+	}
+	var findings []provision.Finding
+	for _, one := range said {
+		finding, err := b.finding(one)
+		if err != nil {
+			return nil, "", err
+		}
+		findings = append(findings, finding)
+	}
+	slices.SortFunc(findings, func(x, y provision.Finding) int {
+		if d := b.rank[x.Rule] - b.rank[y.Rule]; d != 0 {
+			return d
+		}
+		return strings.Compare(x.Path+"\x00"+x.Message, y.Path+"\x00"+y.Message)
+	})
+	return findings, b.digest, nil
+}
+
+// finding reads one finding: five strings and nothing else, by a known rule and
+// at a level that stops or informs.
+func (b *Bundle) finding(value any) (provision.Finding, error) {
+	object, isObject := value.(map[string]any)
+	if !isObject {
+		return provision.Finding{}, fmt.Errorf("a guardrail's finding is a %T, not an object", value)
+	}
+	var f provision.Finding
+	var level string
+	fields := map[string]*string{
+		"rule": &f.Rule, "level": &level, "message": &f.Message, "path": &f.Path, "way_out": &f.WayOut,
+	}
+	for key, field := range fields {
+		text, isString := object[key].(string)
+		if !isString {
+			return provision.Finding{}, fmt.Errorf("a finding of rule %v has no text for %s", object["rule"], key)
+		}
+		*field = text
+	}
+	f.Level = provision.Level(level)
+	_, known := b.rank[f.Rule]
+	switch {
+	case len(object) != len(fields):
+		return provision.Finding{}, fmt.Errorf("a finding of rule %s has fields other than rule, level, message, path and way_out", f.Rule)
+	case !known:
+		return provision.Finding{}, fmt.Errorf("a finding names rule %q, which is not a guardrail", f.Rule)
+	case f.Message == "":
+		return provision.Finding{}, fmt.Errorf("a finding of rule %s has no message", f.Rule)
+	case f.Level != provision.LevelDeny && f.Level != provision.LevelWarn && f.Level != provision.LevelInfo:
+		// require_approval too: the decision translates it.
+		return provision.Finding{}, fmt.Errorf("a finding of rule %s has level %q; it must be deny, warn or info", f.Rule, level)
+	}
+	return f, nil
+}
+
+// Allow is nil when a may be done, and otherwise a Denied error that says who
+// may. When the rules cannot be asked it is an Internal error, which is a no.
+func (b *Bundle) Allow(ctx context.Context, a provision.Access) error {
+	input := accessInput(a)
+	value, err := evaluate(ctx, b.allow, input)
+	if err != nil {
+		return fmt.Errorf("authorise %s to %s: %w", a.Principal.Subject, a.Verb, err)
+	}
+	if allowed, isBool := value.(bool); isBool && allowed {
+		return nil
+	}
+	value, err = evaluate(ctx, b.reason, input)
+	if err != nil {
+		return fmt.Errorf("say why %s may not %s: %w", a.Principal.Subject, a.Verb, err)
+	}
+	reason, isString := value.(string)
+	if !isString || reason == "" {
+		reason = fmt.Sprintf("%s may not do this (%s)", a.Principal.Subject, a.Verb)
+	}
+	return &provision.Error{Kind: provision.Denied, Message: reason}
+}
+
+func accessInput(a provision.Access) ast.Value {
+	groups := make([]*ast.Term, len(a.Principal.Groups))
+	for i, group := range a.Principal.Groups {
+		groups[i] = ast.StringTerm(group)
+	}
+	return ast.NewObject(
+		[2]*ast.Term{ast.StringTerm("subject"), ast.StringTerm(a.Principal.Subject)},
+		[2]*ast.Term{ast.StringTerm("groups"), ast.ArrayTerm(groups...)},
+		[2]*ast.Term{ast.StringTerm("verb"), ast.StringTerm(string(a.Verb))},
+		[2]*ast.Term{ast.StringTerm("owner"), ast.StringTerm(a.Owner)},
+		[2]*ast.Term{ast.StringTerm("environment"), ast.StringTerm(a.Environment)},
+	)
+}
+
+// evaluate is the one value of a query; an undefined one is an error.
+func evaluate(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value) (any, error) {
+	results, err := query.Eval(ctx, rego.EvalParsedInput(input))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, err
+	case len(results) != 1 || len(results[0].Expressions) != 1:
+		return nil, errors.New("the rules gave no answer")
+	}
+	return results[0].Expressions[0].Value, nil
+}

@@ -1,0 +1,108 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// verify refuses what compiles but would leave a rule silent. modules are as
+// parsed; compiler holds them compiled.
+func verify(modules map[string]*ast.Module, compiler *ast.Compiler, data map[string]any) error {
+	guardrails := 0
+	for name, module := range modules {
+		if path.Dir(name) != "guardrails" {
+			continue
+		}
+		guardrails++
+		if err := verifyFindings(name, module); err != nil {
+			return err
+		}
+	}
+	if guardrails == 0 {
+		return errors.New("policies hold no guardrails; without any, everything would be allowed")
+	}
+	if err := verifyFindings("decision/decision.rego", modules["decision/decision.rego"]); err != nil {
+		return err
+	}
+	for _, rule := range []string{"data.roadbed.authz.allow", "data.roadbed.authz.reason"} {
+		if len(compiler.GetRulesExact(ast.MustParseRef(rule))) == 0 {
+			return fmt.Errorf("policies define no %s", rule)
+		}
+	}
+	for name := range modules {
+		if err := verifyReferences(name, compiler, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifyFindings wants at least one rule `findings contains …` and no other
+// kind of findings.
+func verifyFindings(name string, module *ast.Module) error {
+	if module == nil {
+		return fmt.Errorf("policy %s is missing", name)
+	}
+	found := false
+	for _, rule := range module.Rules {
+		if rule.Head.Ref().String() != "findings" {
+			continue
+		}
+		if rule.Head.RuleKind() != ast.MultiValue {
+			return fmt.Errorf("policy %s: findings must be a set: write `findings contains finding if {…}`", name)
+		}
+		found = true
+	}
+	if !found {
+		return fmt.Errorf("policy %s has no rule `findings contains finding if {…}`, so it could never object", name)
+	}
+	return nil
+}
+
+// verifyReferences wants everything that a module reads under data to exist:
+// what is absent is undefined in Rego, and an undefined rule says nothing.
+func verifyReferences(name string, compiler *ast.Compiler, data map[string]any) error {
+	var missing error
+	ast.WalkRefs(compiler.Modules[name], func(ref ast.Ref) bool {
+		if missing != nil || len(ref) < 2 || !ref[0].Equal(ast.DefaultRootDocument) {
+			return missing != nil
+		}
+		prefix := ref.ConstantPrefix()
+		if prefix.HasPrefix(rulesRoot) {
+			if len(compiler.GetRules(prefix)) == 0 && len(prefix) > 2 {
+				missing = fmt.Errorf("policy %s reads %s, which no policy defines", name, prefix)
+			}
+		} else if !has(data, prefix[1:]) {
+			missing = fmt.Errorf("policy %s reads %s, which no file in data supplies", name, prefix)
+		}
+		return missing != nil
+	})
+	return missing
+}
+
+var rulesRoot = ast.MustParseRef("data.roadbed")
+
+// has reports whether document holds something at the path. A path that runs
+// into an array is taken on trust.
+func has(document any, path ast.Ref) bool {
+	for _, term := range path {
+		object, isObject := document.(map[string]any)
+		if !isObject {
+			_, isArray := document.([]any)
+			return isArray
+		}
+		key, isString := term.Value.(ast.String)
+		if !isString {
+			return false
+		}
+		child, exists := object[string(key)]
+		if !exists {
+			return false
+		}
+		document = child
+	}
+	return document != nil
+}

@@ -6,7 +6,7 @@ import { CursorExpiredError, type RoadbedFeed } from './feed.ts';
 
 const FULL_EVERY_MS = 10 * 60_000;
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 30_000;
+const LONGEST_WAIT_MS = 10_000;
 
 export type RoadbedEntityProviderOptions = {
   feed: Pick<RoadbedFeed, 'snapshot' | 'changes'>;
@@ -29,7 +29,11 @@ export class RoadbedEntityProvider implements EntityProvider {
   #connection?: EntityProviderConnection;
 
   constructor(options: RoadbedEntityProviderOptions) {
-    this.#options = { fullEveryMs: FULL_EVERY_MS, firstWaitMs: FIRST_WAIT_MS, ...options };
+    this.#options = {
+      ...options,
+      fullEveryMs: options.fullEveryMs ?? FULL_EVERY_MS,
+      firstWaitMs: options.firstWaitMs ?? FIRST_WAIT_MS,
+    };
     this.#locationKey = `roadbed:${options.instance}`;
   }
 
@@ -126,7 +130,7 @@ export class RoadbedEntityProvider implements EntityProvider {
 }
 
 /**
- * backoffMs is how long to wait after that many failures in a row: twice as long each time, up to 30 s, and a random
+ * backoffMs is how long to wait after that many failures in a row: twice as long each time, up to 10 s, and a random
  * half of it, so that several backends do not come back at the same moment.
  */
 export function backoffMs(failures: number, firstMs: number, random: () => number = Math.random): number {

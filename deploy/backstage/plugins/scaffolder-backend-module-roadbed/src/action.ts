@@ -57,7 +57,7 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
       };
 
       if (ctx.isDryRun) {
-        const verdict = await client.evaluate(offering, parameters, call);
+        const verdict = await client.evaluate({ offering, action, parameters }, call);
         report(verdict, offering, ctx.logger);
         ctx.output('requestId', 'dry-run');
         ctx.output('requestUrl', '/infrastructure');
@@ -113,9 +113,5 @@ function report(verdict: Verdict, offering: string, logger: CallOptions['logger'
   for (const line of lines) {
     logger.info(line);
   }
-  logger.info(
-    verdict.outcome === 'require_approval'
-      ? 'It would wait for approval.'
-      : 'It is allowed.',
-  );
+  logger.info(verdict.outcome === 'require_approval' ? 'It would wait for approval.' : 'It is allowed.');
 }

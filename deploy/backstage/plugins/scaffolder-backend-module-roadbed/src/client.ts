@@ -47,20 +47,17 @@ export class RoadbedClient {
   async submit(submission: Submission, options: CallOptions): Promise<Submitted> {
     const body: JsonObject = {
       offering: submission.offering,
-      parameters: submission.parameters,
+      ...ask(submission),
       source: { task: submission.task },
     };
-    if (submission.action !== 'create') {
-      body.action = submission.action;
-    }
     const answer = await this.#post('/requests', body, { 'idempotency-key': submission.idempotencyKey }, options);
     return submittedSchema.parse(answer).request;
   }
 
-  /** evaluate asks what Roadbed would say to these parameters. Nothing is stored. */
-  async evaluate(offering: string, parameters: JsonObject, options: CallOptions): Promise<Verdict> {
-    const path = `/offerings/${encodeURIComponent(offering)}/evaluate`;
-    return verdictSchema.parse(await this.#post(path, { parameters }, {}, options));
+  /** evaluate asks what Roadbed would say to a request. Nothing is stored. */
+  async evaluate(request: Pick<Submission, 'offering' | 'action' | 'parameters'>, options: CallOptions): Promise<Verdict> {
+    const path = `/offerings/${encodeURIComponent(request.offering)}/evaluate`;
+    return verdictSchema.parse(await this.#post(path, ask(request), {}, options));
   }
 
   async #post(path: string, body: JsonObject, headers: Record<string, string>, options: CallOptions): Promise<unknown> {
@@ -111,6 +108,10 @@ export class RoadbedClient {
     }
     return { answer: JSON.parse(text) };
   }
+}
+
+function ask({ action, parameters }: Pick<Submission, 'action' | 'parameters'>): JsonObject {
+  return action === 'create' ? { parameters } : { action, parameters };
 }
 
 /** retryAfterMs reads a Retry-After header, which is a number of seconds or a date; undefined when it is neither. */

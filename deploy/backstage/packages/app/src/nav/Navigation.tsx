@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { parseEntityRef } from '@backstage/catalog-model';
 import { Sidebar, SidebarDivider, SidebarItem, SidebarSpace } from '@backstage/core-components';
 import { appThemeApiRef, errorApiRef, identityApiRef, useApi } from '@backstage/frontend-plugin-api';
 import type { NavContentComponentProps } from '@backstage/plugin-app-react';
@@ -19,7 +20,7 @@ export function Navigation({ navItems }: NavContentComponentProps) {
       <SidebarSpace />
       <SidebarDivider />
       <ThemeItem />
-      <SignOutItem />
+      <UserItems />
     </Sidebar>
   );
 }
@@ -48,19 +49,22 @@ function ThemeItem() {
   );
 }
 
-function SignOutItem() {
+function UserItems() {
   const identity = useApi(identityApiRef);
   const errors = useApi(errorApiRef);
-  const [name, setName] = useState<string>();
+  const [user, setUser] = useState<{ name: string; path: string }>();
   useEffect(() => {
-    identity.getProfileInfo().then(
-      profile => setName(profile.displayName),
+    Promise.all([identity.getProfileInfo(), identity.getBackstageIdentity()]).then(
+      ([profile, { userEntityRef }]) => {
+        const { kind, namespace, name } = parseEntityRef(userEntityRef);
+        setUser({ name: profile.displayName ?? name, path: `/catalog/${namespace}/${kind}/${name}` });
+      },
       error => errors.post(error, { hidden: true }),
     );
   }, [identity, errors]);
   return (
     <>
-      {name && <SidebarItem icon={() => <RiUserLine />} text={name} to="/catalog?filters[kind]=resource&filters[user]=all" />}
+      {user && <SidebarItem icon={() => <RiUserLine />} text={user.name} to={user.path} />}
       <SidebarItem icon={() => <RiLogoutBoxRLine />} text="Sign out" onClick={() => identity.signOut()} />
     </>
   );

@@ -3,6 +3,7 @@ import { ProxiedSignInPage } from '@backstage/core-components';
 import { configApiRef, useApi, type ConfigApi, type IdentityApi } from '@backstage/frontend-plugin-api';
 import type { SignInPageProps } from '@backstage/plugin-app-react';
 import { Alert, Avatar, Button, Text } from '@backstage/ui';
+import { RiArrowRightLine } from '@remixicon/react';
 import { forgetUser, rememberUser, signedInUser } from './session';
 import classes from './SignInPage.module.css';
 
@@ -109,9 +110,7 @@ function PersonChooser({ people, onChoose }: { people: Person[]; onChoose(person
                       </Text>
                     )}
                   </span>
-                  <span className={classes.arrow} aria-hidden="true">
-                    →
-                  </span>
+                  <RiArrowRightLine className={classes.arrow} aria-hidden="true" />
                 </button>
               </li>
             ))}

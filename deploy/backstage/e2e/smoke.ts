@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { baseUrl, launchBrowser, openPage, screenshot, signIn, signOut } from './browser.ts';
+
+let browser: Browser;
+before(async () => {
+  browser = await launchBrowser();
+});
+after(() => browser.close());
+
+test('a visitor is offered the three people, in light and in dark', async () => {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    const { page, close } = await openPage(browser, { colorScheme });
+    await page.goto(`${baseUrl()}/`);
+    const people = page.getByRole('list', { name: 'People' }).getByRole('button');
+    await people.first().waitFor();
+    assert.equal(await people.count(), 3);
+    await screenshot(page, `sign-in-${colorScheme}`);
+    await close();
+  }
+});
+
+test('ann signs in, lands on the Create page and stays signed in', async () => {
+  const { page, problems, close } = await openPage(browser);
+  await signIn(page, 'Ann Okafor');
+  await page.waitForURL(`${baseUrl()}/create`);
+  await page.getByRole('heading', { name: 'Templates' }).first().waitFor();
+  await screenshot(page, 'create');
+
+  await page.reload();
+  await page.getByRole('button', { name: 'Sign out' }).waitFor();
+  await page.goto(`${baseUrl()}/catalog`);
+  await page.getByRole('button', { name: 'Sign out' }).waitFor();
+  await screenshot(page, 'catalog');
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test('the sign-in page works by keyboard and on a phone', async () => {
+  const { page, close } = await openPage(browser, { width: 360, height: 740 });
+  await page.goto(`${baseUrl()}/`);
+  await page.getByRole('list', { name: 'People' }).waitFor();
+  await screenshot(page, 'sign-in-phone');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`${baseUrl()}/create`);
+  await screenshot(page, 'create-phone');
+  await close();
+});
+
+test('signing out leads back to the sign-in page, and someone else can sign in', async () => {
+  const { page, close } = await openPage(browser, { colorScheme: 'dark' });
+  await signIn(page, 'Ben Larsen');
+  await page.waitForURL(`${baseUrl()}/create`);
+  await screenshot(page, 'create-dark');
+  await signOut(page);
+  await page.reload();
+  await page.getByRole('list', { name: 'People' }).waitFor();
+  await signIn(page, 'Pat Moreau');
+  await close();
+});

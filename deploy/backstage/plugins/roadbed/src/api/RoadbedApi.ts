@@ -1,0 +1,55 @@
+import { createApiRef } from '@backstage/frontend-plugin-api';
+import type {
+  Credentials,
+  Environment,
+  InfrastructureRequest,
+  Instance,
+  InstanceWithRequests,
+  LogLine,
+  Me,
+  Offering,
+  Page,
+} from './types';
+import type { ServerEvent } from './serverEvents';
+
+/** Which requests to list. `owner` takes entity refs; what is left out does not narrow. */
+export type RequestFilter = {
+  mine?: boolean;
+  owner?: string[];
+  state?: string[];
+  offering?: string;
+  environment?: string;
+  cursor?: string;
+};
+
+/** Which instances to list. */
+export type InstanceFilter = { owner?: string[]; offering?: string; environment?: string; cursor?: string };
+
+/** Where a stream begins, and when it is given up. */
+export type StreamOptions = { after?: string; signal: AbortSignal };
+
+/**
+ * RoadbedApi is what the pages ask of the sidecar. Every method rejects with a ResponseError whose `body.error` says,
+ * for people, what is wrong; explainError reads it.
+ */
+export interface RoadbedApi {
+  listRequests(filter: RequestFilter): Promise<Page<InfrastructureRequest>>;
+  getRequest(id: string): Promise<InfrastructureRequest>;
+  /** cancelRequest asks for a stop; the answer may still be running, with its cancel reason set. */
+  cancelRequest(id: string, key: string): Promise<InfrastructureRequest>;
+  /** openRequestEvents opens one connection; it ends after the request's last event, or when the network does. */
+  openRequestEvents(id: string, options: StreamOptions): AsyncIterable<ServerEvent>;
+  openRequestLog(id: string, options: StreamOptions): AsyncIterable<ServerEvent>;
+  getLog(id: string, after: number): Promise<LogLine[]>;
+  listInstances(filter: InstanceFilter): Promise<Page<Instance>>;
+  getInstance(id: string): Promise<InstanceWithRequests>;
+  /** destroyInstance submits a destroy request. The same key never destroys twice. */
+  destroyInstance(id: string, key: string): Promise<InfrastructureRequest>;
+  /** openCredentials is recorded by the sidecar each time it is called. */
+  openCredentials(id: string): Promise<Credentials>;
+  listOfferings(): Promise<Offering[]>;
+  listEnvironments(): Promise<Environment[]>;
+  getMe(): Promise<Me>;
+}
+
+export const roadbedApiRef = createApiRef<RoadbedApi>({ id: 'plugin.roadbed.client' });

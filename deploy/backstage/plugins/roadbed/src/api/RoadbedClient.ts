@@ -1,0 +1,127 @@
+import { ResponseError } from '@backstage/errors';
+import type { FetchApi } from '@backstage/frontend-plugin-api';
+import type { InstanceFilter, RequestFilter, RoadbedApi, StreamOptions } from './RoadbedApi';
+import { readServerEvents, type ServerEvent } from './serverEvents';
+import type {
+  Credentials,
+  Environment,
+  InfrastructureRequest,
+  Instance,
+  InstanceWithRequests,
+  LogLine,
+  Me,
+  Offering,
+  Page,
+} from './types';
+
+const PAGE_SIZE = 25;
+
+/** RoadbedClient talks to the sidecar through the portal's fetch, which finds it and signs the calls. */
+export class RoadbedClient implements RoadbedApi {
+  private readonly fetchApi: FetchApi;
+
+  constructor(options: { fetchApi: FetchApi }) {
+    this.fetchApi = options.fetchApi;
+  }
+
+  async listRequests(filter: RequestFilter): Promise<Page<InfrastructureRequest>> {
+    return this.getJson(`/requests?${query({ ...filter, mine: filter.mine ? 'true' : undefined, limit: `${PAGE_SIZE}` })}`);
+  }
+
+  async getRequest(id: string): Promise<InfrastructureRequest> {
+    const body = await this.getJson<{ request: InfrastructureRequest }>(`/requests/${encodeURIComponent(id)}`);
+    return body.request;
+  }
+
+  async cancelRequest(id: string, key: string): Promise<InfrastructureRequest> {
+    const body = await this.post<{ request: InfrastructureRequest }>(`/requests/${encodeURIComponent(id)}/cancel`, key);
+    return body.request;
+  }
+
+  openRequestEvents(id: string, options: StreamOptions): AsyncIterable<ServerEvent> {
+    return this.stream(`/requests/${encodeURIComponent(id)}/events`, options);
+  }
+
+  openRequestLog(id: string, options: StreamOptions): AsyncIterable<ServerEvent> {
+    return this.stream(`/requests/${encodeURIComponent(id)}/logs`, options);
+  }
+
+  async getLog(id: string, after: number): Promise<LogLine[]> {
+    const body = await this.getJson<{ items: LogLine[] }>(`/requests/${encodeURIComponent(id)}/logs?after=${after}`);
+    return body.items;
+  }
+
+  async listInstances(filter: InstanceFilter): Promise<Page<Instance>> {
+    return this.getJson(`/instances?${query({ ...filter, limit: `${PAGE_SIZE}` })}`);
+  }
+
+  async getInstance(id: string): Promise<InstanceWithRequests> {
+    return this.getJson(`/instances/${encodeURIComponent(id)}`);
+  }
+
+  async destroyInstance(id: string, key: string): Promise<InfrastructureRequest> {
+    const path = `/instances/${encodeURIComponent(id)}/destroy`;
+    const body = await this.post<{ request: InfrastructureRequest }>(path, key);
+    return body.request;
+  }
+
+  async openCredentials(id: string): Promise<Credentials> {
+    const body = await this.post<{ credentials: Credentials }>(`/instances/${encodeURIComponent(id)}/credentials`);
+    return body.credentials;
+  }
+
+  async listOfferings(): Promise<Offering[]> {
+    return (await this.getJson<{ items: Offering[] }>('/offerings')).items;
+  }
+
+  async listEnvironments(): Promise<Environment[]> {
+    return (await this.getJson<{ items: Environment[] }>('/environments')).items;
+  }
+
+  async getMe(): Promise<Me> {
+    return this.getJson('/me');
+  }
+
+  private async getJson<T>(path: string): Promise<T> {
+    return (await this.call(path, { headers: { Accept: 'application/json' } })).json();
+  }
+
+  private async post<T>(path: string, idempotencyKey?: string): Promise<T> {
+    const headers: Record<string, string> = { Accept: 'application/json', 'Content-Type': 'application/json' };
+    if (idempotencyKey) {
+      headers['Idempotency-Key'] = idempotencyKey;
+    }
+    return (await this.call(path, { method: 'POST', headers, body: '{}' })).json();
+  }
+
+  private async *stream(path: string, { after, signal }: StreamOptions): AsyncGenerator<ServerEvent> {
+    const headers: Record<string, string> = { Accept: 'text/event-stream' };
+    if (after) {
+      headers['Last-Event-ID'] = after;
+    }
+    const response = await this.call(path, { headers, signal, cache: 'no-store' });
+    if (response.body) {
+      yield* readServerEvents(response.body, after);
+    }
+  }
+
+  private async call(path: string, init: RequestInit): Promise<Response> {
+    const response = await this.fetchApi.fetch(`plugin://roadbed${path}`, init);
+    if (!response.ok) {
+      throw await ResponseError.fromResponse(response);
+    }
+    return response;
+  }
+}
+
+function query(values: Record<string, string | string[] | boolean | undefined>): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one) {
+        parameters.append(name, String(one));
+      }
+    }
+  }
+  return parameters.toString();
+}

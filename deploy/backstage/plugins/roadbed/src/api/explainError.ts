@@ -1,0 +1,42 @@
+import { ResponseError } from '@backstage/errors';
+import type { Finding } from './types';
+
+/** What went wrong, for people. */
+export type Explanation = {
+  /** status is the HTTP status, or undefined when no answer came. */
+  status?: number;
+  message: string;
+  details: string[];
+  findings: Finding[];
+  /** requestId is what to quote when asking for help. */
+  requestId?: string;
+};
+
+type ErrorBody = {
+  message?: string;
+  details?: { path?: string; message: string }[];
+  findings?: Finding[];
+  request_id?: string;
+};
+
+/** explainError finds the sidecar's own words in whatever was thrown. */
+export function explainError(thrown: unknown): Explanation {
+  if (ResponseError.is(thrown)) {
+    const body = thrown.body.error as ErrorBody;
+    return {
+      status: thrown.statusCode,
+      message: body.message || thrown.message,
+      details: (body.details ?? []).map(detail => (detail.path ? `${detail.path}: ${detail.message}` : detail.message)),
+      findings: body.findings ?? [],
+      requestId: body.request_id,
+    };
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  // What browsers say when nobody answers is no help to anyone.
+  const unreachable = /failed to fetch|networkerror|load failed/i.test(message);
+  return {
+    message: unreachable ? 'Roadbed did not answer. Your network or the portal may be down.' : message,
+    details: [],
+    findings: [],
+  };
+}

@@ -144,6 +144,9 @@ func accessInput(a provision.Access) ast.Value {
 
 // evaluate is the one value of a query; an undefined one is an error.
 func evaluate(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // a short query would end before it notices
+	}
 	results, err := query.Eval(ctx, rego.EvalParsedInput(input))
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -1,0 +1,33 @@
+output "endpoint" {
+  description = "Database connection endpoint"
+  value       = local.host
+}
+
+output "port" {
+  description = "Database port"
+  value       = local.port
+}
+
+output "credentials_secret_arn" {
+  description = "Reference under which the platform hands out the credentials"
+  value       = terraform_data.credentials.output.reference
+}
+
+output "monitoring_dashboard" {
+  description = "Connection string of the read-only monitoring role, without its password"
+  value       = local.monitoring
+}
+
+output "credentials" {
+  description = "The logins themselves, for the platform to seal"
+  sensitive   = true
+  value = {
+    username         = postgres_role.owner.name
+    password         = postgres_role.owner.password
+    database         = postgres_database.main.name
+    host             = local.host
+    port             = local.port
+    monitor_username = postgres_role.monitor.name
+    monitor_password = postgres_role.monitor.password
+  }
+}

@@ -5,15 +5,19 @@ import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import type { AuthService, DiscoveryService, LoggerService } from '@backstage/backend-plugin-api';
 import type { EntityProviderMutation } from '@backstage/plugin-catalog-node';
+import type { components } from '../../roadbed/src/api/schema.gen.ts';
 import { RoadbedFeed } from './feed.ts';
 import { RoadbedEntityProvider, backoffMs } from './provider.ts';
 
 type Answer = { status: number; body?: unknown };
 
-const resource = (name: string) => ({
+// The answers are written against the types generated from Roadbed's own specification, so that neither drifts unseen.
+type Schemas = components['schemas'];
+
+const resource = (name: string): Schemas['Entity'] => ({
   apiVersion: 'backstage.io/v1alpha1',
   kind: 'Resource',
-  metadata: { name, namespace: 'dev', annotations: { 'roadbed.dev/phase': 'ready' } },
+  metadata: { name, namespace: 'dev', title: name, annotations: { 'roadbed.dev/phase': 'ready' }, links: [] },
   spec: { type: 'database', owner: 'group:default/payments' },
 });
 
@@ -37,12 +41,12 @@ const located = (name: string, key = 'roadbed:default') => {
 
 const snapshot = (cursor: string, ...names: string[]): Answer => ({
   status: 200,
-  body: { entities: names.map(resource), cursor, complete: true },
+  body: { entities: names.map(resource), cursor, complete: true } satisfies Schemas['EntitySnapshot'],
 });
 
 const changes = (cursor: string, added: string[], removed: string[]): Answer => ({
   status: 200,
-  body: { added: added.map(resource), removed, cursor },
+  body: { added: added.map(resource), removed, cursor } satisfies Schemas['EntityChanges'],
 });
 
 const HELD = 'held';

@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { LoggerService } from '@backstage/backend-plugin-api';
+import type { components } from '../../roadbed/src/api/schema.gen.ts';
 import { createRequestAction, idempotencyKey } from './action.ts';
 import { RoadbedClient } from './client.ts';
 import { backstageAt, startSidecar, type Answer } from './sidecar.testing.ts';
+
+// The answers are written against the types generated from Roadbed's own specification, so that neither drifts unseen.
+type Schemas = components['schemas'];
+
+function estimate(monthly_cost: number, breakdown: Record<string, number> = {}): Schemas['Estimate'] {
+  const items = Object.entries(breakdown).map(([name, cost]) => ({ name, monthly_cost: cost }));
+  const annual_cost = 12 * monthly_cost;
+  return { monthly_cost, monthly_total: monthly_cost, annual_cost, annual_total: annual_cost, items, breakdown, prices_digest: '' };
+}
+
+const JUDGED = { bundle_digest: 'sha256:0', at: '2026-11-24T12:00:00Z' };
 
 const ACCEPTED: Answer = {
   status: 202,
@@ -14,12 +26,10 @@ const ACCEPTED: Answer = {
       entity_ref: 'resource:dev/orders.postgres-database',
       name: 'orders',
       environment: 'dev',
-      verdict: {
-        outcome: 'warn',
-        estimate: { monthly_cost: 85.5, items: [{ name: 'compute', monthly_cost: 60 }, { name: 'storage', monthly_cost: 25.5 }] },
-        findings: [{ rule: 'backups', level: 'warn', message: 'Backups are kept for 1 day.', path: '', way_out: '' }],
-      },
-    },
+      outcome: 'warn',
+      estimate: estimate(85.5, { compute: 60, storage: 25.5 }),
+      findings: [{ rule: 'backups', level: 'warn', message: 'Backups are kept for 1 day.', path: '', way_out: '' }],
+    } satisfies Partial<Schemas['Request']>,
   },
 };
 
@@ -36,8 +46,9 @@ const DENIED: Answer = {
       ],
       request_id: '0193a1b2-0000-7000-8000-000000000002',
     },
+    request: { method: 'POST', url: '/requests' },
     response: { statusCode: 403 },
-  },
+  } satisfies Schemas['ErrorBody'],
 };
 
 async function runAction(
@@ -104,9 +115,8 @@ test('a request goes out for the person, once, and its answer becomes the output
   assert.ok(logs.includes('Warning: Backups are kept for 1 day. [backups]'), logs.join('\n'));
 });
 
-test('an action other than create is named, and the key of an each step is part of the idempotency key', async context => {
-  const { received } = await runAction(context, [ACCEPTED], { input: { action: 'destroy', requestKey: 'größe 1' } });
-  assert.equal((received[0].body as { action: string }).action, 'destroy');
+test('the key of an each step is part of the idempotency key', async context => {
+  const { received } = await runAction(context, [ACCEPTED], { input: { requestKey: 'größe 1' } });
   assert.equal(received[0].headers['idempotency-key'], 'task-1:request:gr%C3%B6%C3%9Fe%201');
 });
 
@@ -132,12 +142,16 @@ test('a denial ends the task with every reason and its way out, one a line', asy
     'Needs approval: Needs the platform team. Way out: Ask platform-team. [window]',
     'Kept as request 0193a1b2-0000-7000-8000-000000000002: /infrastructure/requests/0193a1b2-0000-7000-8000-000000000002',
   ]);
+  assert.equal(error.stack, `NotAllowedError: ${error.message}`, 'the step log shows the stack: it has to be the reasons');
   assert.equal(received.length, 1, 'a denial is an answer and is not asked for again');
   assert.deepEqual(outputs, {});
 });
 
 test('other refusals keep their kind and their words', async context => {
-  const refuse = (status: number, error: object): Answer => ({ status, body: { error, response: { statusCode: status } } });
+  const refuse = (status: number, error: Schemas['ErrorInfo']): Answer => ({
+    status,
+    body: { error, request: { method: 'POST', url: '/requests' }, response: { statusCode: status } } satisfies Schemas['ErrorBody'],
+  });
   const cases: Record<string, { answer: Answer; name: string; message: RegExp }> = {
     'a conflict names what is in the way': {
       answer: refuse(409, { name: 'ConflictError', message: 'orders already exists in dev.' }),
@@ -207,7 +221,7 @@ test('a cancelled task stops waiting for Retry-After', async context => {
 });
 
 test('a dry run asks for a judgement only', async context => {
-  const verdict = { outcome: 'allow', estimate: { monthly_cost: 42, items: [] }, findings: [] };
+  const verdict: Schemas['Verdict'] = { allowed: true, outcome: 'allow', estimate: estimate(42), findings: [], ...JUDGED };
   const { received, outputs, logs, error } = await runAction(context, [{ status: 200, body: verdict }], { isDryRun: true });
   assert.equal(error, undefined);
   assert.equal(`${received[0].method} ${received[0].url}`, 'POST /api/roadbed/offerings/postgres-database/evaluate');
@@ -218,10 +232,14 @@ test('a dry run asks for a judgement only', async context => {
 });
 
 test('a dry run of what would be denied fails with the reasons', async context => {
-  const finding = { rule: 'cost-limit', level: 'deny', message: 'Too expensive.', path: '', way_out: 'Choose small.' };
-  const { error } = await runAction(context, [{ status: 200, body: { outcome: 'deny', estimate: null, findings: [finding] } }], {
-    isDryRun: true,
-  });
+  const verdict: Schemas['Verdict'] = {
+    allowed: false,
+    outcome: 'deny',
+    estimate: null,
+    findings: [{ rule: 'cost-limit', level: 'deny', message: 'Too expensive.', path: '', way_out: 'Choose small.' }],
+    ...JUDGED,
+  };
+  const { error } = await runAction(context, [{ status: 200, body: verdict }], { isDryRun: true });
   assert.equal(error?.name, 'NotAllowedError');
   assert.match(error.message, /would be denied.*\nDenied: Too expensive\. Way out: Choose small\. \[cost-limit\]$/s);
 });

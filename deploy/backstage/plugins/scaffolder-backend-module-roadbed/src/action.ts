@@ -2,7 +2,7 @@ import { NotAllowedError } from '@backstage/errors';
 import { createTemplateAction } from '@backstage/plugin-scaffolder-node';
 import type { JsonObject } from '@backstage/types';
 import type { CallOptions, RoadbedClient } from './client.ts';
-import { findingLine, priceText, requestPath } from './reasons.ts';
+import { findingLine, priceText, requestPath, withoutStack } from './reasons.ts';
 import type { Verdict } from './wire.ts';
 
 /**
@@ -32,12 +32,11 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
       input: {
         offering: z => z.string().min(1).describe('Id of the offering: its folder, for example postgres-database'),
         parameters: z => z.record(z.any()).describe('The values for the offering’s parameters'),
-        action: z => z.string().optional().describe('What to ask for: create (the default), destroy, …'),
         requestKey: z =>
           z
             .union([z.string(), z.number()])
             .optional()
-            .describe('Tells the iterations of an `each` step apart: give ${{ each.key }} there'),
+            .describe('Tells the iterations of an `each` step apart: give it ${{ each.key }}'),
       },
       output: {
         requestId: z => z.string().describe('Id of the request'),
@@ -48,7 +47,7 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
       },
     },
     async handler(ctx) {
-      const { offering, action = 'create', requestKey } = ctx.input;
+      const { offering, requestKey } = ctx.input;
       const parameters = ctx.input.parameters as JsonObject;
       const call: CallOptions = {
         credentials: await ctx.getInitiatorCredentials(),
@@ -57,7 +56,7 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
       };
 
       if (ctx.isDryRun) {
-        const verdict = await client.evaluate({ offering, action, parameters }, call);
+        const verdict = await client.evaluate(offering, parameters, call);
         report(verdict, offering, ctx.logger);
         ctx.output('requestId', 'dry-run');
         ctx.output('requestUrl', '/infrastructure');
@@ -70,16 +69,15 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
       const request = await client.submit(
         {
           offering,
-          action,
           parameters,
           task: ctx.task.id,
-          idempotencyKey: idempotencyKey(ctx.task.id, ctx.step?.id, ctx.each?.key ?? requestKey),
+          idempotencyKey: idempotencyKey(ctx.task.id, ctx.step?.id, requestKey ?? ctx.each?.key),
         },
         call,
       );
-      const estimate = priceText(request.verdict?.estimate);
+      const estimate = priceText(request.estimate);
       ctx.logger.info(`Request ${request.id} is ${request.state}: ${estimate}`);
-      for (const finding of request.verdict?.findings ?? []) {
+      for (const finding of request.findings) {
         ctx.logger.warn(findingLine(finding));
       }
       ctx.logger.info(`Follow it at ${requestPath(request.id)}`);
@@ -108,7 +106,8 @@ function report(verdict: Verdict, offering: string, logger: CallOptions['logger'
   logger.info(`Dry run, nothing is asked for. ${offering}: ${priceText(verdict.estimate)}`);
   const lines = verdict.findings.map(findingLine);
   if (verdict.outcome === 'deny') {
-    throw new NotAllowedError([`${offering} would be denied with these parameters.`, ...lines].join('\n'));
+    const message = [`${offering} would be denied with these parameters.`, ...lines].join('\n');
+    throw withoutStack(new NotAllowedError(message));
   }
   for (const line of lines) {
     logger.info(line);

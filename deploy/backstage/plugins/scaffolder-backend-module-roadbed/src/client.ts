@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuthService, BackstageCredentials, DiscoveryService, LoggerService } from '@backstage/backend-plugin-api';
 import { ServiceUnavailableError } from '@backstage/errors';
 import type { JsonObject } from '@backstage/types';
-import { refusal } from './reasons.ts';
+import { refusal, withoutStack } from './reasons.ts';
 import { submittedSchema, verdictSchema, type Submitted, type Verdict } from './wire.ts';
 
 /** A status that says "not now": Roadbed is starting or stopping, or a proxy did not reach it. */
@@ -22,7 +22,6 @@ export type CallOptions = {
 /** What is submitted. The same idempotency key with the same body always has the same answer. */
 export type Submission = {
   offering: string;
-  action: string;
   parameters: JsonObject;
   task: string;
   idempotencyKey: string;
@@ -45,19 +44,16 @@ export class RoadbedClient {
    * InputError with every reason. It may be called again with the same submission: nothing is made twice.
    */
   async submit(submission: Submission, options: CallOptions): Promise<Submitted> {
-    const body: JsonObject = {
-      offering: submission.offering,
-      ...ask(submission),
-      source: { task: submission.task },
-    };
-    const answer = await this.#post('/requests', body, { 'idempotency-key': submission.idempotencyKey }, options);
+    const { offering, parameters, task, idempotencyKey } = submission;
+    const body = { offering, parameters, source: { task } };
+    const answer = await this.#post('/requests', body, { 'idempotency-key': idempotencyKey }, options);
     return submittedSchema.parse(answer).request;
   }
 
-  /** evaluate asks what Roadbed would say to a request. Nothing is stored. */
-  async evaluate(request: Pick<Submission, 'offering' | 'action' | 'parameters'>, options: CallOptions): Promise<Verdict> {
-    const path = `/offerings/${encodeURIComponent(request.offering)}/evaluate`;
-    return verdictSchema.parse(await this.#post(path, ask(request), {}, options));
+  /** evaluate asks what Roadbed would say to these parameters. Nothing is stored. */
+  async evaluate(offering: string, parameters: JsonObject, options: CallOptions): Promise<Verdict> {
+    const path = `/offerings/${encodeURIComponent(offering)}/evaluate`;
+    return verdictSchema.parse(await this.#post(path, { parameters }, {}, options));
   }
 
   async #post(path: string, body: JsonObject, headers: Record<string, string>, options: CallOptions): Promise<unknown> {
@@ -67,8 +63,10 @@ export class RoadbedClient {
         return outcome.answer;
       }
       if (attempt === ATTEMPTS) {
-        throw new ServiceUnavailableError(
-          `Roadbed cannot be reached just now (${outcome.reason}). Nothing was lost: start the task again in a few minutes.`,
+        throw withoutStack(
+          new ServiceUnavailableError(
+            `Roadbed cannot be reached just now (${outcome.reason}). Nothing was lost: start the task again in a few minutes.`,
+          ),
         );
       }
       const wait = Math.min(outcome.retryAfterMs ?? this.#firstWaitMs * 2 ** (attempt - 1), LONGEST_WAIT_MS);
@@ -108,10 +106,6 @@ export class RoadbedClient {
     }
     return { answer: JSON.parse(text) };
   }
-}
-
-function ask({ action, parameters }: Pick<Submission, 'action' | 'parameters'>): JsonObject {
-  return action === 'create' ? { parameters } : { action, parameters };
 }
 
 /** retryAfterMs reads a Retry-After header, which is a number of seconds or a date; undefined when it is neither. */

@@ -39,6 +39,16 @@ function dollars(amount: number): string {
  * all that the task page shows. A body that is not Roadbed's is quoted, up to 300 characters.
  */
 export function refusal(status: number, body: string): Error {
+  return withoutStack(refusalOfKind(status, body));
+}
+
+/** withoutStack keeps the lines of our source out of the step's log, which shows a stack in place of a message. */
+export function withoutStack(error: Error): Error {
+  error.stack = `${error.name}: ${error.message}`;
+  return error;
+}
+
+function refusalOfKind(status: number, body: string): Error {
   const parsed = errorSchema.safeParse(parseJson(body));
   if (!parsed.success) {
     return new Error(`Roadbed answered ${status}, but not in its own words: ${body.slice(0, 300) || '(nothing)'}`);

@@ -1,24 +1,25 @@
 import { z } from 'zod';
 
-/** What this module reads of Roadbed's answers. Fields that it does not use are left out, and may change. */
+// What this module reads of the answers that Roadbed's openapi.yaml describes. Fields that it does not use are left out.
 
 const estimate = z.object({
   monthly_cost: z.number(),
-  items: z.array(z.object({ name: z.string(), monthly_cost: z.number() })).default([]),
+  items: z.array(z.object({ name: z.string(), monthly_cost: z.number() })),
 });
 
 const finding = z.object({
-  rule: z.string().default(''),
-  level: z.enum(['deny', 'require_approval', 'warn', 'info']).catch('deny'),
+  rule: z.string(),
+  level: z.enum(['deny', 'require_approval', 'warn', 'info']),
   message: z.string(),
-  path: z.string().default(''),
-  way_out: z.string().default(''),
+  path: z.string(),
+  way_out: z.string(),
 });
 
-const verdict = z.object({
+/** verdictSchema is the answer to an evaluation: what Roadbed would say to a request. */
+export const verdictSchema = z.object({
   outcome: z.enum(['allow', 'warn', 'require_approval', 'deny']),
-  estimate: estimate.nullish(),
-  findings: z.array(finding).default([]),
+  estimate: estimate.nullable(),
+  findings: z.array(finding),
 });
 
 /** submittedSchema is the 202 to a request: what was accepted. */
@@ -27,12 +28,10 @@ export const submittedSchema = z.object({
     id: z.string().min(1),
     state: z.string(),
     entity_ref: z.string().min(1),
-    verdict: verdict.nullish(),
+    estimate: estimate.nullable(),
+    findings: z.array(finding),
   }),
 });
-
-/** verdictSchema is the answer to an evaluation: what Roadbed would say to a request. */
-export const verdictSchema = verdict;
 
 /** errorSchema is any refusal, in Backstage's shape with Roadbed's reasons added. */
 export const errorSchema = z.object({
@@ -40,7 +39,7 @@ export const errorSchema = z.object({
     name: z.string(),
     message: z.string(),
     findings: z.array(finding).nullish(),
-    details: z.array(z.object({ path: z.string().default(''), message: z.string() })).nullish(),
+    details: z.array(z.object({ path: z.string(), message: z.string() })).nullish(),
     request_id: z.string().nullish(),
   }),
 });

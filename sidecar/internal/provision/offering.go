@@ -32,7 +32,8 @@ type Offering struct {
 // Parameter is one input of an offering.
 type Parameter struct {
 	Name        string   `json:"name"`
-	Type        string   `json:"type"` // string, enum, integer, boolean, map
+	Title       string   `json:"title"` // its label in a form
+	Type        string   `json:"type"`  // string, enum, integer, boolean, map
 	Required    bool     `json:"required"`
 	Default     any      `json:"default,omitempty"`
 	Pattern     string   `json:"pattern,omitempty"`
@@ -40,6 +41,7 @@ type Parameter struct {
 	Max         *int64   `json:"max,omitempty"`
 	Options     []Option `json:"options,omitempty"`
 	Description string   `json:"description"`
+	Placeholder string   `json:"placeholder,omitempty"`
 	Level       string   `json:"level"` // basic, advanced or expert
 	Immutable   bool     `json:"immutable"`
 	Sensitive   bool     `json:"sensitive"`
@@ -84,8 +86,8 @@ type Preset struct {
 	MonthlyCost Money      `json:"monthly_cost"` // computed, never declared
 }
 
-// StepDefinition is a step and the Terraform addresses that belong to it.
-// Phase is set instead of Addresses for the steps that are not resources:
+// StepDefinition is a step and the Terraform addresses that belong to it; a
+// step with neither addresses nor phase has what belongs to no other. Phase is set instead of Addresses for the steps that are not resources:
 // "validate" (the sidecar's), "plan" (init and plan).
 type StepDefinition struct {
 	Name      string   `json:"name"`

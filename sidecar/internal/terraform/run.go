@@ -1,0 +1,311 @@
+package terraform
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// The files of a run inside its working directory.
+const (
+	StateFile     = "terraform.tfstate"
+	ErroredState  = "errored.tfstate" // where Terraform leaves a state that it could not write
+	PlanFile      = "roadbed.tfplan"
+	VariablesFile = "terraform.tfvars.json"
+)
+
+// Run is one run's directory. Its methods are called one after another.
+type Run struct {
+	Work     string // the working directory, with the module's files
+	settings Settings
+	redactor *Redactor
+	planner  *tfexec.Terraform
+	applier  *tfexec.Terraform
+	env      map[string]string
+}
+
+// Failure is Terraform's refusal: an init, plan or apply that ended badly. The
+// texts are redacted.
+type Failure struct {
+	Phase       string // init, plan, apply
+	Diagnostics []Diagnostic
+	cause       error
+}
+
+// Error is the first complaint.
+func (f *Failure) Error() string {
+	if len(f.Diagnostics) == 0 {
+		return fmt.Sprintf("terraform %s: %v", f.Phase, f.cause)
+	}
+	return fmt.Sprintf("terraform %s: %s", f.Phase, f.Diagnostics[0].Summary)
+}
+
+// Unwrap is how the process ended.
+func (f *Failure) Unwrap() error { return f.cause }
+
+// Summary is the cause in one line for people.
+func (f *Failure) Summary() string {
+	if len(f.Diagnostics) == 0 {
+		return "Terraform stopped during " + f.Phase + " without saying why"
+	}
+	return f.Diagnostics[0].Summary
+}
+
+// Detail is every complaint in full.
+func (f *Failure) Detail() string {
+	texts := make([]string, len(f.Diagnostics))
+	for i, d := range f.Diagnostics {
+		texts[i] = d.Text()
+	}
+	return strings.Join(texts, "\n\n")
+}
+
+// Open is the run whose home directory is home; its working directory is
+// home/work, and it need not be filled yet. applier is what is executed to
+// apply: the binary itself, or a link to a program that supervises it.
+func (s Settings) Open(home, applier string, redactor *Redactor) (*Run, error) {
+	work := filepath.Join(home, "work")
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return nil, fmt.Errorf("make the working directory: %w", err)
+	}
+	env, err := s.environment(home, s.Variables)
+	if err != nil {
+		return nil, err
+	}
+	for _, value := range s.Variables {
+		redactor.Add(value)
+	}
+	run := &Run{Work: work, settings: s, redactor: redactor, env: env}
+	if run.planner, err = run.execute(s.Binary.Path); err != nil {
+		return nil, err
+	}
+	run.applier, err = run.execute(applier)
+	return run, err
+}
+
+func (r *Run) execute(path string) (*tfexec.Terraform, error) {
+	tf, err := tfexec.NewTerraform(r.Work, path)
+	if err != nil {
+		return nil, fmt.Errorf("use %s: %w", path, err)
+	}
+	if err := tf.SetEnv(maps.Clone(r.env)); err != nil {
+		return nil, fmt.Errorf("set Terraform's environment: %w", err)
+	}
+	// Each provider process would make two key pairs to talk to Terraform over
+	// a socket that only this user can open: half of a small run's time.
+	if err := tf.SetDisablePluginTLS(true); err != nil {
+		return nil, fmt.Errorf("turn plugin TLS off: %w", err)
+	}
+	// The applier is stopped by its supervisor, which has its own patience.
+	if err := tf.SetWaitDelay(time.Minute); err != nil {
+		return nil, fmt.Errorf("set Terraform's patience: %w", err)
+	}
+	return tf, nil
+}
+
+// Warm asks the binary for its version, which terraform-exec needs once and
+// keeps: call it beside other waiting.
+func (r *Run) Warm(ctx context.Context) { _, _, _ = r.planner.Version(ctx, false) }
+
+// Fill puts the prepared module into the working directory: its files are
+// copied, and what init downloaded is linked.
+func (r *Run) Fill(p Prepared) error {
+	err := filepath.WalkDir(p.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(p.Dir, path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(r.Work, relative)
+		switch {
+		case relative == ".terraform":
+			if err := linkEntries(path, to); err != nil {
+				return err
+			}
+			return fs.SkipDir
+		case relative == preparedFile:
+			return nil
+		case entry.IsDir():
+			return os.MkdirAll(to, 0o700)
+		default:
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(to, content, 0o600)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("copy the prepared module: %w", err)
+	}
+	return nil
+}
+
+func linkEntries(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		err := os.Symlink(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name()))
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteVariables writes those values that the module declares, as JSON data.
+func (r *Run) WriteVariables(p Prepared, values map[string]any) error {
+	declared := map[string]any{}
+	for name, value := range values {
+		if slices.Contains(p.Variables, name) {
+			declared[name] = value
+		}
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(declared); err != nil {
+		return fmt.Errorf("encode the module's variables: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(r.Work, VariablesFile), text.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("write the module's variables: %w", err)
+	}
+	return nil
+}
+
+// WriteState puts the state to go on from into the working directory.
+func (r *Run) WriteState(raw []byte) (State, error) {
+	state, err := ParseState(raw)
+	if err != nil {
+		return State{}, err
+	}
+	state.Hide(r.redactor)
+	if err := os.WriteFile(filepath.Join(r.Work, StateFile), raw, 0o600); err != nil {
+		return State{}, fmt.Errorf("write state: %w", err)
+	}
+	return state, nil
+}
+
+// ReadState is the newest state in a working directory and its bytes: the one
+// that Terraform could not write where it should, when that is newer. ok is
+// false when there is none yet or it is being written right now.
+func ReadState(work string) (state State, raw []byte, ok bool) {
+	for _, name := range []string{StateFile, ErroredState} {
+		content, err := os.ReadFile(filepath.Join(work, name))
+		if err != nil {
+			continue
+		}
+		parsed, err := ParseState(content)
+		if err != nil || ok && parsed.Serial <= state.Serial {
+			continue
+		}
+		state, raw, ok = parsed, content, true
+	}
+	return state, raw, ok
+}
+
+// Plan makes a saved plan and returns its changes without secrets; the secrets
+// it finds are added to the run's redactor. events gets each of Terraform's
+// lines as it is said, not yet redacted; nil drops them. It is Failure when
+// Terraform refuses, and stops gracefully when ctx ends.
+func (r *Run) Plan(ctx context.Context, events func(Event)) ([]provision.Change, error) {
+	return r.plan(ctx, events, tfexec.Out(PlanFile))
+}
+
+// PlanDestroy is like Plan, for destroying everything.
+func (r *Run) PlanDestroy(ctx context.Context, events func(Event)) ([]provision.Change, error) {
+	return r.plan(ctx, events, tfexec.Out(PlanFile), tfexec.Destroy(true))
+}
+
+func (r *Run) plan(ctx context.Context, events func(Event), options ...tfexec.PlanOption) ([]provision.Change, error) {
+	failure := &Failure{Phase: "plan"}
+	_, err := r.planner.PlanJSON(ctx, lineFunc(func(line []byte) {
+		event := ParseEvent(line)
+		if event.Failed() {
+			failure.Diagnostics = append(failure.Diagnostics, r.redact(*event.Diagnostic))
+		}
+		if events != nil {
+			events(event)
+		}
+	}), options...)
+	// terraform-exec would go on copying what later commands print.
+	r.planner.SetStdout(io.Discard)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("plan: %w", context.Cause(ctx))
+		}
+		failure.cause = r.said(err)
+		return nil, failure
+	}
+	plan, err := r.planner.ShowPlanFile(ctx, PlanFile, tfexec.JSONNumber(true))
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("read the plan: %w", context.Cause(ctx))
+		}
+		return nil, fmt.Errorf("read the plan: %w", r.said(err))
+	}
+	hideSensitive(plan, r.redactor)
+	return changesOf(plan, r.redactor), nil
+}
+
+// Apply executes the saved plan. lines gets each of Terraform's lines as it
+// is said, not yet redacted. The error says only how the process ended.
+func (r *Run) Apply(ctx context.Context, lines func(line []byte)) error {
+	err := r.applier.ApplyJSON(ctx, lineFunc(lines), tfexec.DirOrPlan(PlanFile))
+	r.applier.SetStdout(io.Discard)
+	if err != nil {
+		return fmt.Errorf("apply: %w", r.said(err))
+	}
+	return nil
+}
+
+func (r *Run) redact(d Diagnostic) Diagnostic {
+	d.Summary, d.Detail = r.redactor.Text(d.Summary), r.redactor.Text(d.Detail)
+	return d
+}
+
+// said is err with its text redacted: terraform-exec puts all of stderr into it.
+func (r *Run) said(err error) error {
+	return &processError{text: r.redactor.Text(strings.TrimSpace(err.Error())), cause: err}
+}
+
+type processError struct {
+	text  string
+	cause error
+}
+
+// Error is the redacted text.
+func (e *processError) Error() string { return e.text }
+
+// Unwrap is the original, whose text must not be shown.
+func (e *processError) Unwrap() error { return e.cause }
+
+// lineFunc is a writer that gets one whole line a call, as terraform-exec writes.
+type lineFunc func(line []byte)
+
+// Write hands the line on.
+func (f lineFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
+}

@@ -39,6 +39,7 @@ allow if {
 
 allow if {
 	input.verb == "feed"
+	startswith(input.subject, "plugin:")
 	input.subject in data.authz.feed_readers
 }
 

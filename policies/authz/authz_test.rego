@@ -82,16 +82,25 @@ test_only_the_catalog_reads_the_feed if {
 	not _allowed(_pat, "feed", "")
 }
 
+test_a_person_never_reads_the_feed_whatever_the_list_says if {
+	not _allowed(_pat, "feed", "") with data.authz.feed_readers as ["user:default/pat"]
+}
+
 test_the_catalog_does_nothing_else if {
 	every verb in ["submit", "read", "cancel", "open_credentials", "list_all"] {
 		not authz.allow with input as _service("plugin:catalog", verb)
 	}
 }
 
-test_a_service_submits_nothing_even_with_groups if {
+test_a_service_does_nothing_for_a_team_even_with_groups if {
 	not authz.allow with input as _service("plugin:scaffolder", "submit")
-	member := object.union(_service("plugin:scaffolder", "submit"), {"groups": ["group:default/payments"]})
-	not authz.allow with input as member
+	every verb in ["submit", "read", "cancel", "open_credentials", "list_all"] {
+		member := object.union(_service("plugin:scaffolder", verb), {"groups": [
+			"group:default/payments",
+			"group:default/platform-team",
+		]})
+		not authz.allow with input as member
+	}
 }
 
 test_systems_do_what_their_list_says if {
@@ -127,11 +136,26 @@ test_reasons_name_the_team_and_the_way_out if {
 		"Choose a team of yours, or ask group:default/checkout or #platform-team.",
 	])
 	contains(_reason(_ann, "submit", "payments"), `"payments" is not a team`)
-	contains(_reason(_service("plugin:scaffolder", ""), "submit", "group:default/payments"), "only a person may")
-	contains(_reason(_pat, "open_credentials", "group:default/payments"), "Only members of group:default/payments may")
-	contains(_reason(_ann, "cancel", "group:default/checkout"), "group:default/checkout and the platform team may cancel")
-	contains(_reason(_ann, "list_all", ""), "group:default/platform-team")
+	_reason(_service("plugin:scaffolder", ""), "submit", "group:default/payments") == concat(" ", [
+		"plugin:scaffolder may not ask for anything: only a person may.",
+		"Sign in, or pass the user's token along.",
+	])
+	_reason(_pat, "open_credentials", "group:default/payments") == concat(" ", [
+		"Only members of group:default/payments may open these credentials.",
+		"Ask one of them.",
+	])
+	_reason(_ann, "cancel", "group:default/checkout") == concat(" ", [
+		"Only members of group:default/checkout and the platform team may cancel this.",
+		"Ask one of them, or #platform-team.",
+	])
+	_reason(_ann, "list_all", "") == concat(" ", [
+		"Only group:default/platform-team sees every team's requests.",
+		"List your own teams', or ask #platform-team.",
+	])
 	contains(_reason(_ann, "feed", ""), "plugin:catalog")
-	contains(_reason(_ann, "read", ""), "Ask #platform-team.")
+	contains(_reason(_ann, "read", ""), "may not do this (read). Ask #platform-team.")
+	contains(_reason(_pat, "open_credentials", ""), "may not do this (open_credentials)")
+	contains(_reason(_service("plugin:search", ""), "read", "group:default/payments"), "the platform team may read")
+	contains(_reason(_ann, "purge", "group:default/payments"), "may not do this (purge)")
 	contains(_reason(_ann, "destroy_everything", ""), "may not do this (destroy_everything)")
 }

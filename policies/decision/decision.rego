@@ -8,26 +8,18 @@ package roadbed.decision
 
 # METADATA
 # description: >
-#   Every guardrail's findings. A finding of any other shape passes through as it is, so that
-#   the caller can refuse it.
-findings contains finding if {
-	some finding in data.roadbed.guardrails[_].findings
-	not _needs_approval(finding)
-}
+#   Every guardrail's findings. One that requires approval is denied and says so, since there
+#   are no approvals yet. A finding of any other shape passes through as it is, so that the
+#   caller can refuse it.
+findings contains _translated(finding) if some finding in data.roadbed.guardrails[_].findings
 
-# METADATA
-# description: There are no approvals yet, so what needs one is denied and says so.
-findings contains denied if {
-	some finding in data.roadbed.guardrails[_].findings
-	_needs_approval(finding)
-	denied := object.union(finding, {
-		"level": "deny",
-		"message": concat(" ", [
-			finding.message,
-			"Approvals cannot be given here yet, so it is denied;",
-			sprintf("ask %s.", [data.limits.contact]),
-		]),
-	})
-}
-
-_needs_approval(finding) if finding.level == "require_approval"
+_translated(finding) := object.union(finding, {
+	"level": "deny",
+	"message": concat(" ", [
+		finding.message,
+		"Approvals cannot be given here yet, so it is denied;",
+		sprintf("ask %s.", [data.limits.contact]),
+	]),
+}) if {
+	finding.level == "require_approval"
+} else := finding

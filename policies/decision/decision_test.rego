@@ -14,6 +14,11 @@ test_all_denials_are_reported_at_once if {
 	_rules == {"cost_limit", "team_owner", "cost_center"} with input as faulty
 }
 
+test_a_plain_denial_passes_through_as_it_is if {
+	some finding in decision.findings with input as object.union(request, {"owner": ""})
+	finding.message == "team_owner is required for cost allocation."
+}
+
 test_what_requires_approval_is_denied_and_says_so if {
 	large := object.union(request, {"parameters": {"storage_gb": 501}})
 	decision.findings == {{

@@ -57,6 +57,22 @@ test_outside_an_unknown_price_is_denied_with_the_reason if {
 	contains(finding.way_out, "#platform-team")
 }
 
+test_outside_an_unknown_price_is_one_denial_whatever_the_number if {
+	every mills in [0, 100001, "50", null] {
+		findings := cost_limit.findings with input as request
+			with input.price as {"known": false, "monthly_mills": mills, "reason": "no price"}
+		count(findings) == 1
+	}
+}
+
+test_outside_a_price_that_is_no_number_is_denied if {
+	every mills in ["50", null, false] {
+		some finding in cost_limit.findings with input as request
+			with input.price as {"known": true, "monthly_mills": mills, "reason": "no number"}
+		contains(finding.message, "The cost is not known")
+	}
+}
+
 test_outside_no_price_at_all_is_denied if {
 	count(cost_limit.findings) == 1 with input as object.remove(request, ["price"])
 }

@@ -35,6 +35,7 @@ test_outside_in_an_unknown_environment_uses_its_own_limit if {
 
 test_outside_what_is_no_number_requires_approval if {
 	count(large_database.findings) == 1 with input as _in("dev", "100")
+	count(large_database.findings) == 1 with input as _in("dev", null)
 }
 
 test_lifted_by_a_higher_limit if {

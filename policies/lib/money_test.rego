@@ -18,6 +18,7 @@ test_text_has_cents_and_rounds_half_up if {
 test_text_groups_thousands if {
 	money.text(999995) == "$1,000.00"
 	money.text(2130000) == "$2,130.00"
+	money.text(1000000000) == "$1,000,000.00"
 	money.text(1002003450) == "$1,002,003.45"
 }
 
@@ -36,5 +37,7 @@ test_within_a_cent_of_the_limit_three_decimals_show if {
 test_elsewhere_cents_are_enough if {
 	money.beside(100010, 100000) == "$100.01"
 	money.beside(100015, 100000) == "$100.02"
+	money.beside(100000, 100005) == "$100.00"
+	money.beside(100011, 100001) == "$100.01"
 	money.beside(171000, 100000) == "$171.00"
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -291,8 +290,4 @@ func packageMetadata(module *ast.Module) *ast.Annotations {
 		}
 	}
 	return nil
-}
-
-func parseInput(document []byte) (ast.Value, error) {
-	return ast.ValueFromReader(bytes.NewReader(document))
 }

@@ -159,6 +159,27 @@ func TestAMalformedFindingStopsEverything(t *testing.T) {
 	}
 }
 
+func TestAnIncompleteInputIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	bundle := load(t)
+	tests := map[string]struct{ document, want string }{
+		"nothing":           {`{}`, "it has no input.stage"},
+		"no object":         {`[]`, "it has no input.stage"},
+		"no environment":    {`{"stage":"submit","action":"create","name":"a","offering":{"category":"x"},"parameters":{},"price":{"known":true}}`, "it has no input.environment.name"},
+		"torn":              {`{"stage":`, "unexpected EOF"},
+		"nothing to read":   {``, "EOF"},
+		"an empty document": {`null`, "it has no input.stage"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, _, err := bundle.FindingsJSON(t.Context(), []byte(tt.document)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error = %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestAuthorisationThatFailsIsANo(t *testing.T) {
 	t.Parallel()
 	files := tree(t)

@@ -9,8 +9,8 @@
 package policy
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,20 +32,38 @@ var (
 // the rules see is input's JSON. A rule that fails or says something malformed
 // makes it an Internal error, after which nothing may be allowed.
 func (b *Bundle) Findings(ctx context.Context, input provision.RuleInput) ([]provision.Finding, string, error) {
-	document, err := json.Marshal(input)
+	document, err := ruleInput(input)
 	if err != nil {
-		return nil, "", fmt.Errorf("encode guardrail input for %s: %w", input.Name, err)
+		return nil, "", fmt.Errorf("read guardrail input for %s: %w", input.Name, err)
 	}
-	return b.FindingsJSON(ctx, document)
+	return b.judge(ctx, document)
 }
 
-// FindingsJSON is Findings for an input that is encoded already, such as one
-// that was stored with its verdict: the same bundle gives the same answer.
+// FindingsJSON is Findings for an input that is JSON already, such as one that
+// was stored with its verdict: the same bundle gives the same answer. One that
+// lacks what the rules build upon is an Internal error.
 func (b *Bundle) FindingsJSON(ctx context.Context, document []byte) ([]provision.Finding, string, error) {
-	input, err := parseInput(document)
+	input, err := ast.ValueFromReader(bytes.NewReader(document))
 	if err != nil {
 		return nil, "", fmt.Errorf("read guardrail input: %w", err)
 	}
+	for _, path := range required {
+		if _, err := input.Find(path[1:]); err != nil {
+			return nil, "", fmt.Errorf("read guardrail input: it has no %s", path)
+		}
+	}
+	return b.judge(ctx, input)
+}
+
+// required are the paths in an input without which a rule would be undefined,
+// and so silent.
+var required = []ast.Ref{
+	ast.MustParseRef("input.stage"), ast.MustParseRef("input.action"), ast.MustParseRef("input.name"),
+	ast.MustParseRef("input.offering.category"), ast.MustParseRef("input.environment.name"),
+	ast.MustParseRef("input.parameters"), ast.MustParseRef("input.price.known"),
+}
+
+func (b *Bundle) judge(ctx context.Context, input ast.Value) ([]provision.Finding, string, error) {
 	value, err := evaluate(ctx, b.findings, input)
 	if err != nil {
 		return nil, "", fmt.Errorf("evaluate guardrails: %w", err)

@@ -9,7 +9,7 @@ import (
 )
 
 // ruleInput is the value that input's JSON stands for, built without writing
-// and reading that JSON, which would take about a quarter of a judgement.
+// and reading that JSON, which would add a seventh to a judgement's allocations.
 func ruleInput(in provision.RuleInput) (ast.Value, error) {
 	return ast.InterfaceToValue(map[string]any{
 		"stage":    string(in.Stage),

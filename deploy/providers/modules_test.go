@@ -218,6 +218,19 @@ func TestPostgresDatabase(t *testing.T) {
 			refused(t, monitorDSN, statement, "permission denied")
 		}
 	})
+	t.Run("a database that is open to all is warned of, since the monitoring role could read it", func(t *testing.T) {
+		elsewhere := rig.As(monitor, login["monitor_password"].(string), "postgres")
+		connect(t, elsewhere)
+		out, _ := m.Plan()
+		if want := "Every role may connect to postgres on this server"; !strings.Contains(testkit.Flat(out), want) {
+			t.Errorf("%q is missing in:\n%s", want, out)
+		}
+		do(t, admin, "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+		refused(t, elsewhere, "", "permission denied for database")
+		if out, _ := m.Plan(); strings.Contains(out, "Every role may connect") {
+			t.Errorf("it warns, though no database is open:\n%s", out)
+		}
+	})
 	t.Run("others cannot connect, another database's logins among them", func(t *testing.T) {
 		other := offering(t, "postgres-database")
 		other.Variables(database("ef56ab78"))
@@ -276,6 +289,7 @@ func TestPostgresDatabaseRefusesWhatTheContractRefuses(t *testing.T) {
 		"no cost center":                       {"cost_center", ""},
 		"a custom parameter that is no name":   {"custom_parameters", map[string]string{"a b": "1"}},
 		"any number of connections":            {"custom_parameters", map[string]string{"max_connections": "-1"}},
+		"an instance id that marks nothing":    {"roadbed", map[string]any{"instance_id": "", "short_id": "aaaa0000", "request_id": "r", "environment": "dev", "region": "", "tags": map[string]string{}}},
 		"a short id that is not one":           {"roadbed", roadbed("../../x", "r", nil)},
 		"a setting's value that does not work": {"custom_parameters", map[string]string{"work_mem": "lots"}},
 	} {

@@ -4,11 +4,7 @@
 package main
 
 import (
-	"context"
-	"flag"
 	"log"
-
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 
 	"roadbed.dev/roadbed/deploy/providers/internal/postgres"
 )
@@ -18,13 +14,7 @@ import (
 var version = "dev"
 
 func main() {
-	debug := flag.Bool("debug", false, "wait for a debugger and print how to attach Terraform to it")
-	flag.Parse()
-	err := providerserver.Serve(context.Background(), postgres.New(version), providerserver.ServeOpts{
-		Address: postgres.Address,
-		Debug:   *debug,
-	})
-	if err != nil {
+	if err := postgres.Serve(version); err != nil {
 		log.Fatal(err)
 	}
 }

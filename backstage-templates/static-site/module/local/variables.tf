@@ -91,6 +91,11 @@ variable "roadbed" {
   nullable = false
 
   validation {
+    condition     = can(regex("^[A-Za-z0-9-]{8,64}$", var.roadbed.instance_id))
+    error_message = "roadbed.instance_id must be 8 to 64 letters, digits and hyphens."
+  }
+
+  validation {
     condition     = can(regex("^[a-z0-9]{4,16}$", var.roadbed.short_id))
     error_message = "roadbed.short_id must be 4 to 16 lowercase letters and digits."
   }

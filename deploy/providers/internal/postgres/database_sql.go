@@ -18,7 +18,7 @@ const everyone = "public"
 
 // cleanupTime bounds the removal of a half-made database after an interrupt,
 // so that Terraform can still save its state before it is killed.
-const cleanupTime = 5 * time.Second
+const cleanupTime = 2 * time.Second
 
 // databaseFacts is a database as the server has it.
 type databaseFacts struct {

@@ -45,7 +45,7 @@ func (p *postgresProvider) Schema(_ context.Context, _ provider.SchemaRequest, r
 		Description: "Roles and databases on a PostgreSQL server, version 15 or newer.",
 		Attributes: map[string]schema.Attribute{
 			"dsn": schema.StringAttribute{
-				Description: "Connection string of a role that may create roles and databases. Default: the environment variable " + DSNVariable + ".",
+				Description: "Connection string of a superuser. Default: the environment variable " + DSNVariable + ".",
 				Optional:    true,
 				Sensitive:   true,
 			},

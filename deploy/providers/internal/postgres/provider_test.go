@@ -1,15 +1,11 @@
 package postgres_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -286,99 +282,6 @@ func TestDriftIsSeenAndRepaired(t *testing.T) {
 	}
 }
 
-func TestOursIsTakenUpAndForeignIsRefused(t *testing.T) {
-	t.Parallel()
-	t.Run("objects with our comment are taken up after the state was lost", func(t *testing.T) {
-		t.Parallel()
-		admin := connect(t, rig.DSN)
-		m, _ := newModule(t, "adopt", nil)
-		m.Apply()
-		before := ask(t, admin, "SELECT oid::text FROM pg_database WHERE datname = 'adopt'")
-		m.Write("terraform.tfstate", "")
-		m.Apply()
-		m.Settled()
-		if after := ask(t, admin, "SELECT oid::text FROM pg_database WHERE datname = 'adopt'"); after != before {
-			t.Errorf("the database was made again: oid %s, was %s", after, before)
-		}
-		connect(t, rig.As("adopt", m.Outputs()["password"].(string), "adopt"))
-		m.Destroy()
-	})
-	t.Run("a database that was left half-made is made again", func(t *testing.T) {
-		t.Parallel()
-		admin := connect(t, rig.DSN)
-		m, _ := newModule(t, "nascent", nil)
-		m.Apply()
-		// As a crash between CREATE DATABASE and what follows it leaves it.
-		half := "roadbed_new_" + ask(t, admin, `SELECT left(encode(sha256('nascent\000roadbed:nascent'), 'hex'), 16)`)
-		do(t, admin, "DROP DATABASE nascent", "CREATE DATABASE "+half+" OWNER nascent ALLOW_CONNECTIONS false")
-		m.Write("terraform.tfstate", "")
-		m.Apply()
-		m.Settled()
-		do(t, admin, "ALTER DATABASE nascent RENAME TO "+half, "ALTER DATABASE "+half+" ALLOW_CONNECTIONS false")
-		m.Destroy()
-		if got := ask(t, admin, "SELECT count(*)::text FROM pg_database WHERE datname = $1", half); got != "0" {
-			t.Error("the half-made database is still there")
-		}
-	})
-	t.Run("a foreign database is refused by name and left alone", func(t *testing.T) {
-		t.Parallel()
-		admin := connect(t, rig.DSN)
-		m, _ := newModule(t, "foreign_db", nil)
-		do(t, admin, "CREATE DATABASE foreign_db", "COMMENT ON DATABASE foreign_db IS 'roadbed:another'")
-		wantText(t, m.ApplyFails(), `Database "foreign_db" already exists`, "is not ours", `"roadbed:another"`, `"roadbed:foreign_db"`, "terraform import")
-		m.Destroy()
-		if got := ask(t, admin, "SELECT count(*)::text FROM pg_database WHERE datname = 'foreign_db'"); got != "1" {
-			t.Error("a foreign database was dropped")
-		}
-	})
-	t.Run("a foreign role is refused by name and left alone", func(t *testing.T) {
-		t.Parallel()
-		admin := connect(t, rig.DSN)
-		m, _ := newModule(t, "foreign_role", nil)
-		do(t, admin, "CREATE ROLE foreign_role")
-		wantText(t, m.ApplyFails(), `Role "foreign_role" already exists`, "no comment")
-		m.Destroy()
-		do(t, admin, "DROP ROLE foreign_role")
-	})
-	t.Run("an object that somebody replaced is not ours to drop", func(t *testing.T) {
-		t.Parallel()
-		admin := connect(t, rig.DSN)
-		m, _ := newModule(t, "replaced", nil)
-		m.Apply()
-		do(t, admin, "DROP DATABASE replaced", "CREATE DATABASE replaced")
-		out, _ := m.Plan()
-		wantText(t, testkit.Flat(out), `Database "replaced" is no longer ours`, "postgres_database.main will be created")
-		wantText(t, m.ApplyFails(), `Database "replaced" already exists`)
-		m.Destroy()
-		if got := ask(t, admin, "SELECT count(*)::text FROM pg_database WHERE datname = 'replaced'"); got != "1" {
-			t.Error("somebody else's database was dropped")
-		}
-	})
-}
-
-func TestImport(t *testing.T) {
-	t.Parallel()
-	m, _ := newModule(t, "imported", map[string]any{"limit": 4})
-	admin := connect(t, rig.DSN)
-	do(t, admin, "CREATE ROLE imported LOGIN PASSWORD 'theirs'", "CREATE DATABASE imported OWNER imported",
-		"CREATE ROLE imported_reader LOGIN", "COMMENT ON ROLE imported_reader IS 'roadbed:imported'")
-	m.Run("import", "-no-color", "postgres_role.owner", "imported")
-	m.Run("import", "-no-color", "postgres_role.reader", "imported_reader")
-	m.Run("import", "-no-color", "postgres_database.main", "imported")
-	out, _ := m.Plan()
-	wantText(t, out, "0 to add, 3 to change, 0 to destroy")
-	m.Apply()
-	m.Settled()
-	connect(t, rig.As("imported", m.Outputs()["password"].(string), "imported"))
-	refuses(t, rig.As("imported", "theirs", "imported"), "password authentication failed")
-	m.Run("state", "rm", "postgres_role.reader")
-	out, code := m.Try("import", "-no-color", "postgres_role.reader", "imported_nobody")
-	if code == 0 {
-		t.Error("imported a role that does not exist")
-	}
-	wantText(t, testkit.Flat(out), "Cannot import non-existent remote object")
-}
-
 func TestHostileNamesAreNames(t *testing.T) {
 	t.Parallel()
 	for i, name := range []string{
@@ -435,68 +338,6 @@ func TestWhatCannotBeIsFoundAtPlanTime(t *testing.T) {
 	}
 }
 
-func TestAnInterruptDuringCreationKeepsWhatIsThere(t *testing.T) {
-	t.Parallel()
-	m, variables := newModule(t, "slow", map[string]any{"delay": "10m"})
-	cmd := m.Command("apply", "-auto-approve", "-input=false", "-json")
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	guard := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
-	defer guard.Stop()
-
-	var interrupted time.Time
-	ids := map[string]string{}
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		var event struct {
-			Type string
-			Hook struct {
-				Resource struct{ Addr string }
-				IDKey    string `json:"id_key"`
-				IDValue  string `json:"id_value"`
-			}
-		}
-		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
-			t.Fatalf("%v: %s", err, lines.Text())
-		}
-		switch {
-		case event.Type == "apply_complete":
-			ids[event.Hook.Resource.Addr] = event.Hook.IDKey + "=" + event.Hook.IDValue
-		case event.Type == "apply_start" && event.Hook.Resource.Addr == "postgres_database.main":
-			interrupted = time.Now()
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); err == nil {
-		t.Error("the interrupted apply succeeded")
-	}
-	took := time.Since(interrupted)
-	t.Logf("ended %v after SIGINT", took)
-	if took > 5*time.Second {
-		t.Errorf("it took %v to end, want less than 5 s", took)
-	}
-	// A journal of these is enough to import what a lost state held.
-	if diff := cmp.Diff(map[string]string{"postgres_role.owner": "name=slow", "postgres_role.reader": "name=slow_reader"}, ids); diff != "" {
-		t.Errorf("completed: %s", diff)
-	}
-	if diff := cmp.Diff([]string{"postgres_role.owner", "postgres_role.reader"}, m.Addresses()); diff != "" {
-		t.Errorf("state: %s", diff)
-	}
-	delete(variables, "delay")
-	m.Variables(variables)
-	out, _ := m.Plan()
-	wantText(t, out, "1 to add, 0 to change, 0 to destroy")
-	m.Apply()
-	m.Settled()
-	m.Destroy()
-}
-
 func TestConnectToGivesARoleItsDatabases(t *testing.T) {
 	t.Parallel()
 	m := rig.Module(t, map[string]string{"main.tf": strings.Split(module, "resource \"postgres_role\" \"owner\"")[0] + `
@@ -533,6 +374,29 @@ output "password" {
 	do(t, admin, "GRANT CONNECT ON DATABASE access TO PUBLIC")
 	out, _ = m.Plan()
 	wantText(t, out, `- "public"`)
+	m.Apply()
+	m.Settled()
+	m.Destroy()
+}
+
+func TestRolesOfOneDatabaseAreMadeAtOnce(t *testing.T) {
+	t.Parallel()
+	m := rig.Module(t, map[string]string{"main.tf": strings.Split(module, "resource \"postgres_role\" \"owner\"")[0] + `
+resource "postgres_database" "main" {
+  name    = var.name
+  owner   = "postgres"
+  comment = var.comment
+}
+resource "postgres_role" "many" {
+  count      = 10
+  name       = "${var.name}_${count.index}"
+  comment    = var.comment
+  member_of  = ["pg_monitor"]
+  connect_to = [postgres_database.main.name]
+}
+`})
+	m.Variables(map[string]any{"name": "many", "comment": "roadbed:many"})
+	t.Cleanup(func() { dropAll(t, "many") })
 	m.Apply()
 	m.Settled()
 	m.Destroy()

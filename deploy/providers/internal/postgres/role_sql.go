@@ -56,7 +56,7 @@ func findRole(ctx context.Context, ses *session, name string) (*roleFacts, error
 // createRole makes the role, or takes it up if it carries the wanted comment.
 // It is all or nothing.
 func createRole(ctx context.Context, ses *session, want roleWish) error {
-	if err := ses.lock(ctx, "role", want.Name); err != nil {
+	if _, err := lockRole(ctx, ses, want.Name, want.ConnectTo); err != nil {
 		return err
 	}
 	return ses.inTx(ctx, func(tx *session) error {
@@ -78,7 +78,7 @@ func createRole(ctx context.Context, ses *session, want roleWish) error {
 
 // updateRole changes the role that carries the comment was (empty: any).
 func updateRole(ctx context.Context, ses *session, want roleWish, was string) error {
-	if err := ses.lock(ctx, "role", want.Name); err != nil {
+	if _, err := lockRole(ctx, ses, want.Name, want.ConnectTo); err != nil {
 		return err
 	}
 	return ses.inTx(ctx, func(tx *session) error {
@@ -94,6 +94,31 @@ func updateRole(ctx context.Context, ses *session, want roleWish, was string) er
 		}
 		return writeRole(ctx, tx, have, want)
 	})
+}
+
+// lockRole locks the role, and then in the order of their names the databases
+// that it may connect to and those that it shall: the server refuses two
+// changes of one database's rights at the same time. It returns the role as it
+// is, nil if there is none.
+func lockRole(ctx context.Context, ses *session, name string, connectTo []string) (*roleFacts, error) {
+	if err := ses.lock(ctx, "role", name); err != nil {
+		return nil, err
+	}
+	have, err := findRole(ctx, ses, name)
+	if err != nil {
+		return nil, err
+	}
+	databases := slices.Clone(connectTo)
+	if have != nil {
+		databases = append(databases, have.ConnectTo...)
+	}
+	slices.Sort(databases)
+	for _, database := range slices.Compact(databases) {
+		if err := ses.lock(ctx, "database", database); err != nil {
+			return nil, err
+		}
+	}
+	return have, nil
 }
 
 func writeRole(ctx context.Context, tx *session, have *roleFacts, want roleWish) error {
@@ -142,10 +167,7 @@ func writeRole(ctx context.Context, tx *session, have *roleFacts, want roleWish)
 // its right to connect and with what an interrupted creation left it owning.
 // A role that is gone already is no error.
 func dropRole(ctx context.Context, ses *session, name, was string) error {
-	if err := ses.lock(ctx, "role", name); err != nil {
-		return err
-	}
-	have, err := findRole(ctx, ses, name)
+	have, err := lockRole(ctx, ses, name, nil)
 	if have == nil || err != nil {
 		return err
 	}

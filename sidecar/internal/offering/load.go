@@ -51,34 +51,46 @@ func LoadBundle(id string, bundle []byte) (Loaded, []Problem, error) {
 }
 
 func fromFiles(id string, files map[string][]byte) (Loaded, []Problem, error) {
-	file := path.Join(id, contractFile)
-	place := func(problems []Problem) []Problem {
-		for i := range problems {
-			problems[i].File = file
-		}
-		return problems
+	loaded, warnings, problems := parse(id, files)
+	if len(problems) > 0 {
+		return Loaded{}, nil, refused(id, problems)
 	}
+	return loaded, warnings, nil
+}
+
+// parse reads the contract; with problems there is no offering.
+func parse(id string, files map[string][]byte) (loaded Loaded, warnings, problems []Problem) {
+	defer func() {
+		inFile(path.Join(id, contractFile), warnings)
+		inFile(path.Join(id, contractFile), problems)
+	}()
 	var c contract
 	root, problems := decode(files[contractFile], &c)
 	if len(problems) > 0 {
-		return Loaded{}, nil, refused(id, place(problems))
+		return Loaded{}, nil, problems
 	}
 	o := c.offering(id)
 	o.Implementations = implementations(files)
 	o.Digest = digest(files)
-	problems = append(check(o, c, root), checkPlain(c, root)...)
-	if len(problems) == 0 {
-		schema, err := Schema(o)
-		if err != nil {
-			return Loaded{}, nil, fmt.Errorf("make the schema of %s: %w", id, err)
-		}
-		o.Schema = schema
-		problems = checkDefaults(o, root)
+	if problems = append(check(o, c, root), checkPlain(c, root)...); len(problems) > 0 {
+		return Loaded{}, nil, problems
 	}
-	if len(problems) > 0 {
-		return Loaded{}, nil, refused(id, place(problems))
+	schema, err := Schema(o)
+	if err != nil {
+		return Loaded{}, nil, []Problem{{Message: err.Error(), WayOut: "look for values that JSON cannot hold, such as .nan"}}
 	}
-	return Loaded{Offering: o, Files: files, root: root}, place(warnings(o, c, root)), nil
+	o.Schema = schema
+	if problems = checkDefaults(o, root); len(problems) > 0 {
+		return Loaded{}, nil, problems
+	}
+	return Loaded{Offering: o, Files: files, root: root}, warningsOf(o, c, root), nil
+}
+
+// inFile says which file the problems are in, where they do not say it.
+func inFile(file string, problems []Problem) {
+	for i := range problems {
+		problems[i].File = or(problems[i].File, file)
+	}
 }
 
 // offering is the contract in the domain's types, defaults filled in.

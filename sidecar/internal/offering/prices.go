@@ -105,8 +105,6 @@ func checkPrices(l *Loaded, prices Prices) []Problem {
 		}
 		preset.MonthlyCost = estimate.MonthlyCost
 	}
-	for i := range k.problems {
-		k.problems[i].File = o.ID + "/" + contractFile
-	}
+	inFile(o.ID+"/"+contractFile, k.problems)
 	return k.problems
 }

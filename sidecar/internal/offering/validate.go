@@ -219,8 +219,8 @@ func withoutRequired(o provision.Offering) provision.Offering {
 	return o
 }
 
-// warnings are what is harmless to load and should be mended all the same.
-func warnings(o provision.Offering, c contract, root *yaml.Node) []Problem {
+// warningsOf are what is harmless to load and should be mended all the same.
+func warningsOf(o provision.Offering, c contract, root *yaml.Node) []Problem {
 	k := &checker{root: root}
 	if len(o.Implementations) == 0 {
 		k.add(nil, "add module/<implementation>/ with the Terraform", "there is no module, so it can be priced and judged but not made")

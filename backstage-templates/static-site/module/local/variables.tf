@@ -68,7 +68,7 @@ variable "message" {
 variable "visits_per_month" {
   description = "Expected visits per month"
   type        = number
-  default     = 1000
+  default     = 10000
   nullable    = false
 
   validation {

@@ -1,0 +1,186 @@
+package offering_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	templates "roadbed.dev/roadbed/backstage-templates"
+	"roadbed.dev/roadbed/sidecar/internal/offering"
+)
+
+var update = flag.Bool("update", false, "rewrite the forms in backstage-templates")
+
+func TestTheFormsAreMadeFromTheContracts(t *testing.T) {
+	catalog, err := offering.Open(templates.FS, prices(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range catalog.Offerings() {
+		want, err := offering.Template(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join("..", "..", "..", "backstage-templates", o.ID, "template.yaml")
+		if *update {
+			if err := os.WriteFile(path, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s is stale; run with -update (-want +got):\n%s", path, diff)
+		}
+	}
+}
+
+// form is the part of a template that the tests look at.
+type form struct {
+	Metadata struct{ Name, Title string }
+	Spec     struct {
+		Parameters []struct {
+			Title      string
+			Required   []string
+			Properties map[string]map[string]any
+		}
+		Steps []struct {
+			ID, Action string
+			Input      map[string]any
+		}
+		Output struct{ Links []map[string]string }
+	}
+}
+
+func formOf(t *testing.T, id string) form {
+	t.Helper()
+	_, o := builtin(t, id)
+	text, err := offering.Template(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f form
+	if err := yaml.Unmarshal(text, &f); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestTheDatabaseFormAsksLittleAtFirst(t *testing.T) {
+	f := formOf(t, "postgres-database")
+	if f.Metadata.Name != "postgres-database" || len(f.Spec.Parameters) != 3 {
+		t.Fatalf("form = %+v", f)
+	}
+	basic := f.Spec.Parameters[0]
+	if diff := cmp.Diff([]string{"database_name", "environment", "team_owner", "cost_center"}, basic.Required); diff != "" || len(basic.Properties) != 4 {
+		t.Errorf("first page differs (-want +got):\n%s", diff)
+	}
+	for name, placeholder := range map[string]string{"database_name": "my-service-db", "team_owner": "backend-team", "cost_center": "CC-1234"} {
+		if got := basic.Properties[name]["ui:placeholder"]; got != placeholder {
+			t.Errorf("placeholder of %s = %v, want %s", name, got, placeholder)
+		}
+	}
+	if got := basic.Properties["database_name"]["description"]; got != "Lowercase letters, numbers, and hyphens only" {
+		t.Errorf("help of the name = %v", got)
+	}
+	if got := basic.Properties["team_owner"]["ui:field"]; got != "MyGroupsPicker" {
+		t.Errorf("owner's field = %v", got)
+	}
+	initial := map[string]any{}
+	for _, page := range f.Spec.Parameters {
+		for name, field := range page.Properties {
+			if value, ok := field["default"]; ok {
+				initial[name] = value
+			}
+		}
+	}
+	want := map[string]any{
+		"environment": "dev", "instance_class": "db.t3.medium", "storage_gb": 100,
+		"backup_retention_days": 7, "multi_az": false, "custom_parameters": map[string]any{},
+	}
+	if diff := cmp.Diff(want, initial); diff != "" {
+		t.Errorf("initial values differ (-want +got):\n%s", diff)
+	}
+	class := f.Spec.Parameters[1].Properties["instance_class"]
+	if labels, ok := class["enumNames"].([]any); !ok || labels[0] != "Small (2 vCPU, 2GB RAM) - $30/month" {
+		t.Errorf("labels = %v", class["enumNames"])
+	}
+	storage := f.Spec.Parameters[1].Properties["storage_gb"]
+	if storage["minimum"] != 20 || storage["maximum"] != 1000 {
+		t.Errorf("storage = %v", storage)
+	}
+	step := f.Spec.Steps[0]
+	if step.ID != "request" || step.Action != "roadbed:request" || step.Input["offering"] != "postgres-database" || step.Input["parameters"] != "${{ parameters }}" {
+		t.Errorf("step = %+v", step)
+	}
+	if f.Spec.Output.Links[0]["url"] != "${{ steps.request.output.requestUrl }}" || f.Spec.Output.Links[1]["entityRef"] != "${{ steps.request.output.entityRef }}" {
+		t.Errorf("links = %v", f.Spec.Output.Links)
+	}
+}
+
+func TestLongTextGetsATextArea(t *testing.T) {
+	if got := formOf(t, "static-site").Spec.Parameters[0].Properties["message"]["ui:widget"]; got != "textarea" {
+		t.Errorf("widget = %v, want textarea", got)
+	}
+}
+
+func TestTheReferencePageTellsPricesPresetsAndResults(t *testing.T) {
+	_, o := builtin(t, "postgres-database")
+	page := string(offering.Reference(o))
+	for _, want := range []string{
+		"# PostgreSQL Database", "| `storage_gb` | integer | `100` | 20 to 1000 | Storage size in GB |",
+		"| `db.t3.large` | Large (2 vCPU, 8GB RAM) - $120/month | $120.00 |", "From $32.70 to $2,130.00 a month",
+		"| Small | Development and testing | `instance_class: db.t3.small`, `storage_gb: 50` | $42.75 |", "5. Store credentials", "| `endpoint` |",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %q:\n%s", want, page)
+		}
+	}
+}
+
+func TestFlagsFollowTheParameters(t *testing.T) {
+	_, o := builtin(t, "postgres-database")
+	flags := map[string]offering.Flag{}
+	for _, f := range offering.Flags(o) {
+		flags[f.Name] = f
+	}
+	want := offering.Flag{Name: "storage-gb", Parameter: "storage_gb", Type: "integer", Default: "100", Help: "Storage size in GB"}
+	if diff := cmp.Diff(want, flags["storage-gb"]); diff != "" {
+		t.Errorf("flag differs (-want +got):\n%s", diff)
+	}
+	if f := flags["environment"]; !f.Required || len(f.Choices) != 3 {
+		t.Errorf("environment = %+v", f)
+	}
+}
+
+func TestTheLocationListsEveryForm(t *testing.T) {
+	text, err := templates.FS.ReadFile("catalog.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var location struct {
+		Kind string
+		Spec struct{ Targets []string }
+	}
+	if err := yaml.Unmarshal(text, &location); err != nil {
+		t.Fatal(err)
+	}
+	catalog, err := offering.Open(templates.FS, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, o := range catalog.Offerings() {
+		want = append(want, "./"+o.ID+"/template.yaml")
+	}
+	if diff := cmp.Diff(want, location.Spec.Targets); diff != "" || location.Kind != "Location" {
+		t.Errorf("targets differ (-want +got):\n%s", diff)
+	}
+}

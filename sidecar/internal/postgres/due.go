@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// Queued are the ids of queued requests that no run serves yet, of the given
+// environments, at most limit. Owners take turns: an owner's first comes before
+// another's second, counting what each has in flight; the older comes first.
+func (s *Store) Queued(ctx context.Context, environments []string, limit int) ([]uuid.UUID, error) {
+	return s.ids(ctx, "queued requests", `
+		WITH waiting AS (
+			SELECT r.id, r.owner, r.created_at
+			  FROM requests r
+			 WHERE r.state = 'queued' AND r.environment = ANY(@environments)
+			   AND NOT EXISTS (SELECT FROM runs u WHERE u.request_id = r.id AND u.state <> 'ended')),
+		busy AS (
+			SELECT r.owner, count(*) AS n
+			  FROM runs u JOIN requests r ON r.id = u.request_id
+			 WHERE u.state <> 'ended'
+			 GROUP BY r.owner)
+		SELECT w.id
+		  FROM waiting w LEFT JOIN busy b ON b.owner = w.owner
+		 ORDER BY COALESCE(b.n, 0) + row_number() OVER (PARTITION BY w.owner ORDER BY w.created_at, w.id), w.created_at, w.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"environments": environments, "limit": limit})
+}
+
+// InFlight is how many runs of each pool have not ended; a pool without any is
+// absent.
+func (s *Store) InFlight(ctx context.Context) (map[string]int, error) {
+	type row struct {
+		Pool string
+		N    int
+	}
+	rows, err := many[row](ctx, s.pool, "runs in flight", `
+		SELECT u.pool, count(*) AS n FROM runs u WHERE u.state <> 'ended' GROUP BY u.pool ORDER BY u.pool`, pgx.NamedArgs{})
+	if err != nil {
+		return nil, err
+	}
+	inFlight := make(map[string]int, len(rows))
+	for _, r := range rows {
+		inFlight[r.Pool] = r.N
+	}
+	return inFlight, nil
+}
+
+// Unclaimed are jobs whose run was dispatched at least age ago and that no
+// worker has claimed, oldest first, at most limit, by pool.
+func (s *Store) Unclaimed(ctx context.Context, age time.Duration, limit int) (map[string][]provision.Job, error) {
+	type row struct {
+		Pool           string
+		RunID          uuid.UUID
+		RequestID      uuid.UUID
+		OfferingDigest string
+		DispatchedAt   time.Time
+	}
+	rows, err := many[row](ctx, s.pool, "unclaimed runs", `
+		SELECT u.pool, u.id AS run_id, u.request_id, r.offering_digest, u.dispatched_at
+		  FROM runs u JOIN requests r ON r.id = u.request_id
+		 WHERE u.state = 'dispatched' AND u.dispatched_at <= now() - @age::interval
+		 ORDER BY u.dispatched_at, u.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"age": age, "limit": limit})
+	if err != nil {
+		return nil, err
+	}
+	jobs := map[string][]provision.Job{}
+	for _, r := range rows {
+		jobs[r.Pool] = append(jobs[r.Pool], provision.Job{
+			RunID: r.RunID, RequestID: r.RequestID, OfferingDigest: r.OfferingDigest, DispatchedAt: r.DispatchedAt,
+		})
+	}
+	return jobs, nil
+}
+
+// Expired are the ids of claimed runs whose lease has run out and that can be
+// dealt with: a lost request waits for its own worker. At most limit.
+func (s *Store) Expired(ctx context.Context, limit int) ([]uuid.UUID, error) {
+	return s.ids(ctx, "expired runs", `
+		SELECT u.id
+		  FROM runs u JOIN requests r ON r.id = u.request_id
+		 WHERE u.state = 'claimed' AND u.lease_expires_at <= now() AND r.state <> 'lost'
+		 ORDER BY u.lease_expires_at, u.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"limit": limit})
+}
+
+// Overdue are the ids of requests that have been queued for longer than age,
+// counted from when they were asked for. At most limit.
+func (s *Store) Overdue(ctx context.Context, age time.Duration, limit int) ([]uuid.UUID, error) {
+	return s.ids(ctx, "overdue requests", `
+		SELECT r.id
+		  FROM requests r
+		 WHERE r.state = 'queued' AND r.created_at <= now() - @age::interval
+		 ORDER BY r.created_at, r.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"age": age, "limit": limit})
+}
+
+func (s *Store) ids(ctx context.Context, what, sql string, args pgx.NamedArgs) ([]uuid.UUID, error) {
+	rows, _ := s.pool.Query(ctx, sql, args) // pgx returns the error again from collecting
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return ids, fault(err, "list "+what)
+}

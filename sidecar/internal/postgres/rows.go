@@ -1,0 +1,190 @@
+package postgres
+
+import (
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+const requestColumns = `r.id, r.action, r.offering, r.offering_version, r.offering_digest,
+	COALESCE(r.instance_id, '00000000-0000-0000-0000-000000000000') AS instance_id, r.generation,
+	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.state, r.waiting, r.requested_by, r.actor, r.task,
+	r.idempotency_key, r.body_digest, r.monthly_cost_mills, r.verdict, r.cancel_reason, r.error, r.outputs, r.steps,
+	r.sequence, r.created_at, r.updated_at`
+
+// requestRow is a row of requests as it is read.
+type requestRow struct {
+	ID               uuid.UUID
+	Action           provision.Action
+	Offering         string
+	OfferingVersion  string
+	OfferingDigest   string
+	InstanceID       uuid.UUID
+	Generation       int64
+	Environment      string
+	Name             string
+	Owner            string
+	CostCenter       string
+	Parameters       []byte
+	State            provision.State
+	Waiting          string
+	RequestedBy      string
+	Actor            string
+	Task             string
+	IdempotencyKey   string
+	BodyDigest       string
+	MonthlyCostMills *int64
+	Verdict          []byte
+	CancelReason     string
+	Error            []byte
+	Outputs          []byte
+	Steps            []byte
+	Sequence         int64
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+}
+
+func (r requestRow) request() (provision.Request, error) {
+	request := provision.Request{
+		ID: r.ID, Action: r.Action, Offering: r.Offering, OfferingVersion: r.OfferingVersion, OfferingDigest: r.OfferingDigest,
+		InstanceID: r.InstanceID, Generation: r.Generation, Environment: r.Environment, Name: r.Name, Owner: r.Owner,
+		CostCenter: r.CostCenter, State: r.State, Waiting: r.Waiting, RequestedBy: r.RequestedBy, Actor: r.Actor, Task: r.Task,
+		IdempotencyKey: r.IdempotencyKey, BodyDigest: r.BodyDigest, MonthlyCost: money(r.MonthlyCostMills),
+		CancelReason: r.CancelReason, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	err := errors.Join(
+		decode(r.Parameters, &request.Parameters), decode(r.Verdict, &request.Verdict), decode(r.Error, &request.Error),
+		decode(r.Outputs, &request.Outputs), decode(r.Steps, &request.Steps))
+	return request, fault(err, "read request "+r.ID.String())
+}
+
+// requestArgs are a request's columns as they are written. A create names every
+// one; an update takes those that may change.
+func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
+	parameters, err1 := encode(r.Parameters)
+	verdict, err2 := encode(r.Verdict)
+	failure, err3 := encodeSet(r.Error, r.Error != nil)
+	outputs, err4 := encodeSet(r.Outputs, r.Outputs != nil)
+	steps, err5 := encode(r.Steps)
+	return pgx.NamedArgs{
+		"id": r.ID, "action": string(r.Action), "offering": r.Offering, "offering_version": r.OfferingVersion,
+		"offering_digest": r.OfferingDigest, "instance_id": uuid.NullUUID{UUID: r.InstanceID, Valid: r.InstanceID != uuid.Nil},
+		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": r.Owner, "cost_center": r.CostCenter,
+		"parameters": parameters, "state": string(r.State), "waiting": r.Waiting, "requested_by": r.RequestedBy,
+		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest,
+		"monthly_cost_mills": mills(r.MonthlyCost), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
+		"outputs": outputs, "steps": steps, "sequence": r.Sequence, "finished": r.State.Terminal(),
+	}, errors.Join(err1, err2, err3, err4, err5)
+}
+
+const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,
+	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.monthly_cost_mills, i.outputs, i.request_id, i.sequence,
+	i.created_at, i.updated_at`
+
+// instanceRow is a row of instances as it is read.
+type instanceRow struct {
+	ID               uuid.UUID
+	ShortID          string
+	Offering         string
+	OfferingVersion  string
+	OfferingDigest   string
+	Environment      string
+	Name             string
+	Owner            string
+	CostCenter       string
+	State            provision.InstanceState
+	Generation       int64
+	Fence            int64
+	Parameters       []byte
+	MonthlyCostMills *int64
+	Outputs          []byte
+	RequestID        uuid.UUID
+	Sequence         int64
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+}
+
+func (r instanceRow) instance() (provision.Instance, error) {
+	instance := provision.Instance{
+		ID: r.ID, ShortID: r.ShortID, Offering: r.Offering, OfferingVersion: r.OfferingVersion, OfferingDigest: r.OfferingDigest,
+		Environment: r.Environment, Name: r.Name, Owner: r.Owner, CostCenter: r.CostCenter, State: r.State,
+		Generation: r.Generation, Fence: r.Fence, MonthlyCost: money(r.MonthlyCostMills), RequestID: r.RequestID,
+		Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Outputs, &instance.Outputs))
+	return instance, fault(err, "read instance "+r.ID.String())
+}
+
+func instanceArgs(i provision.Instance) (pgx.NamedArgs, error) {
+	parameters, err1 := encode(i.Parameters)
+	outputs, err2 := encodeSet(i.Outputs, i.Outputs != nil)
+	return pgx.NamedArgs{
+		"id": i.ID, "short_id": i.ShortID, "offering": i.Offering, "offering_version": i.OfferingVersion,
+		"offering_digest": i.OfferingDigest, "environment": i.Environment, "name": i.Name, "owner": i.Owner,
+		"cost_center": i.CostCenter, "state": string(i.State), "generation": i.Generation, "fence": i.Fence,
+		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost), "outputs": outputs, "request_id": i.RequestID,
+		"sequence": i.Sequence, "gone": i.State.Gone(),
+	}, errors.Join(err1, err2)
+}
+
+const runColumns = `u.id, u.request_id, u.instance_id, u.pool, u.state, u.fence, u.worker, u.token_digest, u.lease_expires_at,
+	u.report_sequence, u.dispatched_at, u.updated_at`
+
+// runRow is a row of runs as it is read.
+type runRow struct {
+	ID             uuid.UUID
+	RequestID      uuid.UUID
+	InstanceID     uuid.UUID
+	Pool           string
+	State          provision.RunState
+	Fence          int64
+	Worker         string
+	TokenDigest    string
+	LeaseExpiresAt *time.Time
+	ReportSequence int64
+	DispatchedAt   time.Time
+	UpdatedAt      time.Time
+}
+
+func (r runRow) run() provision.Run {
+	run := provision.Run{
+		ID: r.ID, RequestID: r.RequestID, InstanceID: r.InstanceID, Pool: r.Pool, State: r.State, Fence: r.Fence, Worker: r.Worker,
+		TokenDigest: r.TokenDigest, ReportSequence: r.ReportSequence, DispatchedAt: r.DispatchedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.LeaseExpiresAt != nil {
+		run.LeaseExpiresAt = *r.LeaseExpiresAt
+	}
+	return run
+}
+
+func runArgs(r provision.Run) pgx.NamedArgs {
+	var lease *time.Time
+	if !r.LeaseExpiresAt.IsZero() {
+		lease = &r.LeaseExpiresAt
+	}
+	return pgx.NamedArgs{
+		"id": r.ID, "request_id": r.RequestID, "instance_id": r.InstanceID, "pool": r.Pool, "state": string(r.State),
+		"fence": r.Fence, "worker": r.Worker, "token_digest": r.TokenDigest, "lease_expires_at": lease,
+		"report_sequence": r.ReportSequence, "dispatched_at": r.DispatchedAt, "updated_at": r.UpdatedAt,
+	}
+}
+
+func money(mills *int64) *provision.Money {
+	if mills == nil {
+		return nil
+	}
+	amount := provision.Money(*mills)
+	return &amount
+}
+
+func mills(amount *provision.Money) *int64 {
+	if amount == nil {
+		return nil
+	}
+	mills := int64(*amount)
+	return &mills
+}

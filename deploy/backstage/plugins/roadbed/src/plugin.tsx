@@ -1,8 +1,89 @@
-import { createFrontendPlugin } from '@backstage/frontend-plugin-api';
+import {
+  ApiBlueprint,
+  PageBlueprint,
+  SubPageBlueprint,
+  createFrontendPlugin,
+  fetchApiRef,
+} from '@backstage/frontend-plugin-api';
+import { EntityContentBlueprint } from '@backstage/plugin-catalog-react/alpha';
+import { RiStackLine } from '@remixicon/react';
+import { roadbedApiRef } from './api/RoadbedApi';
+import { RoadbedClient } from './api/RoadbedClient';
+import {
+  createPageRouteRef,
+  formRouteRef,
+  requestRouteRef,
+  requestsRouteRef,
+  resourcesRouteRef,
+  rootRouteRef,
+  statusRouteRef,
+} from './routes';
+
+const client = ApiBlueprint.make({
+  params: defineParams =>
+    defineParams({
+      api: roadbedApiRef,
+      deps: { fetchApi: fetchApiRef },
+      factory: ({ fetchApi }) => new RoadbedClient({ fetchApi }),
+    }),
+});
+
+const page = PageBlueprint.make({
+  params: {
+    path: '/infrastructure',
+    title: 'Infrastructure',
+    icon: <RiStackLine />,
+    routeRef: rootRouteRef,
+  },
+});
+
+const requestsPage = SubPageBlueprint.make({
+  name: 'requests',
+  params: {
+    path: 'requests',
+    title: 'Requests',
+    routeRef: requestsRouteRef,
+    loader: () => import('./components/Requests').then(m => <m.Requests />),
+  },
+});
+
+const resourcesPage = SubPageBlueprint.make({
+  name: 'resources',
+  params: {
+    path: 'resources',
+    title: 'Resources',
+    routeRef: resourcesRouteRef,
+    loader: () => import('./components/ResourcesPage').then(m => <m.ResourcesPage />),
+  },
+});
+
+const statusTab = EntityContentBlueprint.make({
+  name: 'status',
+  params: {
+    path: 'status',
+    title: 'Status',
+    group: 'operation',
+    filter: { 'metadata.annotations.roadbed.dev/instance': { $exists: true } },
+    routeRef: statusRouteRef,
+    loader: () => import('./components/StatusTab').then(m => <m.StatusTab />),
+  },
+});
 
 /** roadbedPlugin is everything that people see of Roadbed in Backstage. */
 export const roadbedPlugin = createFrontendPlugin({
   pluginId: 'roadbed',
   title: 'Infrastructure',
-  extensions: [],
+  icon: <RiStackLine />,
+  info: { packageJson: () => import('../package.json') },
+  routes: {
+    root: rootRouteRef,
+    requests: requestsRouteRef,
+    request: requestRouteRef,
+    resources: resourcesRouteRef,
+  },
+  externalRoutes: {
+    create: createPageRouteRef,
+    form: formRouteRef,
+  },
+  extensions: [client, page, requestsPage, resourcesPage, statusTab],
 });

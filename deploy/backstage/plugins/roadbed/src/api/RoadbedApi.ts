@@ -9,24 +9,25 @@ import type {
   Me,
   Offering,
   Page,
+  RequestState,
 } from './types';
 import type { ServerEvent } from './serverEvents';
 
-/** Which requests to list. `owner` takes entity refs; what is left out does not narrow. */
+/** Which requests to list. `owner` is an entity ref; what is left out does not narrow. */
 export type RequestFilter = {
   mine?: boolean;
-  owner?: string[];
-  state?: string[];
+  owner?: string;
+  state?: RequestState[];
   offering?: string;
   environment?: string;
   cursor?: string;
 };
 
 /** Which instances to list. */
-export type InstanceFilter = { owner?: string[]; offering?: string; environment?: string; cursor?: string };
+export type InstanceFilter = { owner?: string; offering?: string; environment?: string; cursor?: string };
 
-/** Where a stream begins, and when it is given up. */
-export type StreamOptions = { after?: string; signal: AbortSignal };
+/** Where a stream begins, when it is given up, and who is told that it is open. */
+export type StreamOptions = { after?: string; signal: AbortSignal; onOpen?(): void };
 
 /**
  * RoadbedApi is what the pages ask of the sidecar. Every method rejects with a ResponseError whose `body.error` says,
@@ -48,6 +49,7 @@ export interface RoadbedApi {
   /** openCredentials is recorded by the sidecar each time it is called. */
   openCredentials(id: string): Promise<Credentials>;
   listOfferings(): Promise<Offering[]>;
+  getOffering(id: string): Promise<Offering>;
   listEnvironments(): Promise<Environment[]>;
   getMe(): Promise<Me>;
 }

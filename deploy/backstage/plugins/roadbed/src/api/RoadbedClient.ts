@@ -25,7 +25,7 @@ export class RoadbedClient implements RoadbedApi {
   }
 
   async listRequests(filter: RequestFilter): Promise<Page<InfrastructureRequest>> {
-    return this.getJson(`/requests?${query({ ...filter, mine: filter.mine ? 'true' : undefined, limit: `${PAGE_SIZE}` })}`);
+    return this.getJson(`/requests?${query({ ...filter, limit: `${PAGE_SIZE}` })}`);
   }
 
   async getRequest(id: string): Promise<InfrastructureRequest> {
@@ -74,6 +74,10 @@ export class RoadbedClient implements RoadbedApi {
     return (await this.getJson<{ items: Offering[] }>('/offerings')).items;
   }
 
+  async getOffering(id: string): Promise<Offering> {
+    return this.getJson(`/offerings/${encodeURIComponent(id)}`);
+  }
+
   async listEnvironments(): Promise<Environment[]> {
     return (await this.getJson<{ items: Environment[] }>('/environments')).items;
   }
@@ -94,12 +98,13 @@ export class RoadbedClient implements RoadbedApi {
     return (await this.call(path, { method: 'POST', headers, body: '{}' })).json();
   }
 
-  private async *stream(path: string, { after, signal }: StreamOptions): AsyncGenerator<ServerEvent> {
+  private async *stream(path: string, { after, signal, onOpen }: StreamOptions): AsyncGenerator<ServerEvent> {
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
     if (after) {
       headers['Last-Event-ID'] = after;
     }
     const response = await this.call(path, { headers, signal, cache: 'no-store' });
+    onOpen?.();
     if (response.body) {
       yield* readServerEvents(response.body, after);
     }
@@ -117,10 +122,8 @@ export class RoadbedClient implements RoadbedApi {
 function query(values: Record<string, string | string[] | boolean | undefined>): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one) {
-        parameters.append(name, String(one));
-      }
+    if (value && String(value)) {
+      parameters.set(name, String(value));
     }
   }
   return parameters.toString();

@@ -1,5 +1,5 @@
 import { ResponseError } from '@backstage/errors';
-import type { Finding } from './types';
+import type { ErrorInfo, Finding } from './types';
 
 /** What went wrong, for people. */
 export type Explanation = {
@@ -8,21 +8,14 @@ export type Explanation = {
   message: string;
   details: string[];
   findings: Finding[];
-  /** requestId is what to quote when asking for help. */
+  /** requestId is the request that was stored with this answer, to quote when asking for help. */
   requestId?: string;
-};
-
-type ErrorBody = {
-  message?: string;
-  details?: { path?: string; message: string }[];
-  findings?: Finding[];
-  request_id?: string;
 };
 
 /** explainError finds the sidecar's own words in whatever was thrown. */
 export function explainError(thrown: unknown): Explanation {
   if (ResponseError.is(thrown)) {
-    const body = thrown.body.error as ErrorBody;
+    const body = thrown.body.error as Partial<ErrorInfo>;
     return {
       status: thrown.statusCode,
       message: body.message || thrown.message,

@@ -1,17 +1,18 @@
 import { ResponseError } from '@backstage/errors';
+import type { StreamOptions } from './RoadbedApi';
 import type { ServerEvent } from './serverEvents';
 
 /** How a stream is followed. */
 export type FollowOptions = {
-  /** open makes one connection, resuming after the event id it is given. */
-  open(after: string | undefined): AsyncIterable<ServerEvent>;
+  /** open makes one connection. */
+  open(options: StreamOptions): AsyncIterable<ServerEvent>;
   /** after is the id of the last event already known. */
   after?: string;
   signal: AbortSignal;
   onEvent(event: ServerEvent): void;
   /** onEnd is told when a connection ends in good order; `true` means there is no more to come. */
   onEnd(): Promise<boolean>;
-  /** onConnection is told when events flow, and when they do not and polling has to stand in. */
+  /** onConnection is told when the stream is open, and when it is not and polling has to stand in. */
   onConnection(connected: boolean): void;
   /** firstDelayMs is doubled for each failure in a row, up to 30 seconds. */
   firstDelayMs?: number;
@@ -32,12 +33,12 @@ export async function followEvents(options: FollowOptions): Promise<void> {
   let failures = 0;
   while (!signal.aborted) {
     try {
-      for await (const event of options.open(after)) {
+      const onOpen = () => options.onConnection(true);
+      for await (const event of options.open({ after, signal, onOpen })) {
         if (signal.aborted) {
           return;
         }
         failures = 0;
-        options.onConnection(true);
         after = event.id || after;
         options.onEvent(event);
       }
@@ -48,11 +49,12 @@ export async function followEvents(options: FollowOptions): Promise<void> {
       if (signal.aborted) {
         return;
       }
-      options.onConnection(false);
       if (ResponseError.is(error) && FINAL_STATUSES.includes(error.statusCode)) {
+        options.onConnection(false);
         return;
       }
     }
+    options.onConnection(false);
     failures += 1;
     const delay = Math.min(firstDelayMs * 2 ** (failures - 1), LONGEST_DELAY_MS);
     // A restarted sidecar should not meet all its readers at the same moment.

@@ -1,0 +1,137 @@
+import { useState } from 'react';
+import { useApi } from '@backstage/frontend-plugin-api';
+import { Button, Link, Text } from '@backstage/ui';
+import { RiEyeLine, RiEyeOffLine } from '@remixicon/react';
+import { explainError } from '../api/explainError';
+import { roadbedApiRef } from '../api/RoadbedApi';
+import type { Credentials, Instance } from '../api/types';
+import { formatField, formatOwner, formatValue } from '../format';
+import { useAction } from '../hooks/useAction';
+import { CopyButton } from './CopyButton';
+import { Facts, type Fact } from './Facts';
+import { Notice } from './Notice';
+import { Panel } from './Panel';
+import { Problem } from './Problem';
+import classes from './ConnectPanel.module.css';
+
+/** People look for these first; whatever else there is follows as it comes. */
+const ORDER = ['endpoint', 'host', 'port', 'database', 'database_name', 'username', 'user'];
+const HIDDEN_PASSWORD = '••••••••••';
+
+/** ConnectPanel is how to reach an instance. Its password is asked for, and never kept, when someone wants to see it. */
+export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: string }) {
+  const api = useApi(roadbedApiRef);
+  const [credentials, setCredentials] = useState<Credentials>();
+  const open = useAction(async () => setCredentials(await api.openCredentials(instance.id)));
+  const outputs = Object.entries(instance.outputs ?? {});
+
+  if (outputs.length === 0) {
+    return (
+      <Panel title="Connect">
+        <Text as="p" variant="body-medium" color="secondary" className={classes.line}>
+          {instance.state === 'destroyed' || instance.state === 'released'
+            ? 'There is nothing to connect to any more.'
+            : `The endpoint and the credentials appear here when ${instance.name} is ready.`}
+        </Text>
+      </Panel>
+    );
+  }
+
+  const links = outputs.filter(([, value]) => isLink(value));
+  const plain = new Map(outputs.filter(([, value]) => !isLink(value)));
+  for (const [name, value] of Object.entries(credentials ?? {})) {
+    if (name !== 'password') {
+      plain.set(name, value);
+    }
+  }
+  const facts: Fact[] = [...plain].sort(([a], [b]) => rank(a) - rank(b)).map(([name, value]) => ({
+    name: formatField(name),
+    value: formatValue(value),
+    after: <CopyButton what={formatField(name).toLowerCase()} text={formatValue(value)} />,
+  }));
+  const password = credentials?.password;
+  facts.push({
+    name: 'Password',
+    value: password === undefined ? <span aria-label="hidden">{HIDDEN_PASSWORD}</span> : <code>{String(password)}</code>,
+    after:
+      credentials === undefined ? (
+        <Button
+          size="small"
+          variant="secondary"
+          iconStart={<RiEyeLine />}
+          isPending={open.pending}
+          onPress={open.run}
+          aria-label="Show password"
+        >
+          Show
+        </Button>
+      ) : (
+        <>
+          {password !== undefined && <CopyButton what="password" text={String(password)} />}
+          <Button
+            size="small"
+            variant="secondary"
+            iconStart={<RiEyeOffLine />}
+            onPress={() => setCredentials(undefined)}
+            aria-label="Hide password"
+          >
+            Hide
+          </Button>
+        </>
+      ),
+  });
+
+  return (
+    <Panel title="Connect">
+      <Facts facts={facts} />
+      <Text as="p" variant="body-small" color="secondary" className={classes.line}>
+        Each opening is recorded, with your name and the time.
+      </Text>
+      {open.error !== undefined && <Refused instance={instance} error={open.error} />}
+      {(links.length > 0 || docs) && (
+        <ul role="list" aria-label="Links" className={classes.links}>
+          {links.map(([name, value]) => (
+            <li key={name}>
+              <Link href={String(value)} target="_blank" rel="noopener noreferrer">
+                {formatField(name)}
+              </Link>
+            </li>
+          ))}
+          {docs && (
+            <li>
+              <Link href={docs} target="_blank" rel="noopener noreferrer">
+                Documentation
+              </Link>
+            </li>
+          )}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+function Refused({ instance, error }: { instance: Instance; error: unknown }) {
+  const { status, message } = explainError(error);
+  if (status === 403) {
+    return (
+      <Notice kind="info" title={`Only ${formatOwner(instance.owner)} may open these`}>
+        <Text as="p" variant="body-medium">
+          Ask them for access. {message}
+        </Text>
+      </Notice>
+    );
+  }
+  if (status === 404) {
+    return <Notice kind="info" title={`${instance.name} has no credentials yet`} />;
+  }
+  return <Problem what="the password" error={error} />;
+}
+
+function isLink(value: unknown): boolean {
+  return typeof value === 'string' && /^https?:\/\//.test(value);
+}
+
+function rank(name: string): number {
+  const at = ORDER.indexOf(name);
+  return at < 0 ? ORDER.length : at;
+}

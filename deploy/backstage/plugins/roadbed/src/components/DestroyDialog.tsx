@@ -1,0 +1,97 @@
+import { useState } from 'react';
+import { useApi } from '@backstage/frontend-plugin-api';
+import { Button, Dialog, DialogBody, DialogFooter, DialogHeader, Text, TextField } from '@backstage/ui';
+import { explainError } from '../api/explainError';
+import { roadbedApiRef } from '../api/RoadbedApi';
+import type { InfrastructureRequest, Instance } from '../api/types';
+import { formatOwner } from '../format';
+import { useAction } from '../hooks/useAction';
+import { newIdempotencyKey } from '../idempotencyKey';
+import { Notice } from './Notice';
+import { Problem } from './Problem';
+import classes from './DestroyDialog.module.css';
+
+/** DestroyDialog asks for the instance's name, typed, before it asks the sidecar for its end. */
+export function DestroyDialog(props: {
+  instance: Instance;
+  open: boolean;
+  onOpenChange(open: boolean): void;
+  onAsked(request: InfrastructureRequest): void;
+}) {
+  return (
+    <Dialog isOpen={props.open} onOpenChange={props.onOpenChange} width="min(30rem, calc(100vw - 2rem))">
+      {props.open && <Form {...props} />}
+    </Dialog>
+  );
+}
+
+function Form(props: {
+  instance: Instance;
+  onOpenChange(open: boolean): void;
+  onAsked(request: InfrastructureRequest): void;
+}) {
+  const { instance } = props;
+  const api = useApi(roadbedApiRef);
+  const [typed, setTyped] = useState('');
+  // One key for as long as the dialog is open: a second press after a lost answer finds the first one's request.
+  const [key] = useState(newIdempotencyKey);
+  const destroy = useAction(async () => {
+    props.onAsked(await api.destroyInstance(instance.id, key));
+    props.onOpenChange(false);
+  });
+  const matches = typed.trim() === instance.name;
+  return (
+    <form
+      className={classes.form}
+      onSubmit={event => {
+        event.preventDefault();
+        if (matches) {
+          destroy.run();
+        }
+      }}
+    >
+      <DialogHeader>Destroy {instance.name}?</DialogHeader>
+      <DialogBody className={classes.body}>
+        <Text as="p" variant="body-medium" className={classes.line}>
+          {instance.offering_name} <strong>{instance.name}</strong> in {instance.environment} is deleted with all that is in
+          it. This cannot be undone.
+        </Text>
+        <TextField
+          label={`Type ${instance.name} to confirm`}
+          value={typed}
+          onChange={setTyped}
+          autoComplete="off"
+          spellCheck="false"
+          autoFocus
+          description={matches ? undefined : 'The button works once the name is typed in full.'}
+        />
+        {destroy.error !== undefined && <Refused instance={instance} error={destroy.error} />}
+      </DialogBody>
+      <DialogFooter>
+        <Button variant="secondary" onPress={() => props.onOpenChange(false)}>
+          Keep {instance.name}
+        </Button>
+        <Button type="submit" variant="primary" destructive isDisabled={!matches} isPending={destroy.pending}>
+          Destroy {instance.name}
+        </Button>
+      </DialogFooter>
+    </form>
+  );
+}
+
+function Refused({ instance, error }: { instance: Instance; error: unknown }) {
+  const { status, message } = explainError(error);
+  if (status === 403) {
+    return (
+      <Notice kind="info" alert title={`Only ${formatOwner(instance.owner)} may destroy this`}>
+        <Text as="p" variant="body-medium">
+          {message}
+        </Text>
+      </Notice>
+    );
+  }
+  if (status === 409) {
+    return <Notice kind="info" alert title={message} />;
+  }
+  return <Problem what="the request to destroy it" error={error} />;
+}

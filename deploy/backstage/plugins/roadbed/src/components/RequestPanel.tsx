@@ -1,0 +1,58 @@
+import { useState } from 'react';
+import { Text } from '@backstage/ui';
+import type { InfrastructureRequest } from '../api/types';
+import { useMe } from '../hooks/useMe';
+import type { Load } from '../hooks/useLoad';
+import { actionSentence, hasEnded, requestWord } from '../words';
+import { Announcement } from './Announcement';
+import { CancelButton } from './CancelButton';
+import { LogView } from './LogView';
+import { Moment } from './Moment';
+import { Outcome } from './Outcome';
+import { Panel } from './Panel';
+import { Problem } from './Problem';
+import { RequestBadge } from './StateBadge';
+import { Steps, stepWord } from './Steps';
+import { Waiting } from './Waiting';
+import { Who } from './Who';
+import classes from './RequestPanel.module.css';
+
+/** RequestPanel is one request as it goes: who asked for what, how far it has come, and what can be done about it. */
+export function RequestPanel(props: { request: InfrastructureRequest; load: Load<InfrastructureRequest>; title?: string }) {
+  const { request, load } = props;
+  const me = useMe();
+  const [logOpen, setLogOpen] = useState(false);
+  const ended = hasEnded(request.state);
+  const stale = load.loaded.status === 'data' ? load.loaded.stale : undefined;
+  return (
+    <Panel title={props.title ?? actionSentence(request)} aside={<RequestBadge state={request.state} />}>
+      <Text as="p" variant="body-medium" color="secondary" className={classes.asked}>
+        {props.title && <>{actionSentence(request)}, </>}
+        asked by <Who entityRef={request.requested_by} me={me?.subject} /> <Moment at={request.created_at} />
+      </Text>
+      <Announcement>{announce(request)}</Announcement>
+      {stale !== undefined && <Problem what="the newest state" error={stale} onRetry={load.reload} />}
+      {!ended && <Waiting request={request} />}
+      {ended && <Outcome request={request} onSeeLog={logOpen ? undefined : () => setLogOpen(true)} />}
+      {request.steps.length > 0 && request.state !== 'denied' && <Steps steps={request.steps} />}
+      {!ended && (
+        <div className={classes.actions}>
+          <CancelButton request={request} onCancelled={load.replace} />
+        </div>
+      )}
+      {request.state !== 'denied' && (
+        <LogView requestId={request.id} ended={ended} open={logOpen} onOpenChange={setLogOpen} />
+      )}
+    </Panel>
+  );
+}
+
+function announce(request: InfrastructureRequest): string {
+  const what = actionSentence(request);
+  const current =
+    request.steps.find(step => step.status === 'in_progress') ?? request.steps.findLast(step => step.status !== 'pending');
+  if (hasEnded(request.state) || !current) {
+    return `${what}: ${requestWord(request.state).word}`;
+  }
+  return `${what}: step ${current.step} of ${request.steps.length}, ${current.name}, ${stepWord(current.status)}`;
+}

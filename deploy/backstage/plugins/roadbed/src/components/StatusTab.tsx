@@ -1,0 +1,161 @@
+import { useEffect, useRef } from 'react';
+import { useApi } from '@backstage/frontend-plugin-api';
+import { useEntity } from '@backstage/plugin-catalog-react';
+import { Skeleton, Text } from '@backstage/ui';
+import { roadbedApiRef } from '../api/RoadbedApi';
+import type { InfrastructureRequest, Instance, InstanceWithRequests } from '../api/types';
+import { formatDay, formatExact, formatMonthly } from '../format';
+import { useLiveRequest } from '../hooks/useLiveRequest';
+import { useLoad } from '../hooks/useLoad';
+import { hasEnded } from '../words';
+import { ConnectPanel } from './ConnectPanel';
+import { CostPanel } from './CostPanel';
+import { CreateButton, Empty } from './Empty';
+import { Facts } from './Facts';
+import { History } from './History';
+import { InstanceMenu } from './InstanceMenu';
+import { PanelSkeleton } from './PanelSkeleton';
+import { Problem } from './Problem';
+import { RequestPanel } from './RequestPanel';
+import { InstanceBadge } from './StateBadge';
+import { Who } from './Who';
+import classes from './StatusTab.module.css';
+
+/** Somebody else may ask for something while this tab is open. */
+const LOOK_AGAIN_MS = 30_000;
+
+/** StatusTab is an instance as its owners see it, on its page in the catalog. */
+export function StatusTab() {
+  const { entity } = useEntity();
+  const instanceId = entity.metadata.annotations?.['roadbed.dev/instance'] ?? '';
+  const api = useApi(roadbedApiRef);
+  const { loaded, reload } = useLoad(instanceId, () => api.getInstance(instanceId));
+
+  useEffect(() => {
+    const timer = setInterval(() => document.visibilityState === 'visible' && reload(), LOOK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [reload]);
+
+  switch (loaded.status) {
+    case 'loading':
+      return <StatusSkeleton />;
+    case 'error':
+      return <Problem what={`the status of ${entity.metadata.title ?? entity.metadata.name}`} error={loaded.error} onRetry={reload} />;
+    default:
+      return <Status found={loaded.data} stale={loaded.stale} onChange={reload} />;
+  }
+}
+
+function Status(props: { found: InstanceWithRequests; stale: unknown; onChange(): void }) {
+  const { instance, requests } = props.found;
+  const api = useApi(roadbedApiRef);
+  const offering = useLoad(instance.offering, () => api.getOffering(instance.offering)).loaded;
+  const published = offering.status === 'data' ? offering.data : undefined;
+  const newest = requests.at(0);
+  const priced = requests.find(request => request.action !== 'destroy' && request.estimate)?.estimate;
+  return (
+    <div className={classes.tab}>
+      <Heading instance={instance} newestVersion={published?.version} onChange={props.onChange} />
+      {props.stale !== undefined && <Problem what="the newest status" error={props.stale} onRetry={props.onChange} />}
+      <div className={classes.columns}>
+        <div className={classes.column}>
+          {newest ? (
+            <Now key={newest.id} requestId={newest.id} instance={instance} onChange={props.onChange} />
+          ) : (
+            <Empty title="Nothing has been asked for" action={<CreateButton />}>
+              Requests for {instance.name}, and how they fare, would be here.
+            </Empty>
+          )}
+          {requests.length > 0 && <History requests={requests} />}
+        </div>
+        <div className={classes.column}>
+          <ConnectPanel key={instance.id} instance={instance} docs={published?.docs} />
+          <CostPanel estimate={priced ?? undefined} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Heading(props: { instance: Instance; newestVersion: string | undefined; onChange(): void }) {
+  const { instance, newestVersion, onChange } = props;
+  const outdated = newestVersion !== undefined && newestVersion !== instance.offering_version;
+  const since = new Date(instance.updated_at);
+  return (
+    <header className={classes.heading}>
+      <div className={classes.what}>
+        <div className={classes.title}>
+          <Text as="h2" variant="title-small" weight="bold">
+            {instance.name}
+          </Text>
+          <Text variant="body-large" color="secondary">
+            {instance.offering_name} · {instance.environment}
+          </Text>
+          <InstanceBadge state={instance.state} />
+          <Text variant="body-medium" color="secondary">
+            <time dateTime={instance.updated_at} title={formatExact(since)}>
+              since {formatDay(since, new Date())}
+            </time>
+          </Text>
+        </div>
+        <Facts
+          row
+          facts={[
+            { name: 'Owner', value: <Who entityRef={instance.owner} /> },
+            {
+              name: 'Version',
+              value: outdated ? `${instance.offering_version} (${newestVersion} available)` : instance.offering_version,
+            },
+            { name: 'Cost', value: formatMonthly(instance.monthly_cost) },
+          ]}
+        />
+      </div>
+      <InstanceMenu instance={instance} onAsked={onChange} />
+    </header>
+  );
+}
+
+function Now(props: { requestId: string; instance: Instance; onChange(): void }) {
+  const load = useLiveRequest(props.requestId);
+  const { loaded, reload } = load;
+  const request: InfrastructureRequest | undefined = loaded.status === 'data' ? loaded.data : undefined;
+
+  // The instance changes with its request: it is looked at again whenever the request has moved on.
+  const state = request?.state;
+  const seen = useRef(state);
+  const { onChange } = props;
+  useEffect(() => {
+    if (seen.current !== undefined && state !== undefined && seen.current !== state) {
+      onChange();
+    }
+    seen.current = state ?? seen.current;
+  }, [state, onChange]);
+
+  if (loaded.status === 'loading') {
+    return <PanelSkeleton title="Now" lines={6} />;
+  }
+  if (!request) {
+    return <Problem what="the newest request" error={loaded.status === 'error' && loaded.error} onRetry={reload} />;
+  }
+  return <RequestPanel title={hasEnded(request.state) ? 'Last request' : 'Now'} request={request} load={load} />;
+}
+
+function StatusSkeleton() {
+  return (
+    <div className={classes.tab} role="status" aria-label="Loading the status">
+      <div className={classes.skeletonHeading}>
+        <Skeleton width="min(22rem, 80%)" height={28} />
+        <Skeleton width="min(28rem, 95%)" height={18} />
+      </div>
+      <div className={classes.columns}>
+        <div className={classes.column}>
+          <PanelSkeleton title="Now" lines={6} />
+        </div>
+        <div className={classes.column}>
+          <PanelSkeleton title="Connect" lines={5} />
+          <PanelSkeleton title="Cost" lines={4} />
+        </div>
+      </div>
+    </div>
+  );
+}

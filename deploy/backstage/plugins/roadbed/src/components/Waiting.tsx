@@ -1,0 +1,42 @@
+import { Text } from '@backstage/ui';
+import type { InfrastructureRequest } from '../api/types';
+import { Findings } from './Findings';
+import { Notice } from './Notice';
+
+/** Waiting says what a request that has not ended waits for, if it does. */
+export function Waiting({ request }: { request: InfrastructureRequest }) {
+  if (request.cancel_reason) {
+    return (
+      <Notice kind="waiting" title="Cancelling">
+        <Text as="p" variant="body-medium">
+          The step that is running is being stopped. What has been made so far is kept and stays in your hands.
+        </Text>
+      </Notice>
+    );
+  }
+  if (request.state === 'awaiting_approval') {
+    const asked = request.findings.filter(finding => finding.level === 'require_approval');
+    return (
+      <Notice kind="waiting" title="Waiting for approval">
+        <Text as="p" variant="body-medium">
+          {request.waiting || 'Nothing happens until it is approved, and nothing is charged.'}
+        </Text>
+        {asked.length > 0 && <Findings findings={asked} />}
+      </Notice>
+    );
+  }
+  if (request.state === 'lost') {
+    return (
+      <Notice kind="waiting" title="Out of touch with what is running">
+        <Text as="p" variant="body-medium">
+          {request.waiting || 'The worker is silent. It goes on by itself when it is back; there is nothing to do.'}
+        </Text>
+      </Notice>
+    );
+  }
+  return request.waiting ? <Notice kind="waiting" title={sentence(request.waiting)} /> : null;
+}
+
+function sentence(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -1,0 +1,21 @@
+import { createExternalRouteRef, createRouteRef, createSubRouteRef } from '@backstage/frontend-plugin-api';
+
+export const rootRouteRef = createRouteRef();
+
+export const requestsRouteRef = createRouteRef();
+
+/** A request has an address of its own, so that a link in a task, a chat or a mail leads somewhere useful. */
+export const requestRouteRef = createSubRouteRef({ parent: requestsRouteRef, path: '/:id' });
+
+export const resourcesRouteRef = createRouteRef();
+
+export const statusRouteRef = createRouteRef();
+
+/** The Create page, from where new things are asked for. */
+export const createPageRouteRef = createExternalRouteRef({ defaultTarget: 'scaffolder.root' });
+
+/** The form of one offering. */
+export const formRouteRef = createExternalRouteRef({
+  params: ['namespace', 'templateName'],
+  defaultTarget: 'scaffolder.selectedTemplate',
+});

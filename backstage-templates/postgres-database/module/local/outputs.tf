@@ -9,7 +9,7 @@ output "port" {
 }
 
 output "credentials_secret_arn" {
-  description = "Reference under which the platform hands out the credentials"
+  description = "Reference under which the credentials are handed out, to their owners only"
   value       = terraform_data.credentials.output.reference
 }
 

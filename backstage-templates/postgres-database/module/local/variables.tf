@@ -1,5 +1,5 @@
 variable "database_name" {
-  description = "Database identifier (lowercase, alphanumeric, hyphens)"
+  description = "Lowercase letters, numbers, and hyphens only"
   type        = string
   nullable    = false
 
@@ -80,13 +80,13 @@ variable "cost_center" {
   nullable    = false
 
   validation {
-    condition     = trimspace(var.cost_center) != ""
-    error_message = "cost_center must not be empty."
+    condition     = trimspace(var.cost_center) != "" && length(var.cost_center) <= 40
+    error_message = "cost_center must have 1 to 40 characters."
   }
 }
 
 variable "custom_parameters" {
-  description = "PostgreSQL settings by name, such as max_connections and work_mem"
+  description = "PostgreSQL settings by name, such as max_connections: 200 or work_mem: 64MB"
   type        = map(string)
   default     = {}
   nullable    = false

@@ -1,5 +1,5 @@
 variable "site_name" {
-  description = "Site identifier (lowercase, alphanumeric, hyphens)"
+  description = "Lowercase letters, numbers, and hyphens only"
   type        = string
   nullable    = false
 
@@ -37,13 +37,13 @@ variable "cost_center" {
   nullable    = false
 
   validation {
-    condition     = trimspace(var.cost_center) != ""
-    error_message = "cost_center must not be empty."
+    condition     = trimspace(var.cost_center) != "" && length(var.cost_center) <= 40
+    error_message = "cost_center must have 1 to 40 characters."
   }
 }
 
 variable "title" {
-  description = "Title of the page"
+  description = "Heading of the page and of its tab"
   type        = string
   nullable    = false
 
@@ -54,7 +54,7 @@ variable "title" {
 }
 
 variable "message" {
-  description = "Text of the page, shown as it is written"
+  description = "Text of the page, shown as it is written, lines included"
   type        = string
   default     = ""
   nullable    = false
@@ -66,14 +66,14 @@ variable "message" {
 }
 
 variable "visits_per_month" {
-  description = "Expected visits per month"
+  description = "Expected visits per month; a forecast only, visitors are never turned away"
   type        = number
   default     = 10000
   nullable    = false
 
   validation {
-    condition     = var.visits_per_month >= 0 && floor(var.visits_per_month) == var.visits_per_month
-    error_message = "visits_per_month must be a whole number, 0 or more."
+    condition     = var.visits_per_month >= 0 && var.visits_per_month <= 1000000 && floor(var.visits_per_month) == var.visits_per_month
+    error_message = "visits_per_month must be a whole number from 0 to 1000000."
   }
 }
 

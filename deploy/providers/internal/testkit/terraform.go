@@ -23,30 +23,37 @@ type Rig struct {
 // NewRig starts the server and builds the mirror, which takes minutes if no
 // provider has been compiled before. Close must be called.
 func NewRig() (*Rig, error) {
-	dir, err := os.MkdirTemp("", "mirror-")
+	dir, err := os.MkdirTemp("", "rig-")
 	if err != nil {
+		return nil, err
+	}
+	r := &Rig{dir: dir}
+	if err := os.Mkdir(r.temporary(), 0o700); err != nil {
 		return nil, err
 	}
 	_, self, _, _ := runtime.Caller(0)
-	build := exec.Command(filepath.Join(filepath.Dir(self), "..", "..", "build"), dir)
+	build := exec.Command(filepath.Join(filepath.Dir(self), "..", "..", "build"), r.Mirror())
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the provider mirror: %w\n%s", err, out)
 	}
-	postgres, err := StartPostgres()
-	if err != nil {
+	if r.Postgres, err = StartPostgres(); err != nil {
 		return nil, err
 	}
-	return &Rig{Postgres: postgres, dir: dir}, nil
+	return r, nil
 }
 
-// Close stops the server and removes the mirror.
+// Close stops the server and removes the rig's files.
 func (r *Rig) Close() {
 	r.Stop()
 	_ = os.RemoveAll(r.dir)
 }
 
 // Mirror is the directory of the provider mirror.
-func (r *Rig) Mirror() string { return r.dir }
+func (r *Rig) Mirror() string { return filepath.Join(r.dir, "mirror") }
+
+// temporary is where providers keep their sockets, which one that is killed
+// leaves behind. A test's own directory can be too long a path for a socket.
+func (r *Rig) temporary() string { return filepath.Join(r.dir, "tmp") }
 
 // Module is a directory in which terraform runs.
 type Module struct {
@@ -62,7 +69,8 @@ func (r *Rig) Module(t testing.TB, files map[string]string) *Module {
 	m := &Module{Dir: t.TempDir(), t: t, env: []string{
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + t.TempDir(),
-		"TF_CLI_CONFIG_FILE=" + filepath.Join(r.dir, "terraform.rc"),
+		"TMPDIR=" + r.temporary(),
+		"TF_CLI_CONFIG_FILE=" + filepath.Join(r.Mirror(), "terraform.rc"),
 		"TF_IN_AUTOMATION=1",
 		"TF_DISABLE_PLUGIN_TLS=1", // halves the time of a run
 		"ROADBED_POSTGRES_DSN=" + r.DSN,

@@ -23,7 +23,7 @@ func Offering() provision.Offering {
 			{Name: "Create database", Addresses: []string{"terraform_data.database"}},
 			{Name: "Create user", Addresses: []string{"terraform_data.user", "terraform_data.grant"}},
 		},
-		ApplyTimeout: 10 * time.Minute,
+		ApplyTimeout: 10 * time.Minute, Schema: []byte(`{}`),
 	}
 }
 

@@ -1,0 +1,49 @@
+package postgres_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"roadbed.dev/roadbed/sidecar/internal/postgres"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/testkit"
+)
+
+// BenchmarkAccept measures one durable accept on a server that syncs as a
+// production server does: alone, and with many callers at once.
+func BenchmarkAccept(b *testing.B) {
+	server := testkit.NewServer(b)
+	store, err := postgres.Open(server.DSN(), postgres.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	var serial atomic.Int64
+	record := func() *provision.Record {
+		n := serial.Add(1)
+		return testkit.Created(fmt.Sprintf("orders-%d", n), func(r *provision.Request) { r.IdempotencyKey = r.ID.String() })
+	}
+	b.Run("alone", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			b.StopTimer()
+			r := record()
+			b.StartTimer()
+			if err := store.Accept(b.Context(), r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetParallelism(16)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if err := store.Accept(b.Context(), record()); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+}

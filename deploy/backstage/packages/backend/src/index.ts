@@ -17,4 +17,10 @@ backend.add(import('@roadbed/backstage-plugin-catalog-backend-module-roadbed'));
 backend.add(import('@backstage/plugin-scaffolder-backend'));
 backend.add(import('@roadbed/backstage-plugin-scaffolder-backend-module-roadbed'));
 
-backend.start();
+try {
+  await backend.start();
+} catch (error) {
+  // Left alone, Backstage logs this and stays, never ready; whoever supervises the process has to see it end.
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+  process.exit(1);
+}

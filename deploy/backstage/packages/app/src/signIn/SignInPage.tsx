@@ -76,7 +76,7 @@ function PersonChooser({ people, onChoose }: { people: Person[]; onChoose(person
         <Text as="h1" variant="title-large" weight="bold">
           Roadbed
         </Text>
-        <Text as="p" variant="body-large" color="secondary" className={classes.lead}>
+        <Text as="p" variant="body-large" className={`${classes.lead} ${classes.detail}`}>
           Self-service infrastructure. This is a demonstration: choose who you are, there is no password.
         </Text>
         {people.length === 0 ? (
@@ -101,14 +101,8 @@ function PersonChooser({ people, onChoose }: { people: Person[]; onChoose(person
                     <Text variant="body-large" weight="bold">
                       {person.name}
                     </Text>
-                    <Text variant="body-medium" color="secondary">
-                      {person.team}
-                    </Text>
-                    {person.role && (
-                      <Text variant="body-medium" color="secondary">
-                        {person.role}
-                      </Text>
-                    )}
+                    <span className={classes.detail}>{person.team}</span>
+                    {person.role && <span className={classes.detail}>{person.role}</span>}
                   </span>
                   <RiArrowRightLine className={classes.arrow} aria-hidden="true" />
                 </button>

@@ -5,7 +5,8 @@ package templates
 
 import "embed"
 
-// FS is the tree of offerings.
+// FS is the tree of offerings. Hidden files are in it because the locks of the
+// providers are hidden.
 //
-//go:embed *
+//go:embed all:*
 var FS embed.FS

@@ -45,9 +45,9 @@ func readFiles(fsys fs.FS, id string) (map[string][]byte, error) {
 			return fs.SkipDir
 		case err != nil:
 			return err
-		case entry.IsDir() && entry.Name() == ".terraform":
+		case entry.IsDir() && strings.HasPrefix(entry.Name(), "."):
 			return fs.SkipDir
-		case entry.IsDir() || strings.Contains(entry.Name(), ".tfstate"):
+		case entry.IsDir() || leftover(entry.Name()):
 			return nil
 		case !entry.Type().IsRegular():
 			return provision.Errorf(provision.Invalid, "%s/%s is not a regular file; offerings have no links", id, name)
@@ -63,6 +63,13 @@ func readFiles(fsys fs.FS, id string) (map[string][]byte, error) {
 		return nil
 	})
 	return files, err
+}
+
+// leftover reports whether a file is of some tool or run: hidden, but for the
+// lock of the providers, or Terraform's state.
+func leftover(name string) bool {
+	hidden := strings.HasPrefix(name, ".") && name != ".terraform.lock.hcl"
+	return hidden || strings.Contains(name, ".tfstate")
 }
 
 // digest is over each path and content in order, with lengths between, so that

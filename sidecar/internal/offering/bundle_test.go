@@ -27,6 +27,7 @@ func TestABundleHoldsTheContractAndTheModulesAlone(t *testing.T) {
 		"offering.yaml": document(t), "README.md": "read", "template.yaml": "form", "examples/a.yaml": "a",
 		"module/local/main.tf": "# main", "module/local/.terraform.lock.hcl": "# lock", "module/local/sub/x.tf": "# x",
 		"module/local/terraform.tfstate": "{}", "module/local/.terraform/providers/p": "binary",
+		"module/local/.main.tf.swp": "editor",
 	}
 	catalog, o := open(t, files)
 	bundle, err := catalog.Bundle(o.Digest)

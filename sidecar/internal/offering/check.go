@@ -10,11 +10,11 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -122,11 +122,34 @@ func clone(value any) any {
 // would take all memory as an integer.
 func shortNumber(n json.Number) string {
 	text := n.String()
-	f, ok := new(big.Float).SetString(text)
-	if len(text) > 40 || !ok || f.MantExp(nil) > 64 || f.MantExp(nil) < -256 {
+	_, exponent, scientific := strings.Cut(strings.ToLower(text), "e")
+	if size, err := strconv.Atoi(exponent); scientific && (err != nil || size > 40 || size < -40) {
+		return ""
+	}
+	if len(text) > 40 {
 		return ""
 	}
 	return text
+}
+
+// absurd reports whether a value holds a number that no parameter is for and
+// that neither the schema nor the database should have to read.
+func absurd(value any) bool {
+	switch v := value.(type) {
+	case json.Number:
+		return shortNumber(v) == ""
+	case float64:
+		return math.IsNaN(v) || math.IsInf(v, 0)
+	case map[string]any:
+		for _, inner := range v {
+			if absurd(inner) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, absurd)
+	}
+	return false
 }
 
 // faults are all that is wrong, in the offering's order of parameters, then
@@ -136,10 +159,23 @@ func (v *validator) faults(p provision.Parameters) []provision.Fault {
 	add := func(name, path, format string, args ...any) {
 		found[name] = append(found[name], provision.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
+	// A number such as 1e1000000 would cost the schema a tenth of a second each.
+	sane := maps.Clone(p)
+	for name, value := range p {
+		if absurd(value) {
+			add(name, "/"+pointer(name), "%s has a number beyond reason", name)
+			delete(sane, name)
+		}
+	}
+	beyond := maps.Clone(found)
 	var invalid *jsonschema.ValidationError
-	err := v.schema.Validate(map[string]any(p))
+	err := v.schema.Validate(map[string]any(sane))
 	if errors.As(err, &invalid) {
-		v.explain(invalid, p, add)
+		v.explain(invalid, p, func(name, path, format string, args ...any) {
+			if beyond[name] == nil {
+				add(name, path, format, args...)
+			}
+		})
 	} else if err != nil {
 		add("", "", "the parameters cannot be read: %v", err)
 	}
@@ -182,138 +218,4 @@ func (v *validator) text(p provision.Parameter, text string, add addFault) {
 			add(p.Name, path, "%s is %d characters long; with %s behind it Backstage takes %d", p.Name, len(text), v.offering.ID, most)
 		}
 	}
-}
-
-// explain turns the schema's leaves into sentences.
-func (v *validator) explain(e *jsonschema.ValidationError, p provision.Parameters, add addFault) {
-	_, not := e.ErrorKind.(*kind.Not)
-	_, key := e.ErrorKind.(*kind.PropertyNames)
-	if len(e.Causes) > 0 && !not && !key {
-		for _, cause := range e.Causes {
-			v.explain(cause, p, add)
-		}
-		return
-	}
-	if required, ok := e.ErrorKind.(*kind.Required); ok && len(e.InstanceLocation) == 0 {
-		for _, name := range required.Missing {
-			parameter, _ := v.offering.Parameter(name)
-			add(name, "/"+name, "%s is required%s", name, hint(parameter))
-		}
-		return
-	}
-	if extra, ok := e.ErrorKind.(*kind.AdditionalProperties); ok && len(e.InstanceLocation) == 0 {
-		for _, name := range extra.Properties {
-			add(name, "/"+pointer(name), "%s has no parameter %s; it has %s", v.offering.ID, quote(name), strings.Join(v.names(), ", "))
-		}
-		return
-	}
-	if len(e.InstanceLocation) == 0 {
-		add("", "", "the parameters must be an object")
-		return
-	}
-	name := e.InstanceLocation[0]
-	parameter, _ := v.offering.Parameter(name)
-	path := ""
-	for _, part := range e.InstanceLocation {
-		path += "/" + pointer(part)
-	}
-	add(name, path, "%s", sentence(parameter, e, p[name]))
-}
-
-func (v *validator) names() []string {
-	names := make([]string, len(v.offering.Parameters))
-	for i, p := range v.offering.Parameters {
-		names[i] = p.Name
-	}
-	return names
-}
-
-// sentence names the field, the limit and the way out.
-func sentence(p provision.Parameter, e *jsonschema.ValidationError, value any) string {
-	shown := quote(value)
-	if p.Sensitive {
-		shown = "not shown"
-	}
-	if p.Type == "map" && len(e.InstanceLocation) > 1 {
-		return fmt.Sprintf("%s: the value of %s must be a text of at most %d characters, a number, true or false", p.Name, quote(e.InstanceLocation[1]), maxMapValue)
-	}
-	switch k := e.ErrorKind.(type) {
-	case *kind.Type:
-		return fmt.Sprintf("%s is %s; it must be %s", p.Name, shown, describe(p))
-	case *kind.Enum:
-		return fmt.Sprintf("%s is %s; choose %s", p.Name, shown, list(values(p)))
-	case *kind.Pattern:
-		if p.Type == "map" {
-			break
-		}
-		return fmt.Sprintf("%s is %s; it must match %s%s", p.Name, shown, k.Want, hint(p))
-	case *kind.Not:
-		return fmt.Sprintf("%s is %s; a name cannot end in a hyphen or hold two in a row, because Backstage would drop it: remove the hyphen", p.Name, shown)
-	case *kind.Minimum:
-		return fmt.Sprintf("%s is %s; the least is %s", p.Name, shown, k.Want.RatString())
-	case *kind.Maximum:
-		return fmt.Sprintf("%s is %s; the most is %s", p.Name, shown, k.Want.RatString())
-	case *kind.MinLength:
-		return fmt.Sprintf("%s has %d characters; the least is %d", p.Name, k.Got, k.Want)
-	case *kind.MaxLength:
-		return fmt.Sprintf("%s has %d characters; the most is %d", p.Name, k.Got, k.Want)
-	case *kind.MaxProperties:
-		return fmt.Sprintf("%s has %d entries; the most is %d", p.Name, k.Got, k.Want)
-	case *kind.PropertyNames:
-		return fmt.Sprintf("%s has the key %s; a key is a letter, then at most 62 letters, digits, dots, hyphens and underscores", p.Name, quote(k.Property))
-	}
-	return fmt.Sprintf("%s must be %s", p.Name, describe(p))
-}
-
-func describe(p provision.Parameter) string {
-	switch p.Type {
-	case "integer":
-		if p.Min != nil && p.Max != nil {
-			return fmt.Sprintf("a whole number from %d to %d", *p.Min, *p.Max)
-		}
-		return "a whole number"
-	case "boolean":
-		return "true or false"
-	case "enum":
-		return list(values(p))
-	case "map":
-		return "an object of texts, numbers and booleans"
-	default:
-		return "a text"
-	}
-}
-
-func values(p provision.Parameter) []string {
-	values := make([]string, len(p.Options))
-	for i, o := range p.Options {
-		values[i] = o.Value
-	}
-	return values
-}
-
-func hint(p provision.Parameter) string {
-	switch {
-	case p.Type == "enum":
-		return ": choose " + list(values(p))
-	case p.Description != "":
-		return ": " + p.Description
-	default:
-		return ""
-	}
-}
-
-// quote shows a value, cut so that a message stays one.
-func quote(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return "unreadable"
-	}
-	if runes := []rune(string(text)); len(runes) > 60 {
-		return string(runes[:60]) + "…"
-	}
-	return string(text)
-}
-
-func pointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }

@@ -107,7 +107,9 @@ func TestWhatIsWrongIsSaidForPeople(t *testing.T) {
 		"a class that is not offered":  {provision.Parameters{"instance_class": "db.r6g.2xlarge"}, `instance_class is "db.r6g.2xlarge"; choose db.t3.small, db.t3.medium, db.t3.large or db.r6g.xlarge`},
 		"too little storage":           {provision.Parameters{"storage_gb": 19}, "storage_gb is 19; the least is 20"},
 		"too much storage":             {provision.Parameters{"storage_gb": json.Number("1001")}, "storage_gb is 1001; the most is 1000"},
-		"storage that eats memory":     {provision.Parameters{"storage_gb": json.Number("1e400")}, "storage_gb is"},
+		"storage that eats memory":     {provision.Parameters{"storage_gb": json.Number("1e1000000")}, "storage_gb has a number beyond reason"},
+		"a setting that eats memory":   {provision.Parameters{"custom_parameters": map[string]any{"a": json.Number("1e999999999")}}, "custom_parameters has a number beyond reason"},
+		"a setting Terraform refuses":  {provision.Parameters{"custom_parameters": map[string]any{"Work-Mem": "64MB"}}, "a key must match ^[a-z_]"},
 		"half a gigabyte":              {provision.Parameters{"storage_gb": 20.5}, "storage_gb is 20.5; it must be a whole number from 20 to 1000"},
 		"a number as text":             {provision.Parameters{"storage_gb": "100"}, `storage_gb is "100"; it must be a whole number from 20 to 1000`},
 		"a boolean as text":            {provision.Parameters{"multi_az": "true"}, `multi_az is "true"; it must be true or false`},
@@ -194,4 +196,29 @@ func BenchmarkCheck(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func FuzzCheckNeverPanicsAndIsStable(f *testing.F) {
+	f.Add([]byte(`{"database_name":"orders","environment":"dev","team_owner":"payments","cost_center":"CC-1"}`))
+	f.Add([]byte(`{"database_name":"a--","storage_gb":1e99,"custom_parameters":{"a":{"b":[1]}},"~/":null}`))
+	catalog, o := builtin(f, "postgres-database")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		decoder := json.NewDecoder(strings.NewReader(string(body)))
+		decoder.UseNumber()
+		var p provision.Parameters
+		if decoder.Decode(&p) != nil {
+			return
+		}
+		first, err := catalog.Check(o, p)
+		if err != nil {
+			if provision.KindOf(err) != provision.Invalid {
+				t.Fatalf("%s: err = %v is not Invalid", body, err)
+			}
+			return
+		}
+		second, err := catalog.Check(o, first)
+		if err != nil || !cmp.Equal(first, second) {
+			t.Fatalf("%s: checked twice = %v, %v; want %v", body, second, err, first)
+		}
+	})
 }

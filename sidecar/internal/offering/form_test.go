@@ -17,7 +17,13 @@ import (
 var update = flag.Bool("update", false, "rewrite the forms in backstage-templates")
 
 func TestTheFormsAreMadeFromTheContracts(t *testing.T) {
-	catalog, err := offering.Open(templates.FS, prices(t))
+	tree := filepath.Join("..", "..", "..", "backstage-templates")
+	if *update {
+		if _, err := offering.WriteForms(tree); err != nil {
+			t.Fatal(err)
+		}
+	}
+	catalog, err := offering.Open(os.DirFS(tree), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,18 +32,25 @@ func TestTheFormsAreMadeFromTheContracts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("..", "..", "..", "backstage-templates", o.ID, "template.yaml")
-		if *update {
-			if err := os.WriteFile(path, want, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(path)
+		got, err := os.ReadFile(filepath.Join(tree, o.ID, "template.yaml"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s is stale; run with -update (-want +got):\n%s", path, diff)
+			t.Errorf("the form of %s is stale; run with -update (-want +got):\n%s", o.ID, diff)
+		}
+	}
+}
+
+func TestWritingFormsAgainChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, folder("postgres-database", map[string]string{"offering.yaml": document(t)})); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		changed, err := offering.WriteForms(dir)
+		if err != nil || len(changed) != want {
+			t.Errorf("changed = %v, %v; want %d", changed, err, want)
 		}
 	}
 }
@@ -141,6 +154,28 @@ func TestTheReferencePageTellsPricesPresetsAndResults(t *testing.T) {
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q:\n%s", want, page)
+		}
+	}
+}
+
+func TestThePagesForPeopleHaveTheRealPrices(t *testing.T) {
+	catalog, err := offering.Open(templates.FS, prices(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range catalog.Offerings() {
+		text, err := templates.FS.ReadFile(o.ID + "/README.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{o.Cost.MonthlyMin.String(), o.Cost.MonthlyMax.String()}
+		for _, p := range o.Presets {
+			want = append(want, "| "+p.MonthlyCost.String()+" |")
+		}
+		for _, price := range want {
+			if !strings.Contains(string(text), price) {
+				t.Errorf("the README of %s does not say %s", o.ID, price)
+			}
 		}
 	}
 }

@@ -12,9 +12,10 @@ const (
 	maxLine     = 200
 	maxText     = 10_000
 	maxMapKeys  = 50
+	maxMapKey   = 63
 	maxMapValue = 1024
-	maxInteger  = 1<<53 - 1 // what JavaScript reads exactly
-	keyPattern  = `^[A-Za-z][A-Za-z0-9_.-]{0,62}$`
+	maxInteger  = 1<<53 - 1                   // what JavaScript reads exactly
+	keyPattern  = `^[A-Za-z][A-Za-z0-9_.-]*$` // of a map that sets no pattern
 )
 
 // notDropped refuses the names that Backstage would drop.
@@ -81,7 +82,7 @@ func property(o provision.Offering, p provision.Parameter) map[string]any {
 		s["type"] = "boolean"
 	case "map":
 		s["type"], s["maxProperties"] = "object", maxMapKeys
-		s["propertyNames"] = map[string]any{"pattern": keyPattern}
+		s["propertyNames"] = map[string]any{"pattern": or(p.Pattern, keyPattern), "maxLength": maxMapKey}
 		s["additionalProperties"] = map[string]any{"type": []string{"string", "number", "boolean"}, "maxLength": maxMapValue}
 	}
 	return s

@@ -88,8 +88,8 @@ func (k *checker) parameter(p provision.Parameter, at []any) {
 		if _, err := regexp.Compile(p.Pattern); err != nil {
 			k.add(in("pattern"), "mend it", "%s has a pattern that is no regular expression: %v", p.Name, err)
 		}
-		if p.Type != "string" {
-			k.add(in("pattern"), "leave it out", "%s has a pattern but is no string", p.Name)
+		if p.Type != "string" && p.Type != "map" {
+			k.add(in("pattern"), "leave it out", "%s has a pattern but is neither a string nor a map", p.Name)
 		}
 	}
 	if (p.Min != nil || p.Max != nil) && p.Type != "integer" && p.Type != "string" {

@@ -36,7 +36,7 @@ type Parameter struct {
 	Type        string   `json:"type"`  // string, enum, integer, boolean, map
 	Required    bool     `json:"required"`
 	Default     any      `json:"default,omitempty"`
-	Pattern     string   `json:"pattern,omitempty"`
+	Pattern     string   `json:"pattern,omitempty"` // a map's is for its keys
 	Min         *int64   `json:"min,omitempty"` // a string's is its length
 	Max         *int64   `json:"max,omitempty"`
 	Options     []Option `json:"options,omitempty"`

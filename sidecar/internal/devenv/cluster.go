@@ -32,6 +32,7 @@ const postgresUID = 65534
 // ClusterConfig says where a private Postgres keeps its data.
 type ClusterConfig struct {
 	Dir      string            // made when absent; its data is used again when present
+	Port     int               // tried first; 0 is any free one
 	Settings map[string]string // of postgresql.conf, over our own; nil is none
 	Log      *slog.Logger      // nil is silence
 }
@@ -65,7 +66,7 @@ func StartCluster(ctx context.Context, config ClusterConfig) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find cluster directory %s: %w", config.Dir, err)
 	}
-	c := &Cluster{config: config, bin: bin, data: filepath.Join(dir, "data")}
+	c := &Cluster{config: config, bin: bin, data: filepath.Join(dir, "data"), port: config.Port}
 	if err := c.prepare(ctx, dir); err != nil {
 		return nil, err
 	}

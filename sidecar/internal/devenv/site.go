@@ -19,12 +19,14 @@ import (
 // Site is what one development environment has chosen: its ports and secrets.
 // It is kept in its folder, so that addresses stay the same over restarts.
 type Site struct {
-	Dir         string `json:"-"`
-	SidecarPort int    `json:"sidecar_port"`
-	NATSPort    int    `json:"nats_port"`
-	PortalPort  int    `json:"portal_port"`
-	NATSToken   string `json:"nats_token"`
-	PoolToken   string `json:"pool_token"`
+	Dir           string `json:"-"`
+	SidecarPort   int    `json:"sidecar_port"`
+	NATSPort      int    `json:"nats_port"`
+	PortalPort    int    `json:"portal_port"`
+	PostgresPort  int    `json:"postgres_port"`  // of the cluster of Roadbed and the portal
+	DatabasesPort int    `json:"databases_port"` // of the cluster where databases are made: part of their endpoints
+	NATSToken     string `json:"nats_token"`
+	PoolToken     string `json:"pool_token"`
 }
 
 // File names in a site's folder.
@@ -49,7 +51,7 @@ func OpenSite(dir string) (*Site, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	for _, port := range []*int{&site.SidecarPort, &site.NATSPort, &site.PortalPort} {
+	for _, port := range []*int{&site.SidecarPort, &site.NATSPort, &site.PortalPort, &site.PostgresPort, &site.DatabasesPort} {
 		if *port, err = freePort(*port); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,50 @@
+package devenv
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const pidFile = "dev.pid"
+
+// Lock makes this process the one that runs on the site's folder. An error
+// names the process that already does. The lock goes with the process.
+func (s *Site) Lock() (unlock func(), err error) {
+	f, err := os.OpenFile(s.Path(pidFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		defer f.Close()
+		pid, _ := s.Running()
+		return nil, fmt.Errorf("process %d already runs on %s; open %s, or stop it with `make down`", pid, s.Dir, s.PortalURL())
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, fmt.Errorf("write lock: %w", err)
+	}
+	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0); err != nil {
+		return nil, fmt.Errorf("write lock: %w", err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// Running is the process that runs on the site's folder, if one does.
+func (s *Site) Running() (pid int, running bool) {
+	f, err := os.OpenFile(s.Path(pidFile), os.O_RDWR, 0)
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		return 0, false
+	}
+	text, err := os.ReadFile(s.Path(pidFile))
+	if err != nil {
+		return 0, false
+	}
+	pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid, err == nil
+}

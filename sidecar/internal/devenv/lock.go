@@ -20,7 +20,7 @@ func (s *Site) Lock() (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer f.Close()
 		pid, _ := s.Running()
-		return nil, fmt.Errorf("process %d already runs on %s; open %s, or stop it with `make down`", pid, s.Dir, s.PortalURL())
+		return nil, s.taken(pid)
 	}
 	if err := f.Truncate(0); err != nil {
 		return nil, fmt.Errorf("write lock: %w", err)
@@ -29,6 +29,10 @@ func (s *Site) Lock() (unlock func(), err error) {
 		return nil, fmt.Errorf("write lock: %w", err)
 	}
 	return func() { f.Close() }, nil
+}
+
+func (s *Site) taken(pid int) error {
+	return fmt.Errorf("process %d already runs on %s; open %s, or stop it with `make down`", pid, s.Dir, s.PortalURL())
 }
 
 // Running is the process that runs on the site's folder, if one does.

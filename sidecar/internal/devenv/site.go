@@ -46,10 +46,14 @@ func OpenSite(dir string) (*Site, error) {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
 	site := &Site{Dir: dir}
-	if _, err := ReadSite(dir); err == nil {
-		site, _ = ReadSite(dir)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	switch known, err := ReadSite(dir); {
+	case err == nil:
+		site = known
+	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
+	}
+	if pid, running := site.Running(); running {
+		return nil, site.taken(pid)
 	}
 	for _, port := range []*int{&site.SidecarPort, &site.NATSPort, &site.PortalPort, &site.PostgresPort, &site.DatabasesPort} {
 		if *port, err = freePort(*port); err != nil {

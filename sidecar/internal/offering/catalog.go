@@ -25,7 +25,7 @@ type Catalog struct {
 	offerings  map[string]provision.Offering
 	bundles    map[string][]byte // by digest
 	warnings   []Problem
-	validators sync.Map // digest -> *validator
+	validators sync.Map // digest, whole or in part -> *validator
 }
 
 // Open reads every folder of fsys that holds an offering.yaml. Prices give
@@ -100,15 +100,46 @@ func (c *Catalog) Warnings() []Problem { return slices.Clone(c.warnings) }
 // checking twice changes nothing. It is Invalid with every fault at once. The
 // offering may be one of an older version, which the catalog no longer has.
 func (c *Catalog) Check(o provision.Offering, p provision.Parameters) (provision.Parameters, error) {
-	known, ok := c.validators.Load(o.Digest)
-	if !ok {
-		made, err := newValidator(o)
-		if err != nil {
-			return nil, err
-		}
-		known, _ = c.validators.LoadOrStore(o.Digest, made)
+	validator, err := c.validator(o.Digest, o)
+	if err != nil {
+		return nil, err
 	}
-	return known.(*validator).check(p)
+	return validator.check(p)
+}
+
+// CheckPart is Check for the named parameters alone, none of which need be
+// there, with their defaults. A form that is half filled in can be priced with
+// the ones that decide the price.
+func (c *Catalog) CheckPart(o provision.Offering, p provision.Parameters, names []string) (provision.Parameters, error) {
+	validator, err := c.validator(o.Digest+" in part", withoutRequired(o))
+	if err != nil {
+		return nil, err
+	}
+	part := provision.Parameters{}
+	for _, name := range names {
+		if value, ok := p[name]; ok {
+			part[name] = value
+		}
+	}
+	final, err := validator.check(part)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(final, func(name string, _ any) bool { return !slices.Contains(names, name) })
+	return final, nil
+}
+
+// validator compiles a schema the first time that it is asked for.
+func (c *Catalog) validator(key string, o provision.Offering) (*validator, error) {
+	if known, ok := c.validators.Load(key); ok {
+		return known.(*validator), nil
+	}
+	made, err := newValidator(o)
+	if err != nil {
+		return nil, err
+	}
+	known, _ := c.validators.LoadOrStore(key, made)
+	return known.(*validator), nil
 }
 
 // Bundle is the contract and modules of the offering with this digest as

@@ -155,6 +155,31 @@ func TestEveryFaultOfARequestComesAtOnce(t *testing.T) {
 	}
 }
 
+func TestAFormThatIsHalfFilledInCanBePriced(t *testing.T) {
+	catalog, o := builtin(t, "postgres-database")
+	p := prices(t)
+	reads, err := p.Reads(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := provision.Parameters{"database_name": "", "team_owner": "", "cost_center": "", "environment": "dev", "multi_az": true}
+	part, err := catalog.CheckPart(o, form, reads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := provision.Parameters{"instance_class": "db.t3.medium", "storage_gb": int64(100), "backup_retention_days": int64(7), "multi_az": true}
+	if diff := cmp.Diff(want, part); diff != "" {
+		t.Errorf("part differs (-want +got):\n%s", diff)
+	}
+	if estimate, err := p.Price(o, part); err != nil || estimate.MonthlyCost.String() != "$171.00" {
+		t.Errorf("price = %s, %v; want $171.00", estimate.MonthlyCost, err)
+	}
+	form["storage_gb"] = 5
+	if _, err := catalog.CheckPart(o, form, reads); provision.KindOf(err) != provision.Invalid {
+		t.Errorf("too little storage: err = %v, want Invalid", err)
+	}
+}
+
 func TestFreeTextIsKeptWordForWord(t *testing.T) {
 	catalog, o := builtin(t, "static-site")
 	p := provision.Parameters{"site_name": "status", "environment": "dev", "title": "Hi", "team_owner": "payments", "cost_center": "CC-1"}

@@ -7,19 +7,21 @@ import { ConfigReader } from '@backstage/config';
 import { createDemoAuthenticator, createDemoSignInResolver, readDemoPeople } from './demoAuth.ts';
 
 const config = (demo: object): RootConfigService => new ConfigReader({ auth: { providers: { demo } } });
-const people = [{ user: 'ann', name: 'Ann', team: 'Payments' }];
+const people = [{ user: 'ann', name: 'Ann Okafor', team: 'Payments' }];
 
 test('the demo sign-in does not start unless it is called dangerous', () => {
   for (const demo of [{ people }, { people, dangerouslyAllowDemoSignIn: false }]) {
     assert.throws(() => readDemoPeople(config(demo)), /dangerouslyAllowDemoSignIn to true/);
   }
-  assert.deepEqual(readDemoPeople(config({ people, dangerouslyAllowDemoSignIn: true })), new Set(['ann']));
+  assert.deepEqual(readDemoPeople(config({ people, dangerouslyAllowDemoSignIn: true })), new Map([['ann', 'Ann Okafor']]));
 });
 
 test('only the people listed may sign in', async () => {
-  const authenticator = createDemoAuthenticator(new Set(['ann']));
+  const authenticator = createDemoAuthenticator(new Map([['ann', 'Ann Okafor']]));
   const authenticate = (user?: string) => authenticator.authenticate({ req: { header: () => user } as never }, undefined);
   assert.deepEqual(await authenticate('ann'), { result: { user: 'ann' } });
+  const { profile } = await authenticator.defaultProfileTransform({ user: 'ann' }, {} as AuthResolverContext);
+  assert.deepEqual(profile, { displayName: 'Ann Okafor' }, 'known before the catalog has read its users');
   for (const stranger of ['eve', '', undefined, 'ANN']) {
     await assert.rejects(authenticate(stranger), { name: 'AuthenticationError' }, String(stranger));
   }

@@ -4,7 +4,6 @@ import {
   authProvidersExtensionPoint,
   createProxyAuthProviderFactory,
   createProxyAuthenticator,
-  type AuthResolverContext,
   type SignInResolver,
 } from '@backstage/plugin-auth-node';
 
@@ -14,34 +13,34 @@ const CONFIG = 'auth.providers.demo';
 export const DEMO_USER_HEADER = 'x-demo-user';
 
 /**
- * readDemoPeople returns the names that may sign in, as in the catalog's `default` namespace. It throws unless the
- * operator has said in the configuration that anyone who reaches the portal may pick any of them.
+ * readDemoPeople returns who may sign in: users of the catalog's `default` namespace, and how each is called. It throws
+ * unless the operator has said in the configuration that anyone who reaches the portal may pick any of them.
  */
-export function readDemoPeople(config: RootConfigService): Set<string> {
+export function readDemoPeople(config: RootConfigService): Map<string, string> {
   if (config.getOptionalBoolean(`${CONFIG}.dangerouslyAllowDemoSignIn`) !== true) {
     throw new Error(
       'The demo sign-in lets anyone be anyone, so it does not start by itself. For a demonstration set ' +
         `${CONFIG}.dangerouslyAllowDemoSignIn to true; for anything else install a real auth provider and remove demoAuthModule.`,
     );
   }
-  return new Set(config.getConfigArray(`${CONFIG}.people`).map(person => person.getString('user')));
+  return new Map(
+    config.getConfigArray(`${CONFIG}.people`).map(person => [person.getString('user'), person.getString('name')]),
+  );
 }
 
 type DemoResult = { user: string };
 
 /** createDemoAuthenticator accepts the people given and nobody else: a stranger gets 401. */
-export function createDemoAuthenticator(people: ReadonlySet<string>) {
+export function createDemoAuthenticator(people: ReadonlyMap<string, string>) {
   return createProxyAuthenticator({
-    async defaultProfileTransform(result: DemoResult, context: AuthResolverContext) {
-      const { entity } = await context.findCatalogUser({ entityRef: { name: result.user } }).catch(ignoreNotFound);
-      const profile = entity?.spec?.profile as { displayName?: string } | undefined;
-      return { profile: { displayName: profile?.displayName ?? result.user } };
+    async defaultProfileTransform({ user }: DemoResult) {
+      return { profile: { displayName: people.get(user) } };
     },
     initialize() {},
     async authenticate({ req }): Promise<{ result: DemoResult }> {
       const user = req.header(DEMO_USER_HEADER);
       if (!user || !people.has(user)) {
-        throw new AuthenticationError(`Nobody of that name may sign in here; choose one of ${[...people].join(', ')}`);
+        throw new AuthenticationError(`Nobody of that name may sign in here; choose one of ${[...people.keys()].join(', ')}`);
       }
       return { result: { user } };
     },
@@ -68,13 +67,6 @@ export function createDemoSignInResolver(options: { patience: number; pause: num
   };
 }
 
-function ignoreNotFound(error: unknown) {
-  if (isError(error) && error.name === 'NotFoundError') {
-    return { entity: undefined };
-  }
-  throw error;
-}
-
 /** demoAuthModule adds the auth provider `demo`: pick one of the configured people, no password. */
 export const demoAuthModule = createBackendModule({
   pluginId: 'auth',
@@ -95,7 +87,7 @@ export const demoAuthModule = createBackendModule({
             signInResolver: createDemoSignInResolver({ patience: 10_000, pause: 250 }),
           }),
         });
-        logger.warn('demo sign-in is on: anyone who reaches this portal can be any of its people', { people: [...people].join(' ') });
+        logger.warn('demo sign-in is on: anyone who reaches this portal can be any of its people', { people: [...people.keys()].join(' ') });
       },
     });
   },

@@ -100,7 +100,7 @@ func (c *Catalog) Warnings() []Problem { return slices.Clone(c.warnings) }
 // checking twice changes nothing. It is Invalid with every fault at once. The
 // offering may be one of an older version, which the catalog no longer has.
 func (c *Catalog) Check(o provision.Offering, p provision.Parameters) (provision.Parameters, error) {
-	validator, err := c.validator(o.Digest, o)
+	validator, err := c.validator(o.Digest, func() provision.Offering { return o })
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (c *Catalog) Check(o provision.Offering, p provision.Parameters) (provision
 // there, with their defaults. A form that is half filled in can be priced with
 // the ones that decide the price.
 func (c *Catalog) CheckPart(o provision.Offering, p provision.Parameters, names []string) (provision.Parameters, error) {
-	validator, err := c.validator(o.Digest+" in part", withoutRequired(o))
+	validator, err := c.validator(o.Digest+" in part", func() provision.Offering { return withoutRequired(o) })
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +130,11 @@ func (c *Catalog) CheckPart(o provision.Offering, p provision.Parameters, names 
 }
 
 // validator compiles a schema the first time that it is asked for.
-func (c *Catalog) validator(key string, o provision.Offering) (*validator, error) {
+func (c *Catalog) validator(key string, of func() provision.Offering) (*validator, error) {
 	if known, ok := c.validators.Load(key); ok {
 		return known.(*validator), nil
 	}
-	made, err := newValidator(o)
+	made, err := newValidator(of())
 	if err != nil {
 		return nil, err
 	}

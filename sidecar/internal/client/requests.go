@@ -1,0 +1,194 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"roadbed.dev/roadbed/sidecar/api"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+func get(path string) call {
+	return call{method: http.MethodGet, path: path, repeatable: true}
+}
+
+// Me is who the token says is asking.
+func (c *Client) Me(ctx context.Context) (api.Me, error) {
+	var me api.Me
+	_, err := c.do(ctx, get("/me"), &me)
+	return me, err
+}
+
+// Environments are where things can be made, by name.
+func (c *Client) Environments(ctx context.Context) ([]api.Environment, error) {
+	var list api.EnvironmentList
+	_, err := c.do(ctx, get("/environments"), &list)
+	return list.Items, err
+}
+
+// Offerings are all that can be asked for, by id.
+func (c *Client) Offerings(ctx context.Context) ([]provision.Offering, error) {
+	var list api.OfferingList
+	_, err := c.do(ctx, get("/offerings"), &list)
+	return list.Items, err
+}
+
+// Offering is one offering; an unknown id is NotFound.
+func (c *Client) Offering(ctx context.Context, id string) (provision.Offering, error) {
+	var o provision.Offering
+	_, err := c.do(ctx, get("/offerings/"+url.PathEscape(id)), &o)
+	return o, err
+}
+
+// Estimate is what the parameters would cost; they may be incomplete.
+func (c *Client) Estimate(ctx context.Context, offering string, p provision.Parameters) (api.Estimate, error) {
+	var e api.Estimate
+	_, err := c.do(ctx, call{
+		method: http.MethodPost, path: "/offerings/" + url.PathEscape(offering) + "/estimate", body: api.ParametersBody{Parameters: p}, repeatable: true,
+	}, &e)
+	return e, err
+}
+
+// Evaluate is the verdict that Submit would meet; a denial is no error here.
+func (c *Client) Evaluate(ctx context.Context, offering string, p provision.Parameters) (api.Verdict, error) {
+	var v api.Verdict
+	_, err := c.do(ctx, call{
+		method: http.MethodPost, path: "/offerings/" + url.PathEscape(offering) + "/evaluate", body: api.ParametersBody{Parameters: p}, repeatable: true,
+	}, &v)
+	return v, err
+}
+
+// Submit asks for an instance. key is the caller's name for this ask: repeating
+// it with the same submission gives the same answer. Denied carries every
+// finding and, as Conflict does, the id of the request that was stored.
+func (c *Client) Submit(ctx context.Context, key string, s api.Submission) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, keyed("/requests", key, s), &answer)
+	return answer.Request, err
+}
+
+// Destroy asks for the end of an instance, with a key as Submit has.
+func (c *Client) Destroy(ctx context.Context, key string, instance uuid.UUID) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/destroy", key, api.Destruction{}), &answer)
+	return answer.Request, err
+}
+
+func keyed(path, key string, body any) call {
+	return call{method: http.MethodPost, path: path, header: http.Header{"Idempotency-Key": {key}}, body: body, repeatable: true}
+}
+
+// Requests lists what the caller may read, newest first. Pass Next as the
+// cursor for what follows.
+func (c *Client) Requests(ctx context.Context, p api.ListRequestsParams) (api.RequestList, error) {
+	q := url.Values{}
+	if p.Mine != nil {
+		q.Set("mine", strconv.FormatBool(*p.Mine))
+	}
+	if p.State != nil {
+		for _, state := range *p.State {
+			q.Add("state", string(state))
+		}
+	}
+	if p.Instance != nil {
+		q.Set("instance", p.Instance.String())
+	}
+	narrow(q, p.Owner, p.Offering, p.Environment, p.Cursor, p.Limit)
+	k := get("/requests")
+	k.query = q
+	var list api.RequestList
+	_, err := c.do(ctx, k, &list)
+	return list, err
+}
+
+// Instances lists living instances that the caller may read, as Requests does.
+func (c *Client) Instances(ctx context.Context, p api.ListInstancesParams) (api.InstanceList, error) {
+	k := get("/instances")
+	k.query = url.Values{}
+	narrow(k.query, p.Owner, p.Offering, p.Environment, p.Cursor, p.Limit)
+	var list api.InstanceList
+	_, err := c.do(ctx, k, &list)
+	return list, err
+}
+
+func narrow(q url.Values, owner, offering, environment, cursor *string, limit *int) {
+	for name, value := range map[string]*string{"owner": owner, "offering": offering, "environment": environment, "cursor": cursor} {
+		if value != nil && *value != "" {
+			q.Set(name, *value)
+		}
+	}
+	if limit != nil {
+		q.Set("limit", strconv.Itoa(*limit))
+	}
+}
+
+// Request is one request.
+func (c *Client) Request(ctx context.Context, id uuid.UUID) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, get("/requests/"+id.String()), &answer)
+	return answer.Request, err
+}
+
+// Cancel stops a request. It may be repeated.
+func (c *Client) Cancel(ctx context.Context, id uuid.UUID, reason string) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, call{
+		method: http.MethodPost, path: "/requests/" + id.String() + "/cancel", body: api.Cancellation{Reason: reason}, repeatable: true,
+	}, &answer)
+	return answer.Request, err
+}
+
+// Instance is one instance with its newest requests.
+func (c *Client) Instance(ctx context.Context, id uuid.UUID) (api.InstanceAnswer, error) {
+	var answer api.InstanceAnswer
+	_, err := c.do(ctx, get("/instances/"+id.String()), &answer)
+	return answer, err
+}
+
+// Credentials opens an instance's secrets. Each call is recorded, so it is
+// never repeated by itself.
+func (c *Client) Credentials(ctx context.Context, instance uuid.UUID) (map[string]any, error) {
+	var answer api.CredentialsAnswer
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/instances/" + instance.String() + "/credentials"}, &answer)
+	return answer.Credentials, err
+}
+
+// Events are a request's events after a sequence number, at most 500.
+func (c *Client) Events(ctx context.Context, id uuid.UUID, after int64) ([]api.Event, error) {
+	k := get("/requests/" + id.String() + "/events")
+	k.query = url.Values{"after": {strconv.FormatInt(after, 10)}}
+	var list api.EventList
+	_, err := c.do(ctx, k, &list)
+	return list.Items, err
+}
+
+// Logs are a request's log lines after a position, at most 500.
+func (c *Client) Logs(ctx context.Context, id uuid.UUID, after int64) ([]provision.LogEntry, error) {
+	k := get("/requests/" + id.String() + "/logs")
+	k.query = url.Values{"after": {strconv.FormatInt(after, 10)}}
+	var list api.LogList
+	_, err := c.do(ctx, k, &list)
+	return list.Items, err
+}
+
+// Entities are all living instances as catalog entities; for plugin:catalog.
+func (c *Client) Entities(ctx context.Context) (api.EntitySnapshot, error) {
+	var snapshot api.EntitySnapshot
+	_, err := c.do(ctx, get("/entities"), &snapshot)
+	return snapshot, err
+}
+
+// EntityChanges are the changes after a cursor, waiting up to wait (at most 25
+// s) for some. A cursor that is too old is Gone: read Entities again.
+func (c *Client) EntityChanges(ctx context.Context, cursor string, wait time.Duration) (api.EntityChanges, error) {
+	k := get("/entities/changes")
+	k.query = url.Values{"after": {cursor}, "wait": {strconv.Itoa(int(wait / time.Second))}}
+	var changes api.EntityChanges
+	_, err := c.do(ctx, k, &changes)
+	return changes, err
+}

@@ -1,0 +1,201 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+
+	"roadbed.dev/roadbed/sidecar/api"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+func (s *Server) submitRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	key, err := idempotencyKey(r, true)
+	if err != nil {
+		return err
+	}
+	var body api.Submission
+	if err := readJSON(w, r, maxBody, false, &body); err != nil {
+		return err
+	}
+	task, err := taskOf(body.Source)
+	if err != nil {
+		return err
+	}
+	request, err := s.Service.Submit(r.Context(), p, provision.Submission{
+		Offering: body.Offering, Parameters: body.Parameters, Task: task, IdempotencyKey: key,
+	})
+	if err != nil {
+		return err
+	}
+	return s.accepted(w, request)
+}
+
+func taskOf(source *api.Source) (string, error) {
+	if source == nil {
+		return "", nil
+	}
+	if len(source.Task) > 255 || strings.ContainsFunc(source.Task, unicode.IsControl) {
+		return "", provision.Errorf(provision.Invalid, "source.task must be at most 255 characters on one line")
+	}
+	return source.Task, nil
+}
+
+func (s *Server) accepted(w http.ResponseWriter, request provision.Request) error {
+	w.Header().Set("Location", Base+"/requests/"+request.ID.String())
+	return s.showRequest(w, http.StatusAccepted, request)
+}
+
+func (s *Server) showRequest(w http.ResponseWriter, status int, request provision.Request) error {
+	return writeJSON(w, status, api.RequestAnswer{Request: s.requestView(request, s.Now())})
+}
+
+func (s *Server) getRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	request, err := s.readable(r, p)
+	if err != nil {
+		return err
+	}
+	return s.showRequest(w, http.StatusOK, request)
+}
+
+// readable is the request in the path, if p may read it.
+func (s *Server) readable(r *http.Request, p provision.Principal) (provision.Request, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return provision.Request{}, err
+	}
+	request, err := s.Service.Request(r.Context(), p, id)
+	if err != nil {
+		return provision.Request{}, err // and never what was read
+	}
+	return request, nil
+}
+
+func (s *Server) listRequests(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	q := r.URL.Query()
+	filter := provision.RequestFilter{Owners: owners(q), Offering: q.Get("offering"), Environment: q.Get("environment")}
+	var err error
+	if filter.Cursor, filter.Limit, err = page(q); err != nil {
+		return err
+	}
+	if filter.States, err = states(q); err != nil {
+		return err
+	}
+	switch q.Get("mine") {
+	case "true":
+		filter.RequestedBy = p.Subject
+	case "false", "":
+	default:
+		return provision.Errorf(provision.Invalid, "mine is %s; it is true or false", quoted(q.Get("mine")))
+	}
+	if text := q.Get("instance"); text != "" {
+		if filter.InstanceID, err = parseID(text); err != nil {
+			return err
+		}
+	}
+	found, err := s.Service.Requests(r.Context(), p, filter)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, api.RequestList{Items: s.requestViews(found.Items), Next: found.Next})
+}
+
+func (s *Server) cancelRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if _, err := idempotencyKey(r, false); err != nil {
+		return err
+	}
+	var body api.Cancellation
+	if err := readJSON(w, r, maxBody, true, &body); err != nil {
+		return err
+	}
+	reason := strings.TrimSpace(body.Reason)
+	if len(reason) > 1000 || strings.ContainsFunc(reason, unicode.IsControl) {
+		return provision.Errorf(provision.Invalid, "reason must be at most 1000 characters on one line")
+	}
+	if reason == "" {
+		reason = "cancelled by " + p.Subject
+	}
+	request, err := s.Service.Cancel(r.Context(), p, id, reason)
+	if err != nil {
+		return err
+	}
+	return s.showRequest(w, http.StatusAccepted, request)
+}
+
+func (s *Server) listInstances(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	q := r.URL.Query()
+	filter := provision.InstanceFilter{Owners: owners(q), Offering: q.Get("offering"), Environment: q.Get("environment")}
+	var err error
+	if filter.Cursor, filter.Limit, err = page(q); err != nil {
+		return err
+	}
+	found, err := s.Service.Instances(r.Context(), p, filter)
+	if err != nil {
+		return err
+	}
+	list := api.InstanceList{Items: []api.Instance{}, Next: found.Next}
+	for _, i := range found.Items {
+		list.Items = append(list.Items, s.instanceView(i))
+	}
+	return writeJSON(w, http.StatusOK, list)
+}
+
+func (s *Server) getInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	instance, err := s.Service.Instance(r.Context(), p, id)
+	if err != nil {
+		return err
+	}
+	requests, err := s.Service.Requests(r.Context(), p, provision.RequestFilter{InstanceID: id, Limit: 20})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, api.InstanceAnswer{Instance: s.instanceView(instance), Requests: s.requestViews(requests.Items)})
+}
+
+func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(r, true)
+	if err != nil {
+		return err
+	}
+	var body api.Destruction
+	if err := readJSON(w, r, maxBody, true, &body); err != nil {
+		return err
+	}
+	task, err := taskOf(body.Source)
+	if err != nil {
+		return err
+	}
+	request, err := s.Service.Destroy(r.Context(), p, id, provision.Submission{Task: task, IdempotencyKey: key})
+	if err != nil {
+		return err
+	}
+	return s.accepted(w, request)
+}
+
+func (s *Server) openCredentials(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if err := readJSON(w, r, maxBody, true, &struct{}{}); err != nil {
+		return err
+	}
+	credentials, err := s.Service.Credentials(r.Context(), p, id)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return writeJSON(w, http.StatusOK, api.CredentialsAnswer{Credentials: credentials})
+}

@@ -1,0 +1,182 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// Authenticator tells who sent an Authorization header. It answers
+// Unauthenticated for a token that is not good, and Unavailable when that
+// cannot be found out now.
+type Authenticator interface {
+	Authenticate(ctx context.Context, authorization string) (provision.Principal, error)
+}
+
+// Reader is what is read past the service, after the service has allowed it.
+type Reader interface {
+	EventsAfter(ctx context.Context, subjectID uuid.UUID, sequence int64, limit int) ([]provision.Event, error)
+	LogAfter(ctx context.Context, requestID uuid.UUID, after int64, limit int) ([]provision.LogEntry, error)
+	Changes(ctx context.Context, cursor string, wait time.Duration) (provision.InstanceChanges, error)
+	Snapshot(ctx context.Context) (provision.InstanceChanges, error)
+	Bundle(ctx context.Context, digest string) (provision.Offering, []byte, error)
+}
+
+// Watcher wakes streams. It is a hint: streams look once a second anyway.
+type Watcher interface {
+	Watch(subjectID uuid.UUID) (woken <-chan struct{}, stop func())
+}
+
+// Config is what a Server needs.
+type Config struct {
+	Service *provision.Service
+	Runs    *provision.Runs
+	Reader  Reader
+	Watcher Watcher // nil: streams only look once a second
+	Auth    Authenticator
+	Pools   map[string]string           // hex SHA-256 of a pool's token to the pool's name
+	KeySet  []byte                      // own public keys as JSON; nil when Roadbed signs nothing
+	Ready   func(context.Context) error // nil error: the service can take requests
+	Log     *slog.Logger
+	Metrics *Metrics
+	BaseURL string // where others reach the API, as in https://host/api/roadbed
+	Portal  string // where people reach Backstage, as in https://host; "" leaves links out
+
+	Beat      time.Duration    // between comments on a stream; 0 is 15 s
+	Poll      time.Duration    // between looks of a stream; 0 is 1 s
+	MaxActive int              // requests answered at once, streams apart; 0 is 256
+	Now       func() time.Time // nil is time.Now
+}
+
+// Base is the path of the API on its server.
+const Base = "/api/roadbed"
+
+// Server answers the API. It may be used from many goroutines.
+type Server struct {
+	Config
+	pools    []pool
+	active   chan struct{}
+	streams  streams
+	draining chan struct{}
+	drain    sync.Once
+	handler  http.Handler
+}
+
+// New is a Server. A base URL or a pool's digest that makes no sense is Invalid.
+func New(c Config) (*Server, error) {
+	if c.Beat == 0 {
+		c.Beat = 15 * time.Second
+	}
+	if c.Poll == 0 {
+		c.Poll = time.Second
+	}
+	if c.MaxActive == 0 {
+		c.MaxActive = 256
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
+	}
+	for _, address := range []*string{&c.BaseURL, &c.Portal} {
+		*address = strings.TrimRight(*address, "/")
+		if u, err := url.Parse(*address); *address != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+			return nil, provision.Errorf(provision.Invalid, "%q is not a URL; give one like https://portal.example/api/roadbed", *address)
+		}
+	}
+	if c.BaseURL == "" {
+		return nil, provision.Errorf(provision.Invalid, "the API needs a base URL, such as https://portal.example/api/roadbed")
+	}
+	pools, err := readPools(c.Pools)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		Config: c, pools: pools, active: make(chan struct{}, c.MaxActive), draining: make(chan struct{}),
+		streams: streams{perPrincipal: map[string]int{}},
+	}
+	s.handler = s.outermost(s.routes())
+	return s, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Drain ends every stream and turns readiness off, so that a server's Shutdown
+// need not wait for readers. It returns at once and may be called twice.
+func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+// HTTPServer is a server for this API on addr, with the time and size limits
+// that a slow or hostile caller meets.
+func (s *Server) HTTPServer(addr string) *http.Server {
+	return &http.Server{
+		Addr: addr, Handler: s,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      15 * time.Second, // streams and large bodies set their own
+		IdleTimeout:       75 * time.Second,
+		MaxHeaderBytes:    80 << 10, // a token of 64 KiB and the rest
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+func (s *Server) routes() *mux.Router {
+	root := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	root.NotFoundHandler = s.public("unmatched", s.noRoute)
+	root.MethodNotAllowedHandler = s.public("unmatched", s.noMethod)
+
+	open := func(method, path string, h handler) {
+		root.Handle(path, s.public(method+" "+path, h)).Methods(method)
+	}
+	open(http.MethodGet, "/.backstage/health/v1/liveness", s.liveness)
+	open(http.MethodGet, "/.backstage/health/v1/readiness", s.readiness)
+	open(http.MethodGet, Base+"/.backstage/auth/v1/jwks.json", s.keySet)
+
+	private := func(method, path string, h asked) {
+		root.Handle(Base+path, s.private(method+" "+path, h)).Methods(method)
+	}
+	private(http.MethodGet, "/me", s.me)
+	private(http.MethodGet, "/environments", s.listEnvironments)
+	private(http.MethodGet, "/offerings", s.listOfferings)
+	private(http.MethodGet, "/offerings/{id}", s.getOffering)
+	private(http.MethodPost, "/offerings/{id}/estimate", s.estimate)
+	private(http.MethodPost, "/offerings/{id}/evaluate", s.evaluate)
+	private(http.MethodGet, "/requests", s.listRequests)
+	private(http.MethodPost, "/requests", s.submitRequest)
+	private(http.MethodGet, "/requests/{id}", s.getRequest)
+	private(http.MethodPost, "/requests/{id}/cancel", s.cancelRequest)
+	private(http.MethodGet, "/requests/{id}/events", s.requestEvents)
+	private(http.MethodGet, "/requests/{id}/logs", s.requestLogs)
+	private(http.MethodGet, "/instances", s.listInstances)
+	private(http.MethodGet, "/instances/{id}", s.getInstance)
+	private(http.MethodPost, "/instances/{id}/destroy", s.destroyInstance)
+	private(http.MethodPost, "/instances/{id}/credentials", s.openCredentials)
+	private(http.MethodGet, "/entities", s.listEntities)
+	private(http.MethodGet, "/entities/changes", s.entityChanges)
+
+	worker := func(method, path string, h worked) {
+		root.Handle(Base+path, s.worker(method+" "+path, h)).Methods(method)
+	}
+	worker(http.MethodGet, "/worker/runs/{id}", s.viewRun)
+	worker(http.MethodPost, "/worker/runs/{id}/claim", s.claimRun)
+	worker(http.MethodPost, "/worker/runs/{id}/renew", s.renewRun)
+	worker(http.MethodPost, "/worker/runs/{id}/release", s.releaseRun)
+	worker(http.MethodPost, "/worker/runs/{id}/plan", s.judgePlan)
+	worker(http.MethodGet, "/worker/runs/{id}/state", s.getState)
+	worker(http.MethodPut, "/worker/runs/{id}/state", s.pushState)
+	worker(http.MethodGet, "/worker/bundles/{digest}", s.getBundle)
+	return root
+}

@@ -20,9 +20,15 @@ type Worker struct {
 	name   string
 }
 
-// NewWorker is the client of a worker. Options.Token is ignored: the pool's
-// token is sent. A URL that is not one is Invalid.
-func NewWorker(baseURL, poolToken, workerName string, o Options) (*Worker, error) {
+// NewWorker is the client of a worker, which asks once. A URL that is not one is
+// Invalid.
+func NewWorker(baseURL, poolToken, workerName string) (*Worker, error) {
+	return NewWorkerWith(baseURL, poolToken, workerName, Options{})
+}
+
+// NewWorkerWith is NewWorker with options. Options.Token is ignored: the pool's
+// token is sent.
+func NewWorkerWith(baseURL, poolToken, workerName string, o Options) (*Worker, error) {
 	o.Token = Token(poolToken)
 	c, err := New(baseURL, o)
 	if err != nil {

@@ -1,12 +1,10 @@
 package httpapi
 
 import (
-	"errors"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -61,69 +59,11 @@ func (s *Server) estimate(w http.ResponseWriter, r *http.Request, _ provision.Pr
 	if err := readJSON(w, r, maxBody, false, &body); err != nil {
 		return err
 	}
-	o, err := s.Service.Catalog.Offering(pathText(r, "id"))
+	estimate, err := s.Service.Estimate(pathText(r, "id"), body.Parameters)
 	if err != nil {
 		return err
 	}
-	parameters, err := s.priceable(o, body.Parameters)
-	if err != nil {
-		return err
-	}
-	estimate, err := s.Service.Judge.Prices.Price(o, parameters)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, estimateView(estimate))
-}
-
-// priceable are parameters that can be priced while the form is still being
-// filled in: names, owners and other texts have no price, so what is wrong with
-// them is left for evaluate to say. What is wrong with the rest is Invalid.
-func (s *Server) priceable(o provision.Offering, given provision.Parameters) (provision.Parameters, error) {
-	checked, err := s.Service.Catalog.Check(o, given)
-	if err == nil {
-		return checked, nil
-	}
-	var invalid *provision.Error
-	if !errors.As(err, &invalid) || invalid.Kind != provision.Invalid {
-		return nil, err
-	}
-	blank := map[string]bool{o.Roles.Environment: true}
-	for _, p := range o.Parameters {
-		if p.Type == "string" {
-			blank[p.Name] = true
-		}
-	}
-	var faults []provision.Fault
-	for _, f := range invalid.Details {
-		name, _, _ := strings.Cut(strings.TrimPrefix(f.Path, "/"), "/")
-		if value, set := given[name]; !blank[name] && (set && value != nil || f.Path == "") {
-			faults = append(faults, f)
-		}
-	}
-	if len(faults) > 0 || len(invalid.Details) == 0 {
-		messages := make([]string, len(faults))
-		for i, f := range faults {
-			messages[i] = f.Message
-		}
-		wrong := provision.Errorf(provision.Invalid, "%s", strings.Join(messages, "; "))
-		wrong.Details = faults
-		if len(faults) == 0 {
-			return nil, err
-		}
-		return nil, wrong
-	}
-	priced := provision.Parameters{}
-	for _, p := range o.Parameters {
-		value, set := given[p.Name]
-		switch {
-		case set && value != nil && !blank[p.Name]:
-			priced[p.Name] = value
-		case p.Default != nil:
-			priced[p.Name] = p.Default
-		}
-	}
-	return priced, nil
+	return writeJSON(w, http.StatusOK, EstimateView(estimate))
 }
 
 func (s *Server) evaluate(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
@@ -135,5 +75,5 @@ func (s *Server) evaluate(w http.ResponseWriter, r *http.Request, p provision.Pr
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, verdictView(verdict))
+	return writeJSON(w, http.StatusOK, VerdictView(verdict))
 }

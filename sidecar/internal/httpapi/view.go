@@ -27,7 +27,7 @@ func (s *Server) requestView(r provision.Request, now time.Time) api.Request {
 		v.InstanceId = &r.InstanceID
 	}
 	if r.Verdict.Estimate != nil {
-		estimate := estimateView(*r.Verdict.Estimate)
+		estimate := EstimateView(*r.Verdict.Estimate)
 		v.Estimate = &estimate
 	}
 	for i, step := range r.Steps {
@@ -106,7 +106,8 @@ func (s *Server) offeringName(id string) string {
 	return cmp.Or(o.Name, id)
 }
 
-func estimateView(e provision.Estimate) api.Estimate {
+// EstimateView is an estimate as the API shows it.
+func EstimateView(e provision.Estimate) api.Estimate {
 	v := api.Estimate{
 		MonthlyCost: e.MonthlyCost, MonthlyTotal: e.MonthlyCost, AnnualCost: e.AnnualCost, AnnualTotal: e.AnnualCost,
 		Items: orEmpty(e.Items), Breakdown: map[string]api.Money{}, PricesDigest: e.PricesDigest,
@@ -117,12 +118,13 @@ func estimateView(e provision.Estimate) api.Estimate {
 	return v
 }
 
-func verdictView(v provision.Verdict) api.Verdict {
+// VerdictView is a verdict as the API shows it.
+func VerdictView(v provision.Verdict) api.Verdict {
 	view := api.Verdict{
 		Allowed: v.Allowed(), Outcome: v.Outcome, Findings: orEmpty(v.Findings), BundleDigest: v.BundleDigest, At: v.At.UTC(),
 	}
 	if v.Estimate != nil {
-		estimate := estimateView(*v.Estimate)
+		estimate := EstimateView(*v.Estimate)
 		view.Estimate = &estimate
 	}
 	return view

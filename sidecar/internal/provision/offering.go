@@ -37,7 +37,7 @@ type Parameter struct {
 	Required    bool     `json:"required"`
 	Default     any      `json:"default,omitempty"`
 	Pattern     string   `json:"pattern,omitempty"` // a map's is for its keys
-	Min         *int64   `json:"min,omitempty"` // a string's is its length
+	Min         *int64   `json:"min,omitempty"`     // a string's is its length
 	Max         *int64   `json:"max,omitempty"`
 	Options     []Option `json:"options,omitempty"`
 	Description string   `json:"description"`

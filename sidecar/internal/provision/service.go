@@ -55,6 +55,9 @@ func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Requ
 		}
 		return record.Request, denial(record.Request)
 	}
+	if ask.owner == "" {
+		return Request{}, Errorf(Denied, "no policy asks for an owner, and nothing may be made that nobody owns; give %s", ask.offering.Roles.Owner)
+	}
 	instance := Instance{
 		ID: NewID(), Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter,
@@ -130,6 +133,8 @@ func (s *Service) acceptDestroy(ctx context.Context, p Principal, instance Insta
 		return Request{}, err
 	}
 	switch {
+	case request.IdempotencyKey != "" && live.IdempotencyKey == request.IdempotencyKey && live.RequestedBy == request.RequestedBy:
+		return s.replayed(&Replay{live}, request) // its first answer was lost on the way
 	case instance.State.Gone():
 		return Request{}, Errorf(Conflict, "%s is already %s", instance.Name, instance.State)
 	case instance.State == Reserved:
@@ -319,12 +324,13 @@ func (s *Service) replayed(err error, asked Request) (Request, error) {
 	}
 	first := replay.Request
 	switch {
-	case first.State == DeniedState && first.InstanceID == uuid.Nil && first.Verdict.Allowed():
+	case first.Generation > 0: // it was accepted then, whatever became of it
+		return first, nil
+	case first.Verdict.Allowed():
 		return first, conflictOf(first)
-	case first.State == DeniedState && first.InstanceID == uuid.Nil:
+	default:
 		return first, denial(first)
 	}
-	return first, nil
 }
 
 func denial(r Request) error {
@@ -377,8 +383,11 @@ func (s *Service) prepare(ctx context.Context, p Principal, offeringID string, r
 		return prepared{}, Errorf(Invalid, "%s cannot be made in %s: it has no %q implementation", offering.Name, environment.Name, environment.Implementation)
 	}
 	ask.environment = environment
-	if err := s.Authorizer.Allow(ctx, Access{p, VerbSubmit, ask.owner, environment.Name}); err != nil {
-		return prepared{}, err
+	// Without an owner there is nobody to ask for; the guardrails say so, and Submit holds it.
+	if ask.owner != "" {
+		if err := s.Authorizer.Allow(ctx, Access{p, VerbSubmit, ask.owner, environment.Name}); err != nil {
+			return prepared{}, err
+		}
 	}
 	encoded, err := json.Marshal(parameters)
 	if err != nil {

@@ -269,6 +269,17 @@ func (r *Run) plan(ctx context.Context, events func(Event), options ...tfexec.Pl
 	return changesOf(plan, r.redactor), nil
 }
 
+// LearnSecrets adds the sensitive values of the saved plan to the run's
+// redactor, as Plan did: for a process that takes over an apply.
+func (r *Run) LearnSecrets(ctx context.Context) error {
+	plan, err := r.planner.ShowPlanFile(ctx, PlanFile, tfexec.JSONNumber(true))
+	if err != nil {
+		return fmt.Errorf("read the plan: %w", r.said(err))
+	}
+	hideSensitive(plan, r.redactor)
+	return nil
+}
+
 // Apply executes the saved plan. lines gets each of Terraform's lines as it
 // is said, not yet redacted. The error says only how the process ended.
 func (r *Run) Apply(ctx context.Context, lines func(line []byte)) error {

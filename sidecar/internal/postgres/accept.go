@@ -141,7 +141,7 @@ func queueVerdicts(batch *pgx.Batch, r *provision.Record) error {
 			prices = v.Verdict.Estimate.PricesDigest
 		}
 		batch.Queue(insertVerdictSQL, pgx.NamedArgs{
-			"request_id": r.Request.ID, "stage": string(v.Stage), "outcome": string(v.Verdict.Outcome), "findings": found,
+			"request_id": key(r.Request.ID), "stage": string(v.Stage), "outcome": string(v.Verdict.Outcome), "findings": found,
 			"estimate": estimate, "bundle_digest": v.Verdict.BundleDigest, "prices_digest": prices, "input": input, "at": v.Verdict.At,
 		})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -26,7 +27,7 @@ const tellSQL = `
 // tellArgs are the arguments of tellSQL; at is nil for the transaction's start.
 func tellArgs(events []provision.Event, at *time.Time) (pgx.NamedArgs, error) {
 	n := len(events)
-	subjects, ids, sequences := make([]uuid.UUID, n), make([]uuid.UUID, n), make([]int64, n)
+	subjects, ids, sequences := make([]pgtype.UUID, n), make([]pgtype.UUID, n), make([]int64, n)
 	entities, verbs, data := make([]string, n), make([]string, n), make([]string, n)
 	environment := ""
 	for i, e := range events {
@@ -35,7 +36,7 @@ func tellArgs(events []provision.Event, at *time.Time) (pgx.NamedArgs, error) {
 			return nil, fmt.Errorf("event %d of %s: %w", e.Sequence, e.SubjectID, err)
 		}
 		environment = e.Environment // one record's events have one environment
-		subjects[i], sequences[i], ids[i], entities[i], verbs[i], data[i] = e.SubjectID, e.Sequence, e.ID, e.Entity, e.Verb, text
+		subjects[i], sequences[i], ids[i], entities[i], verbs[i], data[i] = key(e.SubjectID), e.Sequence, key(e.ID), e.Entity, e.Verb, text
 	}
 	return pgx.NamedArgs{
 		"environment": environment, "at": at, "subject_ids": subjects, "sequences": sequences, "ids": ids,

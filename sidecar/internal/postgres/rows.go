@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -71,8 +72,8 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 	outputs, err4 := encodeSet(r.Outputs, r.Outputs != nil)
 	steps, err5 := encode(r.Steps)
 	return pgx.NamedArgs{
-		"id": r.ID, "action": string(r.Action), "offering": r.Offering, "offering_version": r.OfferingVersion,
-		"offering_digest": r.OfferingDigest, "instance_id": uuid.NullUUID{UUID: r.InstanceID, Valid: r.InstanceID != uuid.Nil},
+		"id": key(r.ID), "action": string(r.Action), "offering": r.Offering, "offering_version": r.OfferingVersion,
+		"offering_digest": r.OfferingDigest, "instance_id": pgtype.UUID{Bytes: r.InstanceID, Valid: r.InstanceID != uuid.Nil},
 		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": r.Owner, "cost_center": r.CostCenter,
 		"parameters": parameters, "state": string(r.State), "waiting": r.Waiting, "requested_by": r.RequestedBy,
 		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest,
@@ -123,10 +124,10 @@ func instanceArgs(i provision.Instance) (pgx.NamedArgs, error) {
 	parameters, err1 := encode(i.Parameters)
 	outputs, err2 := encodeSet(i.Outputs, i.Outputs != nil)
 	return pgx.NamedArgs{
-		"id": i.ID, "short_id": i.ShortID, "offering": i.Offering, "offering_version": i.OfferingVersion,
+		"id": key(i.ID), "short_id": i.ShortID, "offering": i.Offering, "offering_version": i.OfferingVersion,
 		"offering_digest": i.OfferingDigest, "environment": i.Environment, "name": i.Name, "owner": i.Owner,
 		"cost_center": i.CostCenter, "state": string(i.State), "generation": i.Generation, "fence": i.Fence,
-		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost), "outputs": outputs, "request_id": i.RequestID,
+		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost), "outputs": outputs, "request_id": key(i.RequestID),
 		"sequence": i.Sequence, "gone": i.State.Gone(),
 	}, errors.Join(err1, err2)
 }
@@ -167,11 +168,15 @@ func runArgs(r provision.Run) pgx.NamedArgs {
 		lease = &r.LeaseExpiresAt
 	}
 	return pgx.NamedArgs{
-		"id": r.ID, "request_id": r.RequestID, "instance_id": r.InstanceID, "pool": r.Pool, "state": string(r.State),
+		"id": key(r.ID), "request_id": key(r.RequestID), "instance_id": key(r.InstanceID), "pool": r.Pool, "state": string(r.State),
 		"fence": r.Fence, "worker": r.Worker, "token_digest": r.TokenDigest, "lease_expires_at": lease,
 		"report_sequence": r.ReportSequence, "dispatched_at": r.DispatchedAt, "updated_at": r.UpdatedAt,
 	}
 }
+
+// key is an id as pgx writes it in binary; a uuid.UUID it would write as text,
+// at several times the cost.
+func key(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 
 func money(mills *int64) *provision.Money {
 	if mills == nil {

@@ -95,6 +95,9 @@ func (r *Record) Dispatch(pool string, judged Verdict) error {
 	if r.Request.State != Queued {
 		return Errorf(Conflict, "request %s is %s, not queued", r.Request.ID, r.Request.State)
 	}
+	if r.Run != nil && r.Run.State != RunEnded {
+		return Errorf(Conflict, "request %s has a run already", r.Request.ID)
+	}
 	r.Verdicts = append(r.Verdicts, StageVerdict{StageQueue, judged})
 	if !judged.Allowed() {
 		return r.deny(judged)
@@ -314,11 +317,6 @@ func (r *Record) Expire() error {
 	}
 	switch r.Request.State {
 	case Planning:
-		if r.Request.CancelReason != "" {
-			r.Run.State = RunEnded
-			r.Request.Error = &Failure{Message: r.Request.CancelReason}
-			return r.end(Cancelled, false)
-		}
 		return r.requeue("its worker fell silent while planning")
 	case Applying:
 		r.tell("run", "lost", r.Request.ID, map[string]any{"run": r.Run.ID, "worker": r.Run.Worker})
@@ -337,8 +335,14 @@ func (r *Record) Release() error {
 	return r.requeue("its worker is stopping")
 }
 
+// requeue ends the run before apply. The request waits for another, unless
+// someone has asked to cancel it: then nothing is left to wait for.
 func (r *Record) requeue(why string) error {
 	r.Run.State, r.Run.TokenDigest, r.Run.UpdatedAt = RunEnded, "", r.now
+	if r.Request.CancelReason != "" {
+		r.Request.Error = &Failure{Message: r.Request.CancelReason}
+		return r.end(Cancelled, false)
+	}
 	r.tell("run", "abandoned", r.Request.ID, map[string]any{"run": r.Run.ID, "worker": r.Run.Worker, "reason": why})
 	r.advance("plan", StepPending, "")
 	return r.move(Queued, "waiting for a worker: "+why)

@@ -32,15 +32,15 @@ const logs = new Map<string, LogLine[]>();
 const requests = new Map<string, InfrastructureRequest>();
 const instances = new Map<string, Instance>();
 
-function steps(done: number, now: StepStatus = 'pending'): Step[] {
+function steps(done: number, now: StepStatus = 'pending', began = 10): Step[] {
   return STEPS.map((name, index) => {
     const status: StepStatus = index < done ? 'completed' : index === done ? now : 'pending';
     return {
       step: index + 1,
       name,
       status,
-      started_at: status === 'pending' ? null : ago(6 - index),
-      finished_at: status === 'completed' ? ago(5 - index) : null,
+      started_at: status === 'pending' ? null : ago(began - index),
+      finished_at: status === 'completed' ? ago(began - index - 1) : null,
       duration_seconds: status === 'pending' ? null : [0.1, 0.3, 218, 12.4, 1.2][index],
       details: status === 'in_progress' && index === 2 ? 'PostgreSQL 16 is starting' : '',
     };
@@ -204,7 +204,7 @@ const noBackup: Finding = {
 };
 
 function furnish() {
-  const ready = request({ name: 'orders-store', environment: 'prod', created_at: ago(60 * 24 * 20), outcome: 'warn', findings: [noBackup] });
+  const ready = request({ name: 'orders-store', environment: 'prod', created_at: ago(60 * 24 * 20), steps: steps(5, 'pending', 60 * 24 * 20), outcome: 'warn', findings: [noBackup] });
   instance(ready, { updated_at: ago(60 * 24 * 20) });
   say(ready.id, 'Terraform has been initialized.');
   say(ready.id, 'aws_db_instance.main: Creation complete after 3m38s');

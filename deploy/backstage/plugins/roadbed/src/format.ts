@@ -66,6 +66,13 @@ const exact = new Intl.DateTimeFormat('en-GB', {
   timeZone: 'UTC',
 });
 
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+
+/** formatSince writes since when something is as it is: the time when that was today, else the date. */
+export function formatSince(at: Date, now: Date): string {
+  return at.toDateString() === now.toDateString() ? clock.format(at) : formatDay(at, now);
+}
+
 /** formatExact writes a moment to the second: "24 Nov 2026, 14:32:07 UTC". */
 export function formatExact(at: Date): string {
   return `${exact.format(at)} UTC`;

@@ -630,6 +630,8 @@ export interface components {
         };
         Parameter: {
             name: string;
+            /** @description Its label in a form. */
+            title: string;
             /** @enum {string} */
             type: "string" | "enum" | "integer" | "boolean" | "map";
             required: boolean;
@@ -645,6 +647,7 @@ export interface components {
             max?: number;
             options?: components["schemas"]["Option"][];
             description: string;
+            placeholder?: string;
             /** @enum {string} */
             level: "basic" | "advanced" | "expert";
             immutable: boolean;

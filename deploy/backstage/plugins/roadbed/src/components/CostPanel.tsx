@@ -40,7 +40,7 @@ export function CostPanel({ estimate }: { estimate: Estimate | undefined }) {
         </tfoot>
       </table>
       <Text as="p" variant="body-small" color="secondary" className={classes.line}>
-        {formatMoney(estimate.annual_cost)} a year. An estimate, from the price list of when it was asked for.
+        {formatMoney(estimate.annual_cost)} a year. Estimated from the prices of the day it was asked for.
       </Text>
     </Panel>
   );

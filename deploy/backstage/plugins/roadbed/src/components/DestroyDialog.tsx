@@ -67,7 +67,7 @@ function Form(props: {
         />
         {destroy.error !== undefined && <Refused instance={instance} error={destroy.error} />}
       </DialogBody>
-      <DialogFooter>
+      <DialogFooter className={classes.footer}>
         <Button variant="secondary" onPress={() => props.onOpenChange(false)}>
           Keep {instance.name}
         </Button>

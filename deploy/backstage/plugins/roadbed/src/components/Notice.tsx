@@ -7,7 +7,7 @@ import {
   RiTimeLine,
   type RemixiconComponentType,
 } from '@remixicon/react';
-import { Text } from '@backstage/ui';
+import { Box, Text, type BoxProps } from '@backstage/ui';
 import classes from './Notice.module.css';
 
 type Kind = 'info' | 'waiting' | 'answer' | 'good' | 'bad';
@@ -20,11 +20,19 @@ const ICONS: Record<Kind, RemixiconComponentType> = {
   bad: RiAlertLine,
 };
 
+const BACKGROUNDS: Record<Kind, BoxProps['bg']> = {
+  info: 'neutral',
+  waiting: 'warning',
+  answer: 'neutral',
+  good: 'success',
+  bad: 'danger',
+};
+
 /** Notice says one thing that matters, and offers what to do about it. */
 export function Notice(props: { kind: Kind; title: string; children?: ReactNode; actions?: ReactNode; alert?: boolean }) {
   const Icon = ICONS[props.kind];
   return (
-    <div className={classes.notice} data-kind={props.kind} role={props.alert ? 'alert' : undefined}>
+    <Box bg={BACKGROUNDS[props.kind]} className={classes.notice} data-kind={props.kind} role={props.alert ? 'alert' : undefined}>
       <Icon className={classes.icon} aria-hidden="true" />
       <div className={classes.content}>
         <Text as="p" variant="body-medium" weight="bold" className={classes.line}>
@@ -33,6 +41,6 @@ export function Notice(props: { kind: Kind; title: string; children?: ReactNode;
         {props.children}
         {props.actions && <div className={classes.actions}>{props.actions}</div>}
       </div>
-    </div>
+    </Box>
   );
 }

@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react';
 import { useRouteRef } from '@backstage/frontend-plugin-api';
 import { Button, ButtonLink, Text } from '@backstage/ui';
 import type { InfrastructureRequest } from '../api/types';
@@ -8,12 +9,13 @@ import { Notice } from './Notice';
 import classes from './Outcome.module.css';
 
 /** Outcome is how a request ended, in plain words, with the way on. */
-export function Outcome({ request, onSeeLog }: { request: InfrastructureRequest; onSeeLog?(): void }) {
+export function Outcome(props: { request: InfrastructureRequest; onSeeLog?(): void; whenFailed?: ReactNode }) {
+  const { request } = props;
   switch (request.state) {
     case 'denied':
       return <Denied request={request} />;
     case 'failed':
-      return <Failed request={request} onSeeLog={onSeeLog} />;
+      return <Failed {...props} />;
     case 'cancelled':
       return (
         <Notice kind="answer" title="Cancelled" actions={<AskAgain request={request} words="Ask again" />}>
@@ -44,7 +46,7 @@ function Denied({ request }: { request: InfrastructureRequest }) {
   );
 }
 
-function Failed({ request, onSeeLog }: { request: InfrastructureRequest; onSeeLog?(): void }) {
+function Failed({ request, onSeeLog, whenFailed }: Parameters<typeof Outcome>[0]) {
   const { error } = request;
   const at = error?.step ? `Failed at step ${error.step} of ${error.steps}: ${error.name}` : 'Failed';
   return (
@@ -59,6 +61,7 @@ function Failed({ request, onSeeLog }: { request: InfrastructureRequest; onSeeLo
             </Button>
           )}
           <AskAgain request={request} words="Ask again" />
+          {whenFailed}
         </>
       }
     >
@@ -105,5 +108,7 @@ export function isHidden(value: unknown): boolean {
 }
 
 function secondsTaken(request: InfrastructureRequest): number {
-  return (Date.parse(request.updated_at) - Date.parse(request.created_at)) / 1000;
+  const finished = request.steps.map(step => Date.parse(step.finished_at ?? '')).filter(at => !Number.isNaN(at));
+  const ended = finished.length > 0 ? Math.max(...finished) : Date.parse(request.updated_at);
+  return (ended - Date.parse(request.created_at)) / 1000;
 }

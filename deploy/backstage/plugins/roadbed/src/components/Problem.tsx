@@ -27,7 +27,7 @@ export function Problem(props: { what: string; error: unknown; onRetry?(): void 
           )}
           {calm && list && (
             <ButtonLink size="small" variant="secondary" href={list}>
-              See what you may see
+              See all requests
             </ButtonLink>
           )}
         </>
@@ -63,7 +63,7 @@ function describe(what: string, { status }: Explanation): Words {
       };
     case 404:
       return {
-        title: `There is no such thing as ${what}`,
+        title: `Cannot find ${what}`,
         advice: 'The address may be mistyped, or what it named is gone.',
       };
     case 503:

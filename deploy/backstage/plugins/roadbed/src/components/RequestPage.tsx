@@ -39,7 +39,7 @@ export function RequestPage({ id }: { id: string }) {
           <div className={classes.columns}>
             <div className={classes.column}>
               <RequestPanel
-                title={hasEnded(loaded.data.state) ? 'How it went' : 'Now'}
+                title="Now"
                 request={loaded.data}
                 load={load}
               />
@@ -102,24 +102,20 @@ function EntryLink({ request }: { request: InfrastructureRequest }) {
 }
 
 function Asked({ request }: { request: InfrastructureRequest }) {
-  const parameters = Object.entries(request.parameters);
   return (
     <Panel title="Asked for">
-      {parameters.length === 0 ? (
-        <Text as="p" variant="body-medium" color="secondary" className={classes.line}>
-          Nothing to choose: it is all of {request.name}.
-        </Text>
-      ) : (
-        <Facts
-          facts={parameters.map(([name, value]) => ({
+      <Facts
+        facts={[
+          ...Object.entries(request.parameters).map(([name, value]) => ({
             name: formatField(name),
             value: isHidden(value) ? 'set, and kept secret' : formatValue(value),
-          }))}
-        />
-      )}
-      <Facts
-        row
-        facts={[{ name: 'Request', value: <code>{request.id}</code>, after: <CopyButton what="request id" text={request.id} /> }]}
+          })),
+          {
+            name: 'Request id',
+            value: <code>{request.id}</code>,
+            after: <CopyButton what="request id" text={request.id} />,
+          },
+        ]}
       />
     </Panel>
   );
@@ -127,10 +123,9 @@ function Asked({ request }: { request: InfrastructureRequest }) {
 
 function Policy({ request }: { request: InfrastructureRequest }) {
   const denied = request.state === 'denied';
-  // A denial is told in full above; here is what else the rules had to say.
-  const rest = request.findings.filter(
-    finding => !denied || (finding.level !== 'deny' && finding.level !== 'require_approval'),
-  );
+  // Why it is denied, or waits, is told in full above; here is what else the rules had to say.
+  const told = denied ? ['deny', 'require_approval'] : request.state === 'awaiting_approval' ? ['require_approval'] : [];
+  const rest = request.findings.filter(finding => !told.includes(finding.level));
   if (denied && rest.length === 0) {
     return null;
   }

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { Text } from '@backstage/ui';
 import type { InfrastructureRequest } from '../api/types';
 import { useMe } from '../hooks/useMe';
@@ -18,22 +18,33 @@ import { Who } from './Who';
 import classes from './RequestPanel.module.css';
 
 /** RequestPanel is one request as it goes: who asked for what, how far it has come, and what can be done about it. */
-export function RequestPanel(props: { request: InfrastructureRequest; load: Load<InfrastructureRequest>; title?: string }) {
+export function RequestPanel(props: {
+  request: InfrastructureRequest;
+  load: Load<InfrastructureRequest>;
+  title: string;
+  /** whenFailed is offered beside the other ways on when it has failed. */
+  whenFailed?: ReactNode;
+}) {
   const { request, load } = props;
   const me = useMe();
   const [logOpen, setLogOpen] = useState(false);
   const ended = hasEnded(request.state);
   const stale = load.loaded.status === 'data' ? load.loaded.stale : undefined;
   return (
-    <Panel title={props.title ?? actionSentence(request)} aside={<RequestBadge state={request.state} />}>
+    <Panel title={props.title} aside={<RequestBadge state={request.state} />}>
       <Text as="p" variant="body-medium" color="secondary" className={classes.asked}>
-        {props.title && <>{actionSentence(request)}, </>}
-        asked by <Who entityRef={request.requested_by} me={me?.subject} /> <Moment at={request.created_at} />
+        {actionSentence(request)}, asked by <Who entityRef={request.requested_by} me={me?.subject} /> <Moment at={request.created_at} />
       </Text>
       <Announcement>{announce(request)}</Announcement>
       {stale !== undefined && <Problem what="the newest state" error={stale} onRetry={load.reload} />}
       {!ended && <Waiting request={request} />}
-      {ended && <Outcome request={request} onSeeLog={logOpen ? undefined : () => setLogOpen(true)} />}
+      {ended && (
+        <Outcome
+          request={request}
+          onSeeLog={logOpen ? undefined : () => setLogOpen(true)}
+          whenFailed={props.whenFailed}
+        />
+      )}
       {request.steps.length > 0 && request.state !== 'denied' && <Steps steps={request.steps} />}
       {!ended && (
         <div className={classes.actions}>

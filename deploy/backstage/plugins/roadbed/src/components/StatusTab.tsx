@@ -1,15 +1,15 @@
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { useEntity } from '@backstage/plugin-catalog-react';
-import { Skeleton, Text } from '@backstage/ui';
+import { Button, Skeleton, Text } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { InfrastructureRequest, Instance, InstanceWithRequests } from '../api/types';
-import { formatDay, formatExact, formatMonthly } from '../format';
+import { formatExact, formatMonthly, formatSince } from '../format';
 import { useLiveRequest } from '../hooks/useLiveRequest';
 import { useLoad } from '../hooks/useLoad';
-import { hasEnded } from '../words';
 import { ConnectPanel } from './ConnectPanel';
 import { CostPanel } from './CostPanel';
+import { DestroyDialog } from './DestroyDialog';
 import { CreateButton, Empty } from './Empty';
 import { Facts } from './Facts';
 import { History } from './History';
@@ -52,15 +52,33 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   const offering = useLoad(instance.offering, () => api.getOffering(instance.offering)).loaded;
   const published = offering.status === 'data' ? offering.data : undefined;
   const newest = requests.at(0);
+  const [destroying, setDestroying] = useState(false);
   const priced = requests.find(request => request.action !== 'destroy' && request.estimate)?.estimate;
   return (
     <div className={classes.tab}>
-      <Heading instance={instance} newestVersion={published?.version} onChange={props.onChange} />
+      <Heading instance={instance} newestVersion={published?.version} onDestroy={() => setDestroying(true)} />
+      <DestroyDialog
+        instance={instance}
+        open={destroying}
+        onOpenChange={setDestroying}
+        onAsked={props.onChange}
+      />
       {props.stale !== undefined && <Problem what="the newest status" error={props.stale} onRetry={props.onChange} />}
       <div className={classes.columns}>
         <div className={classes.column}>
           {newest ? (
-            <Now key={newest.id} requestId={newest.id} instance={instance} onChange={props.onChange} />
+            <Now
+              key={newest.id}
+              requestId={newest.id}
+              onChange={props.onChange}
+              whenFailed={
+                instance.state === 'incomplete' && (
+                  <Button size="small" variant="secondary" onPress={() => setDestroying(true)}>
+                    Destroy what was made
+                  </Button>
+                )
+              }
+            />
           ) : (
             <Empty title="Nothing has been asked for" action={<CreateButton />}>
               Requests for {instance.name}, and how they fare, would be here.
@@ -77,15 +95,15 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   );
 }
 
-function Heading(props: { instance: Instance; newestVersion: string | undefined; onChange(): void }) {
-  const { instance, newestVersion, onChange } = props;
+function Heading(props: { instance: Instance; newestVersion: string | undefined; onDestroy(): void }) {
+  const { instance, newestVersion, onDestroy } = props;
   const outdated = newestVersion !== undefined && newestVersion !== instance.offering_version;
   const since = new Date(instance.updated_at);
   return (
     <header className={classes.heading}>
       <div className={classes.what}>
         <div className={classes.title}>
-          <Text as="h2" variant="title-small" weight="bold">
+          <Text as="h2" variant="title-x-small" weight="bold">
             {instance.name}
           </Text>
           <Text variant="body-large" color="secondary">
@@ -94,7 +112,7 @@ function Heading(props: { instance: Instance; newestVersion: string | undefined;
           <InstanceBadge state={instance.state} />
           <Text variant="body-medium" color="secondary">
             <time dateTime={instance.updated_at} title={formatExact(since)}>
-              since {formatDay(since, new Date())}
+              since {formatSince(since, new Date())}
             </time>
           </Text>
         </div>
@@ -110,12 +128,12 @@ function Heading(props: { instance: Instance; newestVersion: string | undefined;
           ]}
         />
       </div>
-      <InstanceMenu instance={instance} onAsked={onChange} />
+      <InstanceMenu instance={instance} onDestroy={onDestroy} />
     </header>
   );
 }
 
-function Now(props: { requestId: string; instance: Instance; onChange(): void }) {
+function Now(props: { requestId: string; onChange(): void; whenFailed: ReactNode }) {
   const load = useLiveRequest(props.requestId);
   const { loaded, reload } = load;
   const request: InfrastructureRequest | undefined = loaded.status === 'data' ? loaded.data : undefined;
@@ -137,7 +155,7 @@ function Now(props: { requestId: string; instance: Instance; onChange(): void })
   if (!request) {
     return <Problem what="the newest request" error={loaded.status === 'error' && loaded.error} onRetry={reload} />;
   }
-  return <RequestPanel title={hasEnded(request.state) ? 'Last request' : 'Now'} request={request} load={load} />;
+  return <RequestPanel title="Now" request={request} load={load} whenFailed={props.whenFailed} />;
 }
 
 function StatusSkeleton() {

@@ -44,7 +44,7 @@ export function Steps({ steps }: { steps: Step[] }) {
             </span>
             <span className={classes.duration}>
               {step.status === 'in_progress' && <RunningDuration seconds={step.duration_seconds ?? 0} />}
-              {step.status === 'failed' && 'failed '}
+              {step.status === 'failed' && (step.duration_seconds === null ? 'failed' : 'failed after ')}
               {step.status !== 'in_progress' && step.duration_seconds !== null && formatDuration(step.duration_seconds)}
             </span>
           </li>

@@ -1,0 +1,99 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// The streams.
+const (
+	jobsStream    = "JOBS"
+	reportsStream = "REPORTS"
+	logsStream    = "LOGS"
+	eventsStream  = "EVENTS"
+)
+
+const maxMessage = 128 << 10 // bytes
+
+const gib = 1 << 30
+
+// streams are what Ensure makes. Ages are long enough to outlive a weekend's
+// outage of the sidecar; whatever is older is published again from the database.
+func streams(replicas int) []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{{
+		Name: jobsStream, Description: "Jobs for workers; each is removed once it is claimed.",
+		Subjects: []string{"roadbed.job.v1.>"}, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
+		MaxAge: 7 * 24 * time.Hour, MaxBytes: gib, MaxMsgSize: maxMessage, Duplicates: 10 * time.Minute, Replicas: replicas,
+	}, {
+		Name: reportsStream, Description: "What workers say of their runs.",
+		Subjects: []string{"roadbed.rpt.v1.>"}, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		MaxAge: 7 * 24 * time.Hour, MaxBytes: 4 * gib, MaxMsgSize: maxMessage, Duplicates: 10 * time.Minute, Replicas: replicas,
+	}, {
+		Name: logsStream, Description: "Lines of the runs' logs.",
+		Subjects: []string{"roadbed.log.v1.>"}, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		MaxAge: 24 * time.Hour, MaxBytes: gib, MaxMsgsPerSubject: 10_000, MaxMsgSize: maxMessage, Duplicates: 2 * time.Minute, Replicas: 1,
+	}, {
+		Name: eventsStream, Description: "Committed facts, as CloudEvents.",
+		Subjects: []string{"roadbed.evt.v1.>"}, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		MaxAge: 90 * 24 * time.Hour, MaxBytes: 4 * gib, MaxMsgSize: maxMessage, Duplicates: 10 * time.Minute, Replicas: replicas,
+	}}
+}
+
+// Ensure makes the streams or brings them to their settings. It is Unavailable
+// while NATS is down and may be repeated. Publishers and consumers of a Queue
+// that OwnsStreams call it themselves when a stream is missing.
+func (q *Queue) Ensure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := q.Ready(); err != nil {
+		return err
+	}
+	for _, cfg := range streams(max(q.cfg.Replicas, 1)) {
+		if _, err := q.js.CreateOrUpdateStream(ctx, cfg); err != nil {
+			return unreachable("make the stream "+cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+// mend makes missing streams when err says that there are any and it is this
+// side's to make them; it reports whether trying again makes sense.
+func (q *Queue) mend(ctx context.Context, err error) bool {
+	missing := errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders)
+	if !missing || !q.cfg.OwnsStreams {
+		return false
+	}
+	if err := q.Ensure(ctx); err != nil {
+		return false
+	}
+	q.log.Warn("streams were missing and are made again")
+	return true
+}
+
+var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// token is name when it may be a part of a subject. Names with a dot or a
+// wildcard would reach other subjects than their own.
+func token(what, name string) (string, error) {
+	if tokenPattern.MatchString(name) {
+		return name, nil
+	}
+	return "", provision.Errorf(provision.Invalid, "%s %q may have letters, digits, _ and - only", what, name)
+}
+
+var notToken = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+// workerToken is a worker's name as a part of a subject; host names have dots.
+func workerToken(name string) string {
+	if name == "" {
+		return "_"
+	}
+	return notToken.ReplaceAllString(name, "_")
+}

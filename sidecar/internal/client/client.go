@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -27,68 +29,92 @@ const (
 	maxAnswer    = 64 << 20         // bytes of an answer that is read into memory
 )
 
-// Options are what a client may be told; the zero value is a client that asks
-// once and sends no token.
-type Options struct {
-	// Token gives the bearer token for each call; nil sends none.
-	Token func(ctx context.Context) (string, error)
-	// HTTP makes the connections; nil is a client of its own.
-	HTTP *http.Client
-	// Retry is how long a call that may be repeated is repeated while the
-	// sidecar is Unavailable; 0 asks once.
-	Retry time.Duration
-}
-
-// Token is a token that never changes, for Options.
-func Token(token string) func(context.Context) (string, error) {
-	return func(context.Context) (string, error) { return token, nil }
-}
-
-// HTTPClient is a client that also trusts the certificate authorities in a PEM
-// file; "" adds none. A file without certificates is Invalid.
-func HTTPClient(caFile string) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if caFile == "" {
-		return &http.Client{Transport: transport}, nil
-	}
-	text, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("read certificate authorities: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool() // a machine without any trusts the file alone
-	}
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, provision.Errorf(provision.Invalid, "%s holds no certificate in PEM", caFile)
-	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return &http.Client{Transport: transport}, nil
-}
-
 // Client calls the API for a person or a plugin. It may be used from many
-// goroutines. Every method blocks until it is answered and returns
-// *provision.Error for what the sidecar refuses.
+// goroutines. Every method blocks until it is answered or its context ends, and
+// returns *provision.Error for what the sidecar refuses.
 type Client struct {
-	base  string
-	http  *http.Client
-	token func(context.Context) (string, error)
-	retry time.Duration
+	base        string
+	http        *http.Client
+	token       func(context.Context) (string, error)
+	retry       time.Duration
+	interrupted func(error)
 }
 
-// New is a client of the API at baseURL, as in http://roadbed:7099/api/roadbed.
-// A URL that is not one is Invalid.
-func New(baseURL string, o Options) (*Client, error) {
+// New is a client of the API at baseURL, as in http://roadbed:7099/api/roadbed,
+// that sends token with each call; "" sends none. A URL that is not one is
+// Invalid. It connects to nothing yet.
+func New(baseURL, token string, options ...Option) (*Client, error) {
 	u, err := url.Parse(baseURL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, provision.Errorf(provision.Invalid, "%q is not the URL of Roadbed's API; give one like http://localhost:7099/api/roadbed", baseURL)
 	}
-	if o.HTTP == nil {
-		if o.HTTP, err = HTTPClient(""); err != nil {
+	c := &Client{
+		base:        strings.TrimRight(baseURL, "/"),
+		http:        &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()},
+		token:       func(context.Context) (string, error) { return token, nil },
+		interrupted: func(error) {},
+	}
+	for _, option := range options {
+		if err := option(c); err != nil {
 			return nil, err
 		}
 	}
-	return &Client{base: strings.TrimRight(baseURL, "/"), http: o.HTTP, token: o.Token, retry: o.Retry}, nil
+	return c, nil
+}
+
+// Option changes how a client calls.
+type Option func(*Client) error
+
+// Retry lets a call that may be repeated (a GET, or a POST that has a key or
+// changes nothing) be repeated for up to d while the sidecar answers 503, refuses
+// the connection or drops it. Without it every call is made once.
+func Retry(d time.Duration) Option {
+	return func(c *Client) error {
+		c.retry = d
+		return nil
+	}
+}
+
+// TokenSource asks source for the token of each call, for tokens that expire.
+func TokenSource(source func(context.Context) (string, error)) Option {
+	return func(c *Client) error {
+		c.token = source
+		return nil
+	}
+}
+
+// Interrupted has tell called, from the follower's goroutine, whenever a stream
+// that Follow or FollowLog reads was lost and is about to be resumed.
+func Interrupted(tell func(error)) Option {
+	return func(c *Client) error {
+		c.interrupted = tell
+		return nil
+	}
+}
+
+// Trust also trusts the certificate authorities in a PEM file; "" adds none. A
+// file without certificates is Invalid.
+func Trust(caFile string) Option {
+	return func(c *Client) error {
+		if caFile == "" {
+			return nil
+		}
+		text, err := os.ReadFile(caFile)
+		if err != nil {
+			return fmt.Errorf("read certificate authorities: %w", err)
+		}
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool() // a machine without any trusts the file alone
+		}
+		if !pool.AppendCertsFromPEM(text) {
+			return provision.Errorf(provision.Invalid, "%s holds no certificate in PEM", caFile)
+		}
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		c.http = &http.Client{Transport: transport}
+		return nil
+	}
 }
 
 // call is one call of the API.
@@ -114,19 +140,39 @@ func (c *Client) do(ctx context.Context, k call, out any) (http.Header, error) {
 		switch {
 		case last == nil:
 			return header, nil
-		case !errors.As(last, &refused) || refused.Kind != provision.Unavailable || ctx.Err() != nil:
+		case ctx.Err() != nil || !passing(last):
 			return nil, backoff.Permanent(last)
-		case refused.RetryAfter > 0:
-			return nil, backoff.RetryAfter(int(refused.RetryAfter / time.Second))
+		case errors.As(last, &refused) && refused.RetryAfter > 0:
+			return nil, &backoff.RetryAfterError{Duration: refused.RetryAfter}
 		}
 		return nil, last
-	}, backoff.WithMaxElapsedTime(c.retry), backoff.WithBackOff(&backoff.ExponentialBackOff{
-		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 5 * time.Second,
-	}))
+	}, backoff.WithMaxElapsedTime(c.retry), backoff.WithBackOff(pauses(5*time.Second)))
 	if err != nil && last != nil {
 		return nil, last // the sidecar's own words, rather than that time ran out
 	}
 	return header, err
+}
+
+// pauses are the waits between attempts, up to most.
+func pauses(most time.Duration) *backoff.ExponentialBackOff {
+	b := &backoff.ExponentialBackOff{InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: most}
+	b.Reset()
+	return b
+}
+
+// passing reports whether err is a sidecar that is busy or restarting: it, or a
+// proxy before it, has answered so, or the connection was refused or dropped. A
+// name that does not resolve or a certificate that is not trusted does not pass.
+func passing(err error) bool {
+	var refused *provision.Error
+	if !errors.As(err, &refused) || refused.Kind != provision.Unavailable {
+		return false
+	}
+	cause := refused.Unwrap()
+	return cause == nil || slices.ContainsFunc(
+		[]error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF},
+		func(drop error) bool { return errors.Is(cause, drop) },
+	)
 }
 
 func (c *Client) once(ctx context.Context, k call, out any) (http.Header, error) {
@@ -144,7 +190,7 @@ func (c *Client) once(ctx context.Context, k call, out any) (http.Header, error)
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, unreachable(fmt.Errorf("read answer of %s %s: %w", k.method, k.path, err))
+		return nil, c.unreachable(fmt.Errorf("read answer of %s %s: %w", k.method, k.path, err))
 	case len(body) > maxAnswer:
 		return nil, fmt.Errorf("answer of %s %s is larger than %d bytes", k.method, k.path, maxAnswer)
 	}
@@ -153,6 +199,9 @@ func (c *Client) once(ctx context.Context, k call, out any) (http.Header, error)
 	case *[]byte:
 		*out = body
 	default:
+		if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "application/json" {
+			return nil, fmt.Errorf("what answers at %s is not Roadbed's API: %s %s gave %q, not JSON", c.base, k.method, k.path, kind)
+		}
 		dec := json.NewDecoder(bytes.NewReader(body))
 		dec.UseNumber() // whole numbers stay whole
 		if err := dec.Decode(out); err != nil {
@@ -193,16 +242,16 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	for name, values := range k.header {
 		req.Header[name] = values
 	}
-	if c.token != nil {
-		token, err := c.token(ctx)
-		if err != nil {
-			return nil, err
-		}
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, unreachable(fmt.Errorf("%s %s: %w", k.method, k.path, err))
+		return nil, c.unreachable(fmt.Errorf("%s %s: %w", k.method, k.path, err))
 	}
 	if res.StatusCode/100 != 2 {
 		defer res.Body.Close()
@@ -211,59 +260,6 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 	return res, nil
 }
 
-func unreachable(cause error) error { return provision.Unreachable("Roadbed", cause) }
-
-// kinds is the kind of error by the name that the API gives it.
-var kinds = map[string]provision.Kind{
-	"InputError":              provision.Invalid,
-	"AuthenticationError":     provision.Unauthenticated,
-	"NotAllowedError":         provision.Denied,
-	"NotFoundError":           provision.NotFound,
-	"ConflictError":           provision.Conflict,
-	"GoneError":               provision.Gone,
-	"ServiceUnavailableError": provision.Unavailable,
-	"PayloadTooLargeError":    provision.Invalid,
-	"MethodNotAllowedError":   provision.Invalid,
-}
-
-// statuses is the kind of an answer that is not in the API's shape: something
-// between us and the sidecar gave it.
-var statuses = map[int]provision.Kind{
-	http.StatusUnauthorized:       provision.Unauthenticated,
-	http.StatusForbidden:          provision.Denied,
-	http.StatusNotFound:           provision.NotFound,
-	http.StatusConflict:           provision.Conflict,
-	http.StatusGone:               provision.Gone,
-	http.StatusTooManyRequests:    provision.Unavailable,
-	http.StatusBadGateway:         provision.Unavailable,
-	http.StatusServiceUnavailable: provision.Unavailable,
-	http.StatusGatewayTimeout:     provision.Unavailable,
-}
-
-// refusalOf reads an error answer.
-func refusalOf(res *http.Response) error {
-	text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) // a part is still more than nothing
-	var body struct {
-		Error struct {
-			Name      string              `json:"name"`
-			Message   string              `json:"message"`
-			Details   []provision.Fault   `json:"details"`
-			Findings  []provision.Finding `json:"findings"`
-			RequestID string              `json:"request_id"`
-		} `json:"error"`
-	}
-	refused := &provision.Error{Kind: statuses[res.StatusCode]}
-	if err := json.Unmarshal(text, &body); err == nil && body.Error.Message != "" {
-		if kind, ok := kinds[body.Error.Name]; ok {
-			refused.Kind = kind
-		}
-		refused.Message, refused.Details, refused.Findings = body.Error.Message, body.Error.Details, body.Error.Findings
-		refused.RequestID = body.Error.RequestID
-	} else {
-		refused.Message = fmt.Sprintf("Roadbed answered %s", res.Status)
-	}
-	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		refused.RetryAfter = min(time.Duration(seconds)*time.Second, time.Minute)
-	}
-	return refused
+func (c *Client) unreachable(cause error) error {
+	return provision.Unreachable("Roadbed at "+c.base, cause)
 }

@@ -124,7 +124,7 @@ func (c *Client) read(ctx context.Context, path string, after *int64, take func(
 			return false, nil
 		}
 		if err != nil {
-			return false, unreachable(fmt.Errorf("read stream %s: %w", path, err))
+			return false, c.unreachable(fmt.Errorf("read stream %s: %w", path, err))
 		}
 		if f.id <= *after {
 			continue // seen before

@@ -20,17 +20,12 @@ type Worker struct {
 	name   string
 }
 
-// NewWorker is the client of a worker, which asks once. A URL that is not one is
-// Invalid.
-func NewWorker(baseURL, poolToken, workerName string) (*Worker, error) {
-	return NewWorkerWith(baseURL, poolToken, workerName, Options{})
-}
-
-// NewWorkerWith is NewWorker with options. Options.Token is ignored: the pool's
-// token is sent.
-func NewWorkerWith(baseURL, poolToken, workerName string, o Options) (*Worker, error) {
-	o.Token = Token(poolToken)
-	c, err := New(baseURL, o)
+// NewWorker is the client of a worker, for a pool's token and a name that is
+// unique in the pool. It has what worker.Control and worker.Lifeline ask for.
+// Calls are made once unless Retry is given: a worker and its supervisor repeat
+// them in their own time. A URL that is not one is Invalid.
+func NewWorker(baseURL, poolToken, workerName string, options ...Option) (*Worker, error) {
+	c, err := New(baseURL, poolToken, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ import (
 const (
 	callTimeout  = 40 * time.Second // more than the longest wait for changes
 	largeTimeout = 5 * time.Minute  // for states and bundles
+	deafness     = 45 * time.Second // three comments missed on a stream: the line is dead
 	maxAnswer    = 64 << 20         // bytes of an answer that is read into memory
 )
 
@@ -38,6 +39,7 @@ type Client struct {
 	token       func(context.Context) (string, error)
 	retry       time.Duration
 	interrupted func(error)
+	silence     time.Duration // that ends a stream
 }
 
 // New is a client of the API at baseURL, as in http://roadbed:7099/api/roadbed,
@@ -53,6 +55,7 @@ func New(baseURL, token string, options ...Option) (*Client, error) {
 		http:        &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()},
 		token:       func(context.Context) (string, error) { return token, nil },
 		interrupted: func(error) {},
+		silence:     deafness,
 	}
 	for _, option := range options {
 		if err := option(c); err != nil {
@@ -202,13 +205,18 @@ func (c *Client) once(ctx context.Context, k call, out any) (http.Header, error)
 		if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "application/json" {
 			return nil, fmt.Errorf("what answers at %s is not Roadbed's API: %s %s gave %q, not JSON", c.base, k.method, k.path, kind)
 		}
-		dec := json.NewDecoder(bytes.NewReader(body))
-		dec.UseNumber() // whole numbers stay whole
-		if err := dec.Decode(out); err != nil {
+		if err := decode(body, out); err != nil {
 			return nil, fmt.Errorf("decode answer of %s %s: %w", k.method, k.path, err)
 		}
 	}
 	return res.Header, nil
+}
+
+// decode reads JSON; numbers in an any stay as they were written.
+func decode(text []byte, out any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	return decoder.Decode(out)
 }
 
 // send makes the call and returns a successful answer, whose body the caller

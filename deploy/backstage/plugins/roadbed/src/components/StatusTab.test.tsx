@@ -1,0 +1,228 @@
+import { EntityProvider } from '@backstage/plugin-catalog-react';
+import { act, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { aRequest, anEntity, anInstance, INSTANCE_ID, REQUEST_ID, someSteps } from '../testing/fixtures';
+import { findFaults, renderPage } from '../testing/renderPage';
+import { EventStream, json, never, refusal, SidecarDouble } from '../testing/SidecarDouble';
+import { StatusTab } from './StatusTab';
+
+const instanceRoute = `GET /instances/${INSTANCE_ID}`;
+const requestRoute = `GET /requests/${REQUEST_ID}`;
+const credentialsPath = `/instances/${INSTANCE_ID}/credentials`;
+
+function renderTab(sidecar: SidecarDouble) {
+  return renderPage(
+    <EntityProvider entity={anEntity}>
+      <StatusTab />
+    </EntityProvider>,
+    { sidecar },
+  );
+}
+
+function aReadySidecar() {
+  return new SidecarDouble()
+    .on(instanceRoute, { instance: anInstance(), requests: [aRequest()] })
+    .on(requestRoute, { request: aRequest() })
+    .on('GET /offerings/postgres-database', { id: 'postgres-database', version: '1.3.0', docs: 'https://docs.example.com' });
+}
+
+test('keeps the place of what is on its way', async () => {
+  renderTab(new SidecarDouble().on(instanceRoute, never));
+  expect(await screen.findByRole('status', { name: 'Loading the status' })).toBeInTheDocument();
+});
+
+test('says what cannot be shown, and shows it when it can be had again', async () => {
+  const sidecar = aReadySidecar().on(instanceRoute, () =>
+    refusal(503, { name: 'ServiceUnavailableError', message: 'The database is away.' }),
+  );
+  renderTab(sidecar);
+  const alert = await screen.findByRole('alert');
+  expect(alert).toHaveTextContent('The status of orders-store cannot be shown right now');
+  expect(alert).toHaveTextContent('The database is away.');
+
+  sidecar.on(instanceRoute, { instance: anInstance(), requests: [aRequest()] });
+  await userEvent.click(within(alert).getByRole('button', { name: 'Try again' }));
+  expect(await screen.findByRole('heading', { name: 'orders-store' })).toBeInTheDocument();
+});
+
+test('tells someone of another team whose it is, calmly', async () => {
+  renderTab(
+    new SidecarDouble().on(instanceRoute, () =>
+      refusal(403, { name: 'NotAllowedError', message: 'group:default/payments owns it.' }),
+    ),
+  );
+  expect(await screen.findByText('You may not see the status of orders-store')).toBeInTheDocument();
+  expect(screen.queryByRole('alert')).not.toBeInTheDocument();
+});
+
+test('says what would be here before anything has been asked for', async () => {
+  renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance(), requests: [] }));
+  expect(await screen.findByRole('heading', { name: 'Nothing has been asked for' })).toBeInTheDocument();
+  expect(screen.getByRole('link', { name: 'Ask for infrastructure' })).toHaveAttribute('href', '/create');
+});
+
+test('shows an instance: what it is, how it fares, what it costs and how to reach it', async () => {
+  const { container } = renderTab(aReadySidecar());
+  expect(await screen.findByRole('heading', { name: 'orders-store' })).toBeInTheDocument();
+  expect(screen.getByText('Ready')).toBeInTheDocument();
+  expect(screen.getByText('$85.50 / month')).toBeInTheDocument();
+  expect(await screen.findByText('1.2.0 (1.3.0 available)')).toBeInTheDocument();
+  expect(screen.getByText('orders-store.db.internal')).toBeInTheDocument();
+  expect(screen.getByRole('link', { name: 'Dashboard' })).toHaveAttribute('href', 'https://grafana.example.com/d/1');
+  expect(screen.getByRole('link', { name: 'Documentation' })).toHaveAttribute('href', 'https://docs.example.com');
+  const cost = screen.getByRole('table', { name: 'Cost by item' });
+  expect(within(cost).getByRole('row', { name: 'Backup $14.00' })).toBeInTheDocument();
+  expect(within(cost).getByRole('row', { name: 'Each month $85.50' })).toBeInTheDocument();
+  expect(screen.getByRole('link', { name: 'Create orders-store' })).toHaveAttribute(
+    'href',
+    `/infrastructure/requests/${REQUEST_ID}`,
+  );
+  await screen.findByRole('list', { name: 'Steps' });
+  expect(await findFaults(container)).toEqual([]);
+});
+
+test('follows a request step by step, and says so to a screen reader', async () => {
+  const events = new EventStream();
+  let request = aRequest({ state: 'applying', steps: someSteps(2, 'in_progress'), sequence: 5 });
+  let instance = anInstance({ state: 'reserved', outputs: null });
+  const sidecar = aReadySidecar()
+    .on(instanceRoute, () => json({ instance, requests: [request] }))
+    .on(requestRoute, () => json({ request }))
+    .on(`${requestRoute}/events stream`, events.response);
+  renderTab(sidecar);
+
+  const steps = await screen.findByRole('list', { name: 'Steps' });
+  const current = within(steps).getByRole('listitem', { name: '3 Create database instance: in progress' });
+  expect(current).toHaveAttribute('aria-current', 'step');
+  expect(within(steps).getByRole('listitem', { name: '4 Configure monitoring: pending' })).toBeInTheDocument();
+  await waitFor(() => expect(sidecar.callsTo('GET', `/requests/${REQUEST_ID}/events`)).toHaveLength(1));
+  expect(sidecar.callsTo('GET', `/requests/${REQUEST_ID}/events`)[0].headers.get('last-event-id')).toBe('5');
+
+  request = aRequest({ state: 'applying', steps: someSteps(3, 'in_progress'), sequence: 7 });
+  events.send(6, 'step.completed');
+  events.send(7, 'step.started');
+  expect(
+    await screen.findByRole('listitem', { name: '3 Create database instance: completed' }),
+  ).toBeInTheDocument();
+  expect(screen.getByText('Create orders-store: step 4 of 5, Configure monitoring, in progress')).toHaveAttribute(
+    'role',
+    'status',
+  );
+
+  request = aRequest({ sequence: 9 });
+  instance = anInstance();
+  events.send(9, 'request.succeeded');
+  events.end();
+  expect(await screen.findByText('Completed in 3 min 20 s')).toBeInTheDocument();
+  expect(await screen.findByText('orders-store.db.internal')).toBeInTheDocument();
+});
+
+test('opens the password on demand only, and hides it again', async () => {
+  const sidecar = aReadySidecar().on(`POST ${credentialsPath}`, {
+    credentials: { username: 'orders_owner', password: 'hunter2', port: 5432 },
+  });
+  renderTab(sidecar);
+  const show = await screen.findByRole('button', { name: 'Show password' });
+  expect(screen.getByText('Each opening is recorded, with your name and the time.')).toBeInTheDocument();
+  expect(sidecar.callsTo('POST', credentialsPath)).toHaveLength(0);
+  expect(screen.queryByText('hunter2')).not.toBeInTheDocument();
+
+  await userEvent.click(show);
+  expect(await screen.findByText('hunter2')).toBeInTheDocument();
+  expect(screen.getByText('orders_owner')).toBeInTheDocument();
+  expect(sidecar.callsTo('POST', credentialsPath)).toHaveLength(1);
+
+  await userEvent.click(screen.getByRole('button', { name: 'Hide password' }));
+  expect(screen.queryByText('hunter2')).not.toBeInTheDocument();
+});
+
+test('says who may open the password to someone who may not', async () => {
+  renderTab(
+    aReadySidecar().on(`POST ${credentialsPath}`, () => refusal(403, { name: 'NotAllowedError', message: 'Not yours.' })),
+  );
+  await userEvent.click(await screen.findByRole('button', { name: 'Show password' }));
+  expect(await screen.findByText('Only payments may open these')).toBeInTheDocument();
+});
+
+test('tells a failure by its step, with the provider’s words and the way out', async () => {
+  const failed = aRequest({
+    state: 'failed',
+    steps: someSteps(2, 'failed'),
+    error: {
+      message: 'The database instance could not be created.',
+      step: 3,
+      steps: 5,
+      name: 'Create database instance',
+      detail: 'InsufficientDBInstanceCapacity',
+      way_out: 'Ask again with another size.',
+    },
+  });
+  renderTab(
+    aReadySidecar()
+      .on(instanceRoute, { instance: anInstance({ state: 'incomplete', outputs: null }), requests: [failed] })
+      .on(requestRoute, { request: failed })
+      .on(`${requestRoute}/logs`, { items: [{ position: 1, at: '2026-05-03T14:31:00Z', text: 'apply began' }] }),
+  );
+  expect(await screen.findByText('Failed at step 3 of 5: Create database instance')).toBeInTheDocument();
+  expect(screen.getByText('InsufficientDBInstanceCapacity')).toBeInTheDocument();
+  expect(screen.getByText('What you can do: Ask again with another size.')).toBeInTheDocument();
+  expect(screen.getByRole('listitem', { name: '3 Create database instance: failed' })).toBeInTheDocument();
+
+  await userEvent.click(screen.getByRole('button', { name: 'See log' }));
+  expect(await screen.findByRole('log', { name: 'Log' })).toHaveTextContent('apply began');
+
+  await userEvent.click(screen.getByRole('button', { name: 'Destroy what was made' }));
+  expect(await screen.findByRole('dialog', { name: 'Destroy orders-store?' })).toBeInTheDocument();
+});
+
+test('destroys by keyboard alone, once the name has been typed', async () => {
+  const destroyPath = `/instances/${INSTANCE_ID}/destroy`;
+  const sidecar = aReadySidecar();
+  const destroy = aRequest({ id: 'destroy-1', action: 'destroy', state: 'queued', steps: [], sequence: 1 });
+  sidecar
+    .on(`POST ${destroyPath}`, () => {
+      sidecar.on(instanceRoute, { instance: anInstance({ state: 'destroying' }), requests: [destroy, aRequest()] });
+      return json({ request: destroy }, 202);
+    })
+    .on('GET /requests/destroy-1', { request: destroy });
+  const user = userEvent.setup();
+  renderTab(sidecar);
+
+  const actions = await screen.findByRole('button', { name: 'Actions for orders-store' });
+  act(() => actions.focus());
+  await user.keyboard('{Enter}');
+  const item = await screen.findByRole('menuitem', { name: 'Destroy orders-store' });
+  await waitFor(() => expect(item).toHaveFocus());
+  await user.keyboard('{Enter}');
+
+  const field = await screen.findByRole('textbox', { name: 'Type orders-store to confirm' });
+  await waitFor(() => expect(field).toHaveFocus());
+  const button = screen.getByRole('button', { name: 'Destroy orders-store' });
+  expect(button).toBeDisabled();
+  await user.keyboard('orders');
+  expect(button).toBeDisabled();
+  await user.keyboard('-store');
+  expect(button).toBeEnabled();
+  await user.keyboard('{Enter}');
+
+  await waitFor(() => expect(sidecar.callsTo('POST', destroyPath)).toHaveLength(1));
+  expect(sidecar.callsTo('POST', destroyPath)[0].headers.get('idempotency-key')).toMatch(/^[0-9a-f]{32}$/);
+  expect(await screen.findByText('Being destroyed')).toBeInTheDocument();
+  expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
+});
+
+test('cancels after saying what that means', async () => {
+  const running = aRequest({ state: 'applying', steps: someSteps(2, 'in_progress') });
+  const cancelPath = `/requests/${REQUEST_ID}/cancel`;
+  const sidecar = aReadySidecar()
+    .on(requestRoute, { request: running })
+    .on(`${requestRoute}/events stream`, new EventStream().response)
+    .on(`POST ${cancelPath}`, () => json({ request: { ...running, cancel_reason: 'asked by ann' } }, 202));
+  renderTab(sidecar);
+  await userEvent.click(await screen.findByRole('button', { name: 'Cancel this request' }));
+  const dialog = await screen.findByRole('dialog', { name: 'Cancel this request?' });
+  expect(dialog).toHaveTextContent('What has been made so far stays');
+  await userEvent.click(within(dialog).getByRole('button', { name: 'Cancel the request' }));
+  expect(await screen.findByText('Cancelling')).toBeInTheDocument();
+  expect(screen.getByRole('button', { name: 'Already being cancelled' })).toBeDisabled();
+});

@@ -1,0 +1,126 @@
+import type { Estimate, Finding, InfrastructureRequest, Instance, Step, StepStatus } from '../api/types';
+
+export const REQUEST_ID = '01980000-0000-7000-8000-000000000001';
+export const INSTANCE_ID = '01980000-0000-7000-8000-0000000000aa';
+
+const STEPS = [
+  'Validate request',
+  'Generate configuration',
+  'Create database instance',
+  'Configure monitoring',
+  'Store credentials',
+];
+
+/** someSteps is five steps, of which `done` are completed and the next is as `now` says. */
+export function someSteps(done: number, now: StepStatus = 'pending'): Step[] {
+  return STEPS.map((name, index) => {
+    const status: StepStatus = index < done ? 'completed' : index === done ? now : 'pending';
+    const begun = status !== 'pending';
+    return {
+      step: index + 1,
+      name,
+      status,
+      started_at: begun ? '2026-05-03T14:30:00Z' : null,
+      finished_at: status === 'completed' ? '2026-05-03T14:33:20Z' : null,
+      duration_seconds: begun ? 0.3 : null,
+      details: '',
+    };
+  });
+}
+
+export const estimate: Estimate = {
+  monthly_cost: 85.5,
+  monthly_total: 85.5,
+  annual_cost: 1026,
+  annual_total: 1026,
+  items: [
+    { name: 'compute', monthly_cost: 60 },
+    { name: 'storage', monthly_cost: 11.5 },
+    { name: 'backup', monthly_cost: 14 },
+  ],
+  breakdown: { compute: 60, storage: 11.5, backup: 14 },
+  prices_digest: 'sha256:00',
+};
+
+export const overLimit: Finding = {
+  rule: 'cost-limit',
+  level: 'deny',
+  message: "$171.00 a month is over dev's limit of $100.00 by $71.00.",
+  path: '/multi_az',
+  way_out: 'Turn off multi-AZ.',
+};
+
+/** aRequest is a completed create of orders-store, but for `change`. */
+export function aRequest(change: Partial<InfrastructureRequest> = {}): InfrastructureRequest {
+  return {
+    id: REQUEST_ID,
+    action: 'create',
+    offering: 'postgres-database',
+    offering_name: 'PostgreSQL database',
+    offering_version: '1.2.0',
+    instance_id: INSTANCE_ID,
+    entity_ref: 'resource:dev/orders-store.postgres-database',
+    environment: 'dev',
+    name: 'orders-store',
+    owner: 'group:default/payments',
+    cost_center: 'CC-1042',
+    parameters: { database_name: 'orders-store', storage_gb: 100, multi_az: false, initial_password: { set: true } },
+    state: 'succeeded',
+    status: 'completed',
+    waiting: '',
+    requested_by: 'user:default/ann',
+    actor: 'plugin:scaffolder',
+    task: '',
+    monthly_cost: 85.5,
+    estimate,
+    outcome: 'allow',
+    findings: [],
+    cancel_reason: '',
+    error: null,
+    outputs: null,
+    steps: someSteps(5),
+    sequence: 12,
+    generation: 1,
+    created_at: '2026-05-03T14:30:00Z',
+    updated_at: '2026-05-03T14:33:20Z',
+    ...change,
+  };
+}
+
+/** anInstance is orders-store, ready, but for `change`. */
+export function anInstance(change: Partial<Instance> = {}): Instance {
+  return {
+    id: INSTANCE_ID,
+    short_id: '9f2c11ab',
+    offering: 'postgres-database',
+    offering_name: 'PostgreSQL database',
+    offering_version: '1.2.0',
+    environment: 'dev',
+    name: 'orders-store',
+    owner: 'group:default/payments',
+    cost_center: 'CC-1042',
+    state: 'ready',
+    generation: 1,
+    parameters: {},
+    monthly_cost: 85.5,
+    outputs: { endpoint: 'orders-store.db.internal', port: 5432, dashboard: 'https://grafana.example.com/d/1' },
+    request_id: REQUEST_ID,
+    entity_ref: 'resource:dev/orders-store.postgres-database',
+    created_at: '2026-05-03T14:30:00Z',
+    updated_at: '2026-05-03T14:33:20Z',
+    ...change,
+  };
+}
+
+/** anEntity is the catalog's entry for anInstance. */
+export const anEntity = {
+  apiVersion: 'backstage.io/v1alpha1',
+  kind: 'Resource',
+  metadata: {
+    namespace: 'dev',
+    name: 'orders-store.postgres-database',
+    title: 'orders-store',
+    annotations: { 'roadbed.dev/instance': INSTANCE_ID },
+  },
+  spec: { type: 'postgres-database', owner: 'group:default/payments' },
+};

@@ -1,0 +1,39 @@
+import type { ReactElement } from 'react';
+import { stringifyEntityRef, type Entity } from '@backstage/catalog-model';
+import { renderInTestApp } from '@backstage/frontend-test-utils';
+import { catalogApiRef, entityRouteRef } from '@backstage/plugin-catalog-react';
+import axe from 'axe-core';
+import { RoadbedClient } from '../api/RoadbedClient';
+import { roadbedApiRef } from '../api/RoadbedApi';
+import { createPageRouteRef, formRouteRef, requestsRouteRef, resourcesRouteRef } from '../routes';
+import type { SidecarDouble } from './SidecarDouble';
+
+/** renderPage shows an element as the portal would, at `path`, against a sidecar double and a catalog of `entities`. */
+export function renderPage(element: ReactElement, options: { sidecar: SidecarDouble; path?: string; entities?: Entity[] }) {
+  const { sidecar, path = '/', entities = [] } = options;
+  sidecar.on('GET /me', { subject: 'user:default/ann', groups: ['group:default/payments'], platform_team: false });
+  sidecar.on('GET /offerings', { items: [{ id: 'postgres-database', name: 'PostgreSQL database' }] });
+  sidecar.on('GET /environments', { items: [{ name: 'dev', title: 'Development' }] });
+  return renderInTestApp(element, {
+    apis: [
+      [roadbedApiRef, new RoadbedClient({ fetchApi: sidecar.fetchApi })],
+      [catalogApiRef, { getEntityByRef: async ref => entities.find(entity => stringifyEntityRef(entity) === ref) }],
+    ],
+    initialRouteEntries: [path],
+    mountedRoutes: {
+      '/infrastructure/requests': requestsRouteRef,
+      '/infrastructure/resources': resourcesRouteRef,
+      '/create': createPageRouteRef,
+      '/create/templates/:namespace/:templateName': formRouteRef,
+      '/catalog/:namespace/:kind/:name': entityRouteRef,
+    },
+  });
+}
+
+/** findFaults gives what an accessibility checker has against what is on show. Colours need a browser and are left out. */
+export async function findFaults(container: Element): Promise<string[]> {
+  const { violations } = await axe.run(container, {
+    rules: { 'color-contrast': { enabled: false }, region: { enabled: false } },
+  });
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html).join(' ')}`);
+}

@@ -134,17 +134,19 @@ func (q *Queue) session(ctx context.Context) (context.Context, context.CancelFun
 // forever runs session after session until ctx ends, resting between them.
 func (q *Queue) forever(ctx context.Context, name string, run func(context.Context) error) {
 	rest := rests{least: 50 * time.Millisecond, most: time.Second}
+	var said string // the error that was logged last; one that lasts is logged once
 	for ctx.Err() == nil {
 		session, end := q.session(ctx)
 		began := time.Now()
 		err := run(session)
 		interrupted := session.Err() != nil
 		end()
-		if err != nil && !interrupted && q.conn.IsConnected() {
-			q.log.Warn("consumer interrupted; it goes on", "consumer", name, "err", err)
-		}
 		if time.Since(began) > rest.most {
-			rest.n = 0
+			rest.n, said = 0, ""
+		}
+		if err != nil && !interrupted && q.conn.IsConnected() && err.Error() != said {
+			said = err.Error()
+			q.log.Warn("consumer interrupted; it goes on", "consumer", name, "err", err)
 		}
 		rest.wait(ctx)
 	}

@@ -122,7 +122,7 @@ func (q *Queue) consume(ctx context.Context, c consumer, take func(context.Conte
 // bind makes a durable consumer or brings it to its settings.
 func (q *Queue) bind(ctx context.Context, stream string, config jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	made, err := q.js.CreateOrUpdateConsumer(ctx, stream, config)
-	if err != nil && q.mend(ctx, err) {
+	if err != nil && q.mend(ctx, stream, err) {
 		made, err = q.js.CreateOrUpdateConsumer(ctx, stream, config)
 	}
 	if err != nil {

@@ -84,7 +84,7 @@ type place struct {
 // NATS forgets it by itself.
 func (q *Queue) seek(ctx context.Context, subject string, p *place) (jetstream.Consumer, error) {
 	stream, err := q.js.Stream(ctx, eventsStream)
-	if err != nil && q.mend(ctx, err) {
+	if err != nil && q.mend(ctx, eventsStream, err) {
 		stream, err = q.js.Stream(ctx, eventsStream)
 	}
 	if err != nil {

@@ -69,38 +69,38 @@ func message(subject, id string, body any) (*nats.Msg, error) {
 
 // publish stores one message; a missing stream is made when it is ours to make.
 func (q *Queue) publish(ctx context.Context, stream string, msg *nats.Msg, doing string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	once := func() error {
+	return q.insist(ctx, stream, doing, func(ctx context.Context) error {
 		_, err := q.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(stream))
 		return err
-	}
-	err := once()
-	if err != nil && q.mend(ctx, err) {
-		err = once()
-	}
-	if err != nil {
-		return unreachable(doing, err)
-	}
-	return nil
+	})
 }
 
 // publishAll stores messages in order, with one wait for all. stored says for
 // each whether NATS has it.
 func (q *Queue) publishAll(ctx context.Context, stream string, messages []*nats.Msg, doing string) (stored []bool, err error) {
+	stored = make([]bool, len(messages))
+	return stored, q.insist(ctx, stream, doing, func(ctx context.Context) error {
+		return q.publishRest(ctx, stream, messages, stored)
+	})
+}
+
+// insist publishes within patience, a second time when the stream was missing
+// and is made. A repeat is known by its id.
+func (q *Queue) insist(ctx context.Context, stream, doing string, publish func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ctx, end := q.session(ctx) // no answer comes over a connection that is lost
 	defer end()
-	stored = make([]bool, len(messages))
-	err = q.publishRest(ctx, stream, messages, stored)
-	if err != nil && q.mend(ctx, err) {
-		err = q.publishRest(ctx, stream, messages, stored)
+	first, enough := context.WithTimeout(ctx, patience/2)
+	defer enough()
+	err := publish(first)
+	if err != nil && q.mend(ctx, stream, err) {
+		err = publish(ctx)
 	}
 	if err != nil {
-		return stored, unreachable(doing, err)
+		return unreachable(doing, err)
 	}
-	return stored, nil
+	return nil
 }
 
 // publishRest publishes what is not stored yet and marks what then is. Its error

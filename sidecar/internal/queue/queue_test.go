@@ -120,7 +120,7 @@ func line(run uuid.UUID, n int64) provision.LogLine {
 func event(n int64) provision.Event {
 	return provision.Event{
 		ID: provision.NewID(), Entity: "request", Verb: "queued", SubjectID: provision.NewID(), Sequence: n,
-		Environment: "dev", At: time.Now(), Data: map[string]any{"state": "queued"},
+		Environment: "dev", At: time.Now().UTC().Truncate(time.Microsecond), Data: map[string]any{"state": "queued"},
 	}
 }
 

@@ -63,17 +63,24 @@ func (q *Queue) Ensure(ctx context.Context) error {
 	return nil
 }
 
-// mend makes missing streams when err says that there are any and it is this
-// side's to make them; it reports whether trying again makes sense.
-func (q *Queue) mend(ctx context.Context, err error) bool {
+// mend makes missing streams when err may come of it that this one is missing
+// and they are this side's to make. It reports whether it did, so that trying
+// again makes sense.
+func (q *Queue) mend(ctx context.Context, stream string, err error) bool {
+	if !q.cfg.OwnsStreams {
+		return false
+	}
 	missing := errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders)
-	if !missing || !q.cfg.OwnsStreams {
+	if errors.Is(err, context.DeadlineExceeded) {
+		// Where someone else listens to the subject NATS does not say that no
+		// stream does: no answer comes at all.
+		_, err = q.js.Stream(ctx, stream)
+		missing = errors.Is(err, jetstream.ErrStreamNotFound)
+	}
+	if !missing || q.Ensure(ctx) != nil {
 		return false
 	}
-	if err := q.Ensure(ctx); err != nil {
-		return false
-	}
-	q.log.Warn("streams were missing and are made again")
+	q.log.Warn("streams were missing and are made again", "stream", stream)
 	return true
 }
 

@@ -1,0 +1,140 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// spare is how many requests are looked at beyond the free slots, so that some
+// that cannot be judged right now do not hold up the others.
+const spare = 50
+
+// publishing bounds what is done after a commit, also when we are told to stop.
+const publishing = 5 * time.Second
+
+// dispatcher gives queued requests a run as slots of their pool are free. Two
+// sidecars may together overfill a pool for a moment; a request never has two
+// runs, and workers take no more than they can do.
+type dispatcher struct {
+	Config
+	pools map[string][]string // pool to its environments
+	names []string            // of pools, sorted
+	woken chan struct{}
+}
+
+func newDispatcher(c Config) *dispatcher {
+	d := &dispatcher{Config: c, pools: map[string][]string{}, woken: make(chan struct{}, 1)}
+	for name, environment := range c.Environments {
+		d.pools[environment.Pool] = append(d.pools[environment.Pool], name)
+	}
+	for pool := range d.pools {
+		d.names = append(d.names, pool)
+	}
+	slices.Sort(d.names)
+	return d
+}
+
+// wake looks at once when a request has come to wait or has freed its slot.
+func (d *dispatcher) wake(events []provision.Event) {
+	if !slices.ContainsFunc(events, func(e provision.Event) bool { return e.Entity == "request" }) {
+		return
+	}
+	select {
+	case d.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (d *dispatcher) run(ctx context.Context, b *beat) error {
+	return every(ctx, d.Poll, d.woken, b, d.Log, d.once)
+}
+
+func (d *dispatcher) once(ctx context.Context) error {
+	inFlight, err := d.Store.InFlight(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, pool := range d.names {
+		if err := d.fill(ctx, pool, d.Slots-inFlight[pool]); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// fill dispatches up to free requests of a pool. It stops at once when the
+// database is down; any other fault is one request's own and is left for the
+// next round.
+func (d *dispatcher) fill(ctx context.Context, pool string, free int) error {
+	if free <= 0 {
+		return nil
+	}
+	waiting, err := d.Store.Queued(ctx, d.pools[pool], free+spare)
+	if err != nil {
+		return err
+	}
+	for _, id := range waiting {
+		if free == 0 {
+			break
+		}
+		dispatched, err := d.dispatch(ctx, pool, id)
+		switch {
+		case provision.KindOf(err) == provision.Unavailable:
+			return err
+		case err != nil:
+			d.Log.Error("request not dispatched", "request_id", id, "err", err)
+		case dispatched:
+			free--
+		}
+	}
+	return nil
+}
+
+var errTaken = errors.New("it is no longer waiting")
+
+// dispatch gives a request its run, commits, and only then offers the job. A
+// job that cannot be published is offered by the sweep.
+func (d *dispatcher) dispatch(ctx context.Context, pool string, id uuid.UUID) (bool, error) {
+	record, err := d.Store.Change(ctx, id, func(r *provision.Record) error {
+		if r.Request.State != provision.Queued || r.Run != nil && r.Run.State != provision.RunEnded {
+			return errTaken
+		}
+		verdict, err := d.Runs.JudgeQueued(ctx, r)
+		if err != nil {
+			return err
+		}
+		return r.Dispatch(pool, verdict)
+	})
+	if errors.Is(err, errTaken) || provision.KindOf(err) == provision.Conflict {
+		return false, nil // by another replica, or cancelled
+	}
+	if err != nil {
+		return false, err
+	}
+	if record.Request.State != provision.Queued {
+		d.Log.Info("request denied when its turn came", "request_id", id)
+		return false, nil
+	}
+	d.Log.Info("run dispatched", "request_id", id, "run_id", record.Run.ID, "pool", pool)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishing)
+	defer cancel()
+	job := provision.Job{RunID: record.Run.ID, RequestID: id, OfferingDigest: record.Request.OfferingDigest, DispatchedAt: record.Run.DispatchedAt}
+	if err := d.publish(ctx, pool, job); err != nil {
+		d.Log.Warn("job not published; the sweep tries again", "run_id", job.RunID, "err", err)
+	}
+	return true, nil
+}
+
+func (d *dispatcher) publish(ctx context.Context, pool string, job provision.Job) error {
+	if err := d.Queue.Ready(); err != nil {
+		return err
+	}
+	return d.Queue.PublishJob(ctx, pool, job)
+}

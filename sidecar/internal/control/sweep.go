@@ -1,0 +1,118 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// sweepPage is how much of one kind a round does; the next does the rest.
+const sweepPage = 100
+
+// sweep does what is due and offers again what was lost. Several may run.
+type sweep struct{ Config }
+
+func (s *sweep) run(ctx context.Context, b *beat) error {
+	return every(ctx, s.Poll, nil, b, s.Log, s.once)
+}
+
+// once does every kind of work, also when one fails.
+func (s *sweep) once(ctx context.Context) error {
+	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.offerAgain(ctx))
+}
+
+// expire deals with runs whose worker fell silent.
+func (s *sweep) expire(ctx context.Context) error {
+	runs, err := s.Store.Expired(ctx, sweepPage)
+	if err != nil {
+		return err
+	}
+	return s.each(runs, "run_id", func(id uuid.UUID) error {
+		record, err := s.Store.ChangeRun(ctx, id, func(r *provision.Record) error { return r.Expire() })
+		if err == nil {
+			s.Log.Warn("worker fell silent", "run_id", id, "request_id", record.Request.ID, "worker", record.Run.Worker, "state", record.Request.State)
+		}
+		return err
+	})
+}
+
+// giveUp fails requests that nothing has taken up in time.
+func (s *sweep) giveUp(ctx context.Context) error {
+	requests, err := s.Store.Overdue(ctx, s.QueueTimeout, sweepPage)
+	if err != nil {
+		return err
+	}
+	return s.each(requests, "request_id", func(id uuid.UUID) error {
+		_, err := s.Store.Change(ctx, id, func(r *provision.Record) error {
+			if r.Request.State != provision.Queued {
+				return nil // a worker has it after all
+			}
+			return r.GiveUp(fmt.Sprintf("it waited longer than %s, %s; ask again once a worker of its environment is up", spoken(s.QueueTimeout), r.Request.Waiting))
+		})
+		if err == nil {
+			s.Log.Warn("request given up", "request_id", id)
+		}
+		return err
+	})
+}
+
+// offerAgain publishes jobs that were lost: by a crash between commit and
+// publish, or by NATS. A pool that has as many messages as unclaimed runs has
+// lost none; its workers are busy or away.
+func (s *sweep) offerAgain(ctx context.Context) error {
+	unclaimed, err := s.Store.Unclaimed(ctx, s.Patience, sweepPage)
+	if err != nil || len(unclaimed) == 0 {
+		return err
+	}
+	if err := s.Queue.Ready(); err != nil {
+		return err
+	}
+	for pool, jobs := range unclaimed {
+		waiting, err := s.Queue.WaitingJobs(ctx, pool)
+		if err != nil {
+			return err
+		}
+		if waiting >= len(jobs) {
+			continue
+		}
+		for _, job := range jobs {
+			if err := s.Queue.PublishJob(ctx, pool, job); err != nil {
+				return err
+			}
+			s.Log.Info("job offered again", "run_id", job.RunID, "request_id", job.RequestID, "pool", pool)
+		}
+	}
+	return nil
+}
+
+// each does one thing after the other. It stops at once when the database is
+// down; any other fault is logged and left for the next round.
+func (s *sweep) each(ids []uuid.UUID, key string, do func(uuid.UUID) error) error {
+	for _, id := range ids {
+		err := do(id)
+		if provision.KindOf(err) == provision.Unavailable {
+			return err
+		}
+		if err != nil {
+			s.Log.Error("sweep could not deal with it", key, id, "err", err)
+		}
+	}
+	return nil
+}
+
+// spoken is a duration for people: "24h", not "24h0m0s".
+func spoken(d time.Duration) string {
+	switch {
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	default:
+		return d.String()
+	}
+}

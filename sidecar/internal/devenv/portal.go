@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -69,8 +68,7 @@ func RunPortal(ctx context.Context, c PortalConfig, ready func()) error {
 		}
 	}()
 	err := cmd.Wait()
-	var exit *exec.ExitError
-	if ctx.Err() != nil && (err == nil || errors.As(err, &exit) || strings.Contains(err.Error(), "WaitDelay")) {
+	if ctx.Err() != nil { // it was told to stop
 		return nil
 	}
 	if err == nil {

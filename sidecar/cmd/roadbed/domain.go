@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	templates "roadbed.dev/roadbed/backstage-templates"
+	"roadbed.dev/roadbed/deploy/environments"
+	"roadbed.dev/roadbed/policies"
+	"roadbed.dev/roadbed/sidecar/internal/cost"
+	"roadbed.dev/roadbed/sidecar/internal/offering"
+	"roadbed.dev/roadbed/sidecar/internal/policy"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// ownedFiles are the three things a platform team owns. The binary carries
+// those of its repository; a flag names another folder.
+type ownedFiles struct {
+	Offerings    string `help:"Folder of offerings instead of the built-in ones." type:"existingdir" env:"ROADBED_OFFERINGS"`
+	Policies     string `help:"Folder of policies instead of the built-in ones." type:"existingdir" env:"ROADBED_POLICIES"`
+	Environments string `help:"Folder of environment files instead of the built-in ones." type:"existingdir" env:"ROADBED_ENVIRONMENTS"`
+}
+
+func folder(dir string, builtin fs.FS) fs.FS {
+	if dir == "" {
+		return builtin
+	}
+	return os.DirFS(dir)
+}
+
+// domain is what decides, read from the owned files.
+type domain struct {
+	offeringFiles fs.FS
+	policyFiles   fs.FS
+	bundle        *policy.Bundle
+	prices        *cost.Pricer
+	catalog       *offering.Catalog
+	environments  map[string]provision.Environment
+	judge         provision.Judge
+}
+
+func (o ownedFiles) load() (*domain, error) {
+	d := &domain{offeringFiles: folder(o.Offerings, templates.FS), policyFiles: folder(o.Policies, policies.FS)}
+	var err error
+	if d.bundle, err = policy.Load(d.policyFiles); err != nil {
+		return nil, fmt.Errorf("load policies: %w", err)
+	}
+	book, err := cost.ParseBook(d.bundle.PricesYAML())
+	if err != nil {
+		return nil, fmt.Errorf("load prices: %w", err)
+	}
+	d.prices = cost.New(book)
+	if d.catalog, err = offering.Open(d.offeringFiles, d.prices); err != nil {
+		return nil, fmt.Errorf("load offerings: %w", err)
+	}
+	if d.environments, err = readEnvironments(folder(o.Environments, environments.FS)); err != nil {
+		return nil, err
+	}
+	d.judge = provision.Judge{Prices: d.prices, Rules: d.bundle}
+	return d, nil
+}
+
+// readEnvironments reads each <name>.yaml; a file whose name is not its
+// environment's is refused.
+func readEnvironments(fsys fs.FS) (map[string]provision.Environment, error) {
+	files, err := fs.Glob(fsys, "*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("list environments: %w", err)
+	}
+	read := map[string]provision.Environment{}
+	for _, file := range files {
+		f, err := fsys.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("read environment: %w", err)
+		}
+		var e provision.Environment
+		decoder := yaml.NewDecoder(f)
+		decoder.KnownFields(true)
+		err = decoder.Decode(&e)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("read environment %s: %w", file, err)
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		switch {
+		case e.Name != name:
+			return nil, fmt.Errorf("environment file %s has the name %q; call it %q", file, e.Name, name)
+		case e.Implementation == "" || e.Pool == "":
+			return nil, fmt.Errorf("environment file %s needs an implementation and a pool", file)
+		}
+		read[name] = e
+	}
+	if len(read) == 0 {
+		return nil, fmt.Errorf("there is no environment file; add one such as dev.yaml")
+	}
+	return read, nil
+}
+
+// offlineService answers without a store: only Evaluate and what it needs.
+func (d *domain) offlineService() *provision.Service {
+	return &provision.Service{
+		Catalog: d.catalog, Judge: d.judge, Authorizer: d.bundle, Environments: d.environments, Now: time.Now,
+	}
+}
+
+// publish keeps every offering's bundle, so that what is made by this version
+// can be destroyed by this version.
+func (d *domain) publish(ctx context.Context, store provision.Store) error {
+	for _, o := range d.catalog.Offerings() {
+		bundle, err := d.catalog.Bundle(o.Digest)
+		if err != nil {
+			return err
+		}
+		if err := store.PutBundle(ctx, o, bundle); err != nil {
+			return fmt.Errorf("publish offering %s: %w", o.ID, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+// Command roadbed is all of Roadbed in one binary: the sidecar, the worker and
+// its supervisor, a development environment, and the client verbs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/worker"
+)
+
+// version is set by the linker on a release.
+var version = "dev"
+
+// cli is every command; its tags are the reference that --help prints.
+type cli struct {
+	LogLevel slog.Level       `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"ROADBED_LOG_LEVEL"`
+	Version  kong.VersionFlag `help:"Print the version and stop."`
+
+	Serve     serveCommand     `cmd:"" group:"Run Roadbed" help:"Run the sidecar: API, dispatcher, recorder and relay."`
+	Worker    workerCommand    `cmd:"" group:"Run Roadbed" help:"Run a worker of one pool."`
+	Migrate   migrateCommand   `cmd:"" group:"Run Roadbed" help:"Bring the database's schema up to this version."`
+	Keys      keysCommand      `cmd:"" group:"Run Roadbed" help:"Make the keys that state is sealed with."`
+	Dev       devCommand       `cmd:"" group:"Run Roadbed" help:"Run everything on this machine, for development."`
+	Supervise superviseCommand `cmd:"" hidden:"" help:"Own one Terraform process; started by a worker."`
+
+	Estimate    estimateCommand    `cmd:"" group:"Ask offline" help:"Price an offering's parameters, without a server."`
+	Evaluate    evaluateCommand    `cmd:"" group:"Ask offline" help:"Say whether policy allows an ask, without a server."`
+	Lint        lintCommand        `cmd:"" group:"Author" help:"Check offerings and policies: everything that disagrees."`
+	Generate    generateCommand    `cmd:"" group:"Author" help:"Rewrite what is generated from offerings: forms and reference pages."`
+	Policy      policyCommand      `cmd:"" group:"Author" help:"Work on policies."`
+	Request     requestCommand     `cmd:"" group:"Ask a server" help:"Create, get, watch, list, cancel and destroy."`
+	Credentials credentialsCommand `cmd:"" group:"Ask a server" help:"Open an instance's credentials; each opening is recorded."`
+	Events      eventsCommand      `cmd:"" group:"Ask a server" help:"Follow the events on NATS."`
+}
+
+func main() {
+	if worker.IsShim(os.Args[0]) {
+		os.Exit(worker.ShimMain(os.Args))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it parses, runs and answers an exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("roadbed"),
+		kong.Description("Self-service infrastructure behind the Backstage Create page."),
+		kong.Vars{"version": version},
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(stdout, (*io.Writer)(nil)),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "roadbed:", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited // --help or --version
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "roadbed:", err)
+		return exitUsage
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	if err := parsed.Run(log); err != nil {
+		return explain(stderr, err)
+	}
+	return exitOK
+}
+
+// The exit codes of every command.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitDenied  = 3
+	exitWaiting = 4
+)
+
+// exit is an error that only carries a code: what there was to say is said.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// explain prints an error for the person at the terminal and answers its code.
+func explain(w io.Writer, err error) int {
+	var code exit
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	var shown *provision.Error
+	if !errors.As(err, &shown) {
+		fmt.Fprintln(w, "roadbed:", err)
+		return exitFailed
+	}
+	fmt.Fprintln(w, "roadbed:", shown.Message)
+	for _, fault := range shown.Details {
+		fmt.Fprintf(w, "  %s: %s\n", fault.Path, fault.Message)
+	}
+	if shown.RequestID != "" {
+		fmt.Fprintf(w, "  (request %s)\n", shown.RequestID)
+	}
+	switch shown.Kind {
+	case provision.Denied:
+		return exitDenied
+	case provision.Invalid:
+		return exitUsage
+	default:
+		return exitFailed
+	}
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"roadbed.dev/roadbed/sidecar/internal/httpapi"
+	"roadbed.dev/roadbed/sidecar/internal/offering"
+	"roadbed.dev/roadbed/sidecar/internal/policy"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// paramFlags are an offering's parameters as k=v.
+type paramFlags struct {
+	Param map[string]string `help:"A parameter, as name=value; repeat it for each. A map's value is JSON." short:"p" placeholder:"NAME=VALUE" mapsep:"none"`
+}
+
+// parameters gives each text the type that its parameter has.
+func (f paramFlags) parameters(o provision.Offering) provision.Parameters {
+	given := provision.Parameters{}
+	for name, text := range f.Param {
+		p, _ := o.Parameter(name) // an unknown one is Check's to refuse
+		given[name] = typed(p.Type, text)
+	}
+	return given
+}
+
+func typed(kind, text string) any {
+	switch kind {
+	case "integer", "boolean", "map":
+		decoder := json.NewDecoder(strings.NewReader(text))
+		decoder.UseNumber()
+		var value any
+		if decoder.Decode(&value) == nil && !decoder.More() {
+			return value
+		}
+	}
+	return text
+}
+
+type estimateCommand struct {
+	ownedFiles
+	paramFlags
+	Offering string `arg:"" help:"The offering's id, such as postgres-database."`
+	JSON     bool   `name:"json" help:"Print what the API answers."`
+}
+
+// Run prices the parameters given, with defaults for the rest. Parameters that
+// the price does not depend on may be left out.
+func (c *estimateCommand) Run(out io.Writer) error {
+	d, err := c.load()
+	if err != nil {
+		return err
+	}
+	o, err := d.catalog.Offering(c.Offering)
+	if err != nil {
+		return err
+	}
+	estimate, err := d.offlineService().Estimate(c.Offering, c.parameters(o))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out, httpapi.EstimateView(estimate))
+	}
+	printEstimate(out, estimate)
+	return nil
+}
+
+type evaluateCommand struct {
+	ownedFiles
+	paramFlags
+	Offering string   `arg:"" help:"The offering's id, such as postgres-database."`
+	As       string   `help:"Who asks, as a user entity ref; by default a member of the owning team." placeholder:"USER"`
+	Group    []string `help:"A group of the one who asks, as an entity ref; repeat it for each." placeholder:"GROUP"`
+	JSON     bool     `name:"json" help:"Print what the API answers."`
+}
+
+// Run prints the verdict. It exits 0 when the ask is allowed, 3 when not.
+func (c *evaluateCommand) Run(ctx context.Context, out io.Writer) error {
+	d, err := c.load()
+	if err != nil {
+		return err
+	}
+	o, err := d.catalog.Offering(c.Offering)
+	if err != nil {
+		return err
+	}
+	given := c.parameters(o)
+	who := provision.Principal{Subject: c.As, Groups: c.Group}
+	if c.As == "" {
+		who.Subject = "user:default/you"
+		who.Groups = append(who.Groups, provision.OwnerRef(given.Text(o.Roles.Owner)))
+	}
+	verdict, err := d.offlineService().Evaluate(ctx, who, c.Offering, given)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(out, httpapi.VerdictView(verdict))
+	} else {
+		printVerdict(out, verdict)
+	}
+	if err == nil && !verdict.Allowed() {
+		return exit(exitDenied)
+	}
+	return err
+}
+
+type lintCommand struct {
+	ownedFiles
+	Offering []string `arg:"" optional:"" help:"Only these offerings."`
+}
+
+// Run prints every disagreement and exits 1 when there is one.
+func (c *lintCommand) Run(ctx context.Context, out io.Writer) error {
+	d, err := c.load()
+	if err != nil {
+		return err
+	}
+	deps := offering.LintDeps{Prices: d.prices, Judge: d.judge}
+	problems := []offering.Problem{}
+	if len(c.Offering) == 0 {
+		problems = offering.LintAll(ctx, d.offeringFiles, deps)
+	}
+	for _, id := range c.Offering {
+		problems = append(problems, offering.Lint(ctx, d.offeringFiles, id, deps)...)
+	}
+	for _, problem := range problems {
+		fmt.Fprintln(out, problem)
+	}
+	faults, err := policy.Lint(d.policyFiles)
+	if err != nil {
+		return err
+	}
+	for _, fault := range faults {
+		fmt.Fprintln(out, fault)
+	}
+	if n := len(problems) + len(faults); n > 0 {
+		fmt.Fprintf(out, "%d to mend\n", n)
+		return exit(exitFailed)
+	}
+	fmt.Fprintf(out, "%d offerings and %d policies are right\n", len(d.catalog.Offerings()), len(d.bundle.Rules()))
+	return nil
+}
+
+type generateCommand struct {
+	Offerings string `help:"Folder of offerings to write forms into." default:"backstage-templates" type:"existingdir"`
+	Docs      string `help:"Folder for the reference pages." default:"docs/offerings" type:"path"`
+}
+
+// Run writes each offering's template.yaml and reference page.
+func (c *generateCommand) Run(out io.Writer) error {
+	d, err := ownedFiles{Offerings: c.Offerings}.load()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Docs, 0o755); err != nil {
+		return fmt.Errorf("make docs folder: %w", err)
+	}
+	changed, err := offering.WriteForms(c.Offerings)
+	if err != nil {
+		return err
+	}
+	for _, file := range changed {
+		fmt.Fprintln(out, "wrote", file)
+	}
+	for _, o := range d.catalog.Offerings() {
+		path := filepath.Join(c.Docs, o.ID+".md")
+		if err := os.WriteFile(path, offering.Reference(o), 0o644); err != nil {
+			return fmt.Errorf("write reference page: %w", err)
+		}
+	}
+	return nil
+}
+
+type policyCommand struct {
+	Test policyTestCommand `cmd:"" help:"Run the policies' own tests."`
+}
+
+type policyTestCommand struct {
+	ownedFiles
+}
+
+// Run runs every Rego test and prints the failures and the coverage.
+func (c *policyTestCommand) Run(ctx context.Context, out io.Writer) error {
+	d, err := c.load()
+	if err != nil {
+		return err
+	}
+	results, coverage, err := policy.Test(ctx, d.policyFiles)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, result := range results {
+		if !result.Passed {
+			failed++
+			fmt.Fprintf(out, "%s:%d: %s failed: %v\n", result.File, result.Line, result.Name, result.Err)
+		}
+	}
+	fmt.Fprintf(out, "%d passed, %d failed, %.1f %% of lines covered\n", len(results)-failed, failed, coverage)
+	if failed > 0 {
+		return exit(exitFailed)
+	}
+	return nil
+}
+
+func printJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+func printEstimate(out io.Writer, e provision.Estimate) {
+	fmt.Fprintf(out, "%s / month   %s / year\n", e.MonthlyCost, e.AnnualCost)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, item := range e.Items {
+		fmt.Fprintf(table, "  %s\t%s\t\n", item.Name, item.MonthlyCost)
+	}
+	_ = table.Flush() // out is the terminal; nothing to do
+}
+
+// levelMarks stand beside words, never alone.
+var levelMarks = map[provision.Level]string{
+	provision.LevelDeny: "✕", provision.LevelRequireApproval: "◌", provision.LevelWarn: "!", provision.LevelInfo: "·",
+}
+
+func printVerdict(out io.Writer, v provision.Verdict) {
+	if v.Estimate != nil {
+		printEstimate(out, *v.Estimate)
+	}
+	if v.Allowed() {
+		fmt.Fprintln(out, "✓ Allowed")
+	} else {
+		fmt.Fprintln(out, "✕ Not allowed")
+	}
+	printFindings(out, v.Findings)
+}
+
+func printFindings(out io.Writer, findings []provision.Finding) {
+	for _, f := range findings {
+		fmt.Fprintf(out, "  %s %s", levelMarks[f.Level], f.Message)
+		if f.WayOut != "" {
+			fmt.Fprintf(out, " %s", f.WayOut)
+		}
+		fmt.Fprintf(out, "  (%s)\n", f.Rule)
+	}
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"roadbed.dev/roadbed/sidecar/internal/backstage"
+	"roadbed.dev/roadbed/sidecar/internal/control"
+	"roadbed.dev/roadbed/sidecar/internal/httpapi"
+	"roadbed.dev/roadbed/sidecar/internal/keys"
+	"roadbed.dev/roadbed/sidecar/internal/postgres"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/queue"
+)
+
+// sidecarConfig is what the sidecar is told. `serve` reads all of it from flags
+// and environment; `dev` fills it in.
+type sidecarConfig struct {
+	ownedFiles
+	Listen       string            `help:"Address to serve the API on." default:":7099" env:"ROADBED_LISTEN"`
+	Metrics      string            `help:"Address to serve metrics on, without authentication; empty for none." default:"127.0.0.1:9099" env:"ROADBED_METRICS_LISTEN"`
+	BaseURL      string            `help:"Where Backstage and workers reach the API." default:"http://localhost:7099/api/roadbed" env:"ROADBED_BASE_URL"`
+	Portal       string            `help:"Where people reach Backstage; links lead there." placeholder:"URL" env:"ROADBED_PORTAL_URL"`
+	Backstage    string            `help:"Where the sidecar reaches Backstage." placeholder:"URL" required:"" env:"ROADBED_BACKSTAGE_URL"`
+	Endpoints    map[string]string `help:"Backstage plugins that are elsewhere, as plugin=base URL; later ones win." placeholder:"PLUGIN=URL" env:"ROADBED_BACKSTAGE_ENDPOINTS"`
+	Algorithms   []string          `help:"Token signatures that are accepted." default:"ES256" env:"ROADBED_TOKEN_ALGORITHMS"`
+	SigningKey   string            `help:"PEM file of the key that Roadbed signs its own plugin tokens with." type:"existingfile" env:"ROADBED_SIGNING_KEY_FILE"`
+	Database     string            `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
+	NATS         string            `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
+	KeysDir      string            `help:"Folder with sidecar.key and <pool>.pub; see roadbed keys." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
+	PoolTokens   map[string]string `help:"Each pool's token file, as pool=file." required:"" placeholder:"POOL=FILE" env:"ROADBED_POOL_TOKEN_FILES"`
+	Slots        int               `help:"Runs in flight at once in each pool." default:"4" env:"ROADBED_POOL_SLOTS"`
+	Lease        time.Duration     `help:"How long a worker's claim lasts without renewal; workers renew three times as often." default:"30s" env:"ROADBED_LEASE"`
+	QueueTimeout time.Duration     `help:"How long a request may wait for a worker before it fails." default:"24h" env:"ROADBED_QUEUE_TIMEOUT"`
+
+	auth func(*backstage.Authenticator) (httpapi.Authenticator, error) // dev only; nil takes Backstage's word alone
+}
+
+// check holds the relations between settings.
+func (c *sidecarConfig) check() error {
+	switch {
+	case c.Lease < 3*time.Second:
+		return fmt.Errorf("--lease is %s; it must be 3s or more, for a renewal each third of it", c.Lease)
+	case c.Slots < 1:
+		return fmt.Errorf("--slots is %d; a pool needs at least one", c.Slots)
+	case c.QueueTimeout < c.Lease:
+		return fmt.Errorf("--queue-timeout is %s; it must exceed the lease, %s", c.QueueTimeout, c.Lease)
+	}
+	return nil
+}
+
+type serveCommand struct {
+	sidecarConfig
+}
+
+// Run serves until it is told to stop.
+func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	s, err := newSidecar(ctx, c.sidecarConfig, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.run(ctx)
+}
+
+// sidecar is the service with its loops and doors, wired by hand.
+type sidecar struct {
+	config sidecarConfig
+	log    *slog.Logger
+	domain *domain
+	store  *postgres.Store
+	queue  *queue.Queue
+	api    *httpapi.Server
+	loops  *control.Control
+	meters *httpapi.Metrics
+}
+
+func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sidecar, error) {
+	s := &sidecar{config: c, log: log}
+	var err error
+	if s.domain, err = c.load(); err != nil {
+		return nil, err
+	}
+	for _, warning := range s.domain.catalog.Warnings() {
+		log.Warn("offering has a fault", "fault", warning.String())
+	}
+	ring, err := keys.Load(c.KeysDir, keys.Sidecar)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range s.domain.environments {
+		if _, err := ring.Recipients(e.Pool); err != nil {
+			return nil, fmt.Errorf("environment %s uses pool %s: %w", e.Name, e.Pool, err)
+		}
+	}
+	auth, signer, err := c.authenticator(log)
+	if err != nil {
+		return nil, err
+	}
+	pools, err := readPoolTokens(c.PoolTokens)
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = postgres.Open(c.Database, postgres.Options{}); err != nil {
+		return nil, err
+	}
+	if s.queue, err = queue.Connect(ctx, queue.Config{URL: c.NATS, Name: "roadbed-sidecar", OwnsStreams: true, Log: log}); err != nil {
+		s.store.Close()
+		return nil, err
+	}
+	service := &provision.Service{
+		Catalog: s.domain.catalog, Judge: s.domain.judge, Authorizer: s.domain.bundle,
+		Store: s.store, Keys: ring, Environments: s.domain.environments, Now: time.Now,
+	}
+	runs := &provision.Runs{Service: service, Lease: c.Lease}
+	s.loops = control.New(control.Config{
+		Store: s.store, Queue: s.queue, Runs: runs, Environments: s.domain.environments,
+		Slots: c.Slots, QueueTimeout: c.QueueTimeout, Log: log,
+	})
+	s.meters = httpapi.NewMetrics()
+	s.api, err = httpapi.New(httpapi.Config{
+		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: auth, Pools: pools, KeySet: signer,
+		Ready: s.ready, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
+	})
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ready is nil when the sidecar can take requests: the database answers and no
+// loop has stalled.
+func (s *sidecar) ready(ctx context.Context) error {
+	return errors.Join(s.store.Ping(ctx), s.loops.Health())
+}
+
+func (s *sidecar) close() {
+	s.queue.Close()
+	s.store.Close()
+}
+
+// run serves and loops until ctx ends, then drains.
+func (s *sidecar) run(ctx context.Context) error {
+	if err := s.publishOfferings(ctx); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.loops.Run(ctx) })
+	group.Go(func() error { return serveHTTP(ctx, listener, s.api, s.api.Drain) })
+	if s.config.Metrics != "" {
+		metrics, err := net.Listen("tcp", s.config.Metrics)
+		if err != nil {
+			return fmt.Errorf("listen for metrics: %w", err)
+		}
+		group.Go(func() error { return serveHTTP(ctx, metrics, s.meters.Handler(), func() {}) })
+	}
+	s.log.Info("sidecar serves", "listen", listener.Addr().String())
+	return group.Wait()
+}
+
+// publishOfferings waits for the database: a sidecar that starts before it is
+// no fault.
+func (s *sidecar) publishOfferings(ctx context.Context) error {
+	for {
+		err := s.domain.publish(ctx, s.store)
+		if provision.KindOf(err) != provision.Unavailable {
+			return err
+		}
+		s.log.Warn("database is away; trying again", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// authenticator is Backstage's tokens, and our own key set when we sign.
+func (c sidecarConfig) authenticator(log *slog.Logger) (httpapi.Authenticator, []byte, error) {
+	var endpoints []backstage.Endpoint
+	for plugin, target := range c.Endpoints {
+		endpoints = append(endpoints, backstage.Endpoint{Target: target, Plugins: []string{plugin}})
+	}
+	discovery, err := backstage.NewDiscovery(c.Backstage, endpoints)
+	if err != nil {
+		return nil, nil, err
+	}
+	authenticator, err := backstage.New(backstage.Config{Plugin: "roadbed", Discovery: discovery, Algorithms: c.Algorithms, Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	var keySet []byte
+	if c.SigningKey != "" {
+		key, err := backstage.LoadKey(c.SigningKey)
+		if err != nil {
+			return nil, nil, err
+		}
+		signer, err := backstage.NewSigner("roadbed", key)
+		if err != nil {
+			return nil, nil, err
+		}
+		keySet = signer.KeySet()
+	}
+	if c.auth == nil {
+		return authenticator, keySet, nil
+	}
+	auth, err := c.auth(authenticator)
+	return auth, keySet, err
+}
+
+// readPoolTokens answers pools by the digest of their token.
+func readPoolTokens(files map[string]string) (map[string]string, error) {
+	pools := map[string]string{}
+	for pool, file := range files {
+		token, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read token of pool %s: %w", pool, err)
+		}
+		text := strings.TrimSpace(string(token))
+		if len(text) < 32 {
+			return nil, fmt.Errorf("the token of pool %s in %s is shorter than 32 characters", pool, file)
+		}
+		sum := sha256.Sum256([]byte(text))
+		pools[hex.EncodeToString(sum[:])] = pool
+	}
+	return pools, nil
+}
+
+// serveHTTP serves until ctx ends, then drains for at most 25 s.
+func serveHTTP(ctx context.Context, l net.Listener, handler http.Handler, drain func()) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		IdleTimeout: 75 * time.Second, MaxHeaderBytes: 64 << 10,
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		drain()
+		ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(ctx)
+	})
+	err := server.Serve(l)
+	if stop() { // it was not asked to stop
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+	}
+	return <-stopped
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"roadbed.dev/roadbed/sidecar/internal/client"
+	"roadbed.dev/roadbed/sidecar/internal/keys"
+	"roadbed.dev/roadbed/sidecar/internal/offering"
+	"roadbed.dev/roadbed/sidecar/internal/queue"
+	"roadbed.dev/roadbed/sidecar/internal/terraform"
+	"roadbed.dev/roadbed/sidecar/internal/worker"
+)
+
+// workerConfig is what a worker is told.
+type workerConfig struct {
+	Pool      string        `help:"The pool whose jobs it does." required:"" env:"ROADBED_POOL"`
+	Name      string        `help:"Its name: unique in the pool and the same after a restart; the machine's name by default." env:"ROADBED_WORKER_NAME"`
+	Dir       string        `help:"Its own folder, kept over restarts." required:"" type:"path" env:"ROADBED_WORKER_DIR"`
+	Slots     int           `help:"Runs at a time." default:"2" env:"ROADBED_WORKER_SLOTS"`
+	Sidecar   string        `help:"Base of the sidecar's API." required:"" placeholder:"URL" env:"ROADBED_BASE_URL"`
+	TokenFile string        `help:"File with the pool's token." required:"" type:"existingfile" env:"ROADBED_POOL_TOKEN_FILE"`
+	NATS      string        `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
+	KeysDir   string        `help:"Folder with <pool>.key and sidecar.pub." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
+	Terraform string        `help:"The terraform or tofu to run; by default the one on PATH, else one that is downloaded." env:"ROADBED_TERRAFORM"`
+	CLIConfig string        `help:"Terraform's CLI configuration, which names the provider mirror." env:"TF_CLI_CONFIG_FILE"`
+	Pass      []string      `help:"Environment variables that providers may see." placeholder:"NAME" default:"ROADBED_POSTGRES_DSN" env:"ROADBED_PROVIDER_VARIABLES"`
+	Drain     time.Duration `help:"How long a stopping worker waits for what it applies; supervisors finish the rest." default:"20s" env:"ROADBED_WORKER_DRAIN"`
+
+	variables map[string]string // what Pass names; dev fills it in itself
+}
+
+type workerCommand struct {
+	workerConfig
+}
+
+// Run does jobs until it is told to stop.
+func (c *workerCommand) Run(ctx context.Context, log *slog.Logger) error {
+	c.variables = map[string]string{}
+	for _, name := range c.Pass {
+		if value, ok := os.LookupEnv(name); ok {
+			c.variables[name] = value
+		}
+	}
+	return runWorker(ctx, c.workerConfig, log)
+}
+
+func runWorker(ctx context.Context, c workerConfig, log *slog.Logger) error {
+	name := c.Name
+	if name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("find this machine's name: %w (give one with --name)", err)
+		}
+		name = subjectToken(host)
+	}
+	ring, err := keys.Load(c.KeysDir, c.Pool)
+	if err != nil {
+		return err
+	}
+	token, err := os.ReadFile(c.TokenFile)
+	if err != nil {
+		return fmt.Errorf("read pool token: %w", err)
+	}
+	binary, err := terraform.Find(ctx, terraform.Search{Path: c.Terraform, CacheDir: filepath.Join(c.Dir, "terraform")})
+	if err != nil {
+		return err
+	}
+	connection := worker.Connection{URL: c.Sidecar, Token: strings.TrimSpace(string(token)), Worker: name}
+	controller, err := client.NewWorker(connection.URL, connection.Token, connection.Worker)
+	if err != nil {
+		return err
+	}
+	q, err := queue.Connect(ctx, queue.Config{URL: c.NATS, Name: "roadbed-worker-" + name, Log: log})
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	pool, err := q.Pool(c.Pool)
+	if err != nil {
+		return err
+	}
+	log = log.With("worker", name, "pool", c.Pool)
+	log.Info("worker starts", "terraform", binary.Path, "version", binary.Version, "slots", c.Slots)
+	w := &worker.Worker{
+		Config: worker.Config{
+			Name: name, Root: c.Dir, Slots: c.Slots, Connection: connection, Drain: c.Drain,
+			Terraform: terraform.Settings{Binary: binary, CLIConfig: c.CLIConfig, Variables: c.variables},
+		},
+		Control: controller, Jobs: jobs{pool}, Reports: pool, Log: log,
+		Open: ring.Open, Unpack: offering.Unpack, Digest: offering.BundleDigest,
+	}
+	return w.Run(ctx)
+}
+
+// jobs gives the queue's deliveries the worker's type.
+type jobs struct{ pool *queue.Pool }
+
+// Next is queue.Pool's Next.
+func (j jobs) Next(ctx context.Context) (worker.Delivery, error) {
+	delivery, err := j.pool.Next(ctx)
+	return worker.Delivery(delivery), err
+}
+
+// subjectToken makes a name fit for a NATS subject.
+func subjectToken(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, name)
+}
+
+type superviseCommand struct {
+	Dir string `arg:"" help:"The run's folder." type:"existingdir"`
+}
+
+// Run owns the run's Terraform until it has ended and its state is kept.
+func (c *superviseCommand) Run(ctx context.Context, log *slog.Logger) error {
+	return worker.Supervise(ctx, worker.Supervision{
+		Dir: c.Dir, Log: log,
+		Connect: func(to worker.Connection) (worker.Lifeline, error) {
+			return client.NewWorker(to.URL, to.Token, to.Worker)
+		},
+	})
+}
+
+type keysCommand struct {
+	Create keysCreateCommand `cmd:"" help:"Make the key pairs that are missing; existing ones are kept."`
+}
+
+type keysCreateCommand struct {
+	Dir  string   `help:"Folder of the keys." required:"" type:"path"`
+	Pool []string `help:"A pool to make keys for; repeat it for each." default:"local"`
+}
+
+// Run makes missing keys. Copy only what each side needs: the sidecar its .key
+// and every .pub, a pool's workers their .key and sidecar.pub.
+func (c *keysCreateCommand) Run() error { return keys.Create(c.Dir, c.Pool...) }

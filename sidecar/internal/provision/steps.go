@@ -57,7 +57,9 @@ func (r *Record) takeAddress(report Report) {
 		}
 		r.setStep(i, StepInProgress, fmt.Sprintf("%d of %d resources", len(step.Done), len(step.Addresses)))
 	default:
-		r.setStep(i, StepInProgress, report.Details)
+		if step.Status != StepInProgress { // else "2 of 3 resources" says more than that the third began
+			r.setStep(i, StepInProgress, report.Details)
+		}
 	}
 }
 

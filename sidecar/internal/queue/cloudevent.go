@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -72,7 +73,9 @@ func readEvent(subject string, header nats.Header, body []byte) (provision.Event
 	if e.At, err = time.Parse(time.RFC3339, header.Get("ce-time")); err != nil {
 		return e, provision.Errorf(provision.Invalid, "event %s: ce-time: %w", e.ID, err)
 	}
-	if err := json.Unmarshal(body, &e.Data); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber() // amounts of money stay as they are written
+	if err := decoder.Decode(&e.Data); err != nil {
 		return e, provision.Errorf(provision.Invalid, "event %s: data: %w", e.ID, err)
 	}
 	return e, nil

@@ -1,0 +1,270 @@
+package queue_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	"roadbed.dev/roadbed/sidecar/api"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/queue"
+)
+
+// TestEveryEventIsDescribed drives records through many lives, each step
+// of them chance, publishes what they tell and reads it back. The tap of
+// prepared holds every message against asyncapi.yaml.
+func TestEveryEventIsDescribed(t *testing.T) {
+	t.Parallel()
+	_, q := prepared(t)
+	var told []provision.Event
+	for seed := range uint64(80) {
+		told = append(told, life(rand.New(rand.NewPCG(seed, 0)))...)
+	}
+	for batch := range slices.Chunk(told, 500) {
+		publish(t, q, batch...)
+	}
+	got := follow(t, q, queue.Follow{}).await(t, len(told))
+	types := map[string]bool{}
+	for i, e := range told {
+		types[e.Type()] = true
+		e.Data = asRead(t, e.Data)
+		if diff := cmp.Diff(e, got[i].Event); diff != "" {
+			t.Fatalf("event %d: want(-) got(+):\n%s", i, diff)
+		}
+	}
+	described := describedEvents(t)
+	// Nobody can approve yet, so that no life comes to this one.
+	types["dev.roadbed.request.awaiting_approval.v1"] = true
+	if diff := cmp.Diff(described, slices.Sorted(maps.Keys(types))); diff != "" {
+		t.Errorf("described(-) told(+):\n%s", diff)
+	}
+}
+
+// asRead is data as it is after a journey, numbers as they were written.
+func asRead(t *testing.T, data map[string]any) (read map[string]any) {
+	t.Helper()
+	written, err := json.Marshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(written))
+	decoder.UseNumber()
+	if err := decoder.Decode(&read); err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+// describedEvents are the types of events in asyncapi.yaml, sorted.
+func describedEvents(t *testing.T) []string {
+	t.Helper()
+	var spec struct {
+		Components struct {
+			Messages map[string]struct{ Name string }
+		}
+	}
+	if err := yaml.Unmarshal(api.AsyncAPI, &spec); err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	for _, m := range spec.Components.Messages {
+		if m.Name != "" {
+			types = append(types, m.Name)
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
+// life is what a chance life of one instance tells: a create, then destroys
+// until it is gone.
+func life(chance *rand.Rand) []provision.Event {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	price := provision.Money(85_500)
+	verdict := func() provision.Verdict {
+		if chance.IntN(5) > 0 {
+			return provision.Verdict{Outcome: provision.OutcomeAllow, At: now}
+		}
+		return provision.Verdict{Outcome: provision.OutcomeDeny, At: now, Findings: []provision.Finding{{
+			Rule: "region", Level: provision.LevelDeny, Message: "us-east-9 is not allowed.", WayOut: "Choose eu-west-1.",
+		}}}
+	}
+	instance := provision.Instance{
+		ID: provision.NewID(), Offering: "postgres-database", Environment: "dev", Name: "orders", Owner: "group:default/shop", State: provision.Reserved,
+	}
+	steps := []provision.StepDefinition{{Name: "Check", Phase: "validate"}, {Name: "Plan", Phase: "plan"}, {Name: "Make", Addresses: []string{"a.b", "a.c"}}}
+	var told []provision.Event
+	for action := provision.Create; !instance.State.Gone() && len(told) < 500; action = provision.Destroy {
+		request := provision.Request{
+			ID: provision.NewID(), Action: action, Offering: "postgres-database", Environment: "dev", Name: "orders", Owner: "group:default/shop",
+			RequestedBy: "user:default/ada", Verdict: verdict(),
+		}
+		if chance.IntN(2) > 0 {
+			request.MonthlyCost = &price
+		}
+		if !request.Verdict.Allowed() {
+			told = append(told, provision.Refused(request, "", now).Events()...)
+			continue
+		}
+		request.InstanceID = instance.ID
+		r := provision.Accepted(request, instance, steps, now)
+		reports := int64(0)
+		for range 200 {
+			if r.Request.State.Terminal() {
+				break
+			}
+			now = now.Add(time.Second)
+			told = append(told, r.Events()...)
+			r = provision.NewRecord(r.Request, r.Instance, r.Run, now)
+			move(chance, r, verdict, &reports)
+		}
+		r.OpenCredentials(provision.Principal{Subject: "user:default/ada"})
+		told = append(told, r.Events()...)
+		instance = *r.Instance
+		if !r.Request.State.Terminal() {
+			break
+		}
+	}
+	return told
+}
+
+// move tries one thing on a record; one that is refused changes nothing.
+func move(chance *rand.Rand, r *provision.Record, verdict func() provision.Verdict, reports *int64) {
+	pick := func(from ...string) string { return from[chance.IntN(len(from))] }
+	switch chance.IntN(14) {
+	case 0, 1:
+		if r.Request.State == provision.Queued && (r.Run == nil || r.Run.State == provision.RunEnded) {
+			_ = r.Dispatch("local", verdict())
+			*reports = 0
+		}
+	case 2, 3:
+		_ = r.Claim("worker-1", "digest", time.Duration(chance.IntN(3))*time.Second)
+	case 4:
+		_ = r.Renew(time.Second)
+	case 5, 6:
+		if r.Run != nil && r.Run.State == provision.RunClaimed {
+			_ = r.GoOn(verdict())
+		}
+	case 7:
+		_ = r.Expire()
+	case 8:
+		if chance.IntN(4) == 0 {
+			_ = r.Cancel("not needed any more")
+		}
+	case 9:
+		_ = r.Release()
+	case 10:
+		if r.Request.State == provision.Queued && chance.IntN(10) == 0 {
+			_ = r.GiveUp("no worker took it in an hour")
+		}
+	default:
+		if r.Run == nil {
+			return
+		}
+		*reports++
+		report := provision.Report{
+			RunID: r.Run.ID, Worker: "worker-1", Fence: r.Run.Fence, Sequence: *reports, Kind: provision.ReportAddress, At: r.Now(),
+			Address: pick("a.b", "a.c"), Status: pick("started", "completed", "failed"), Details: pick("", "3 s"),
+		}
+		if chance.IntN(8) == 0 {
+			report.Kind, report.Outcome = provision.ReportOutcome, &provision.RunOutcome{
+				Result: pick(provision.ResultSucceeded, provision.ResultFailed, provision.ResultCancelled), Message: pick("", "quota exceeded"),
+			}
+			if chance.IntN(2) > 0 {
+				report.Outcome.Outputs = map[string]any{"host": "db.example", "port": 5432}
+			}
+		}
+		_, _ = r.Take(report)
+	}
+}
+
+// TestPrivateMessagesAreDescribed publishes every shape of job, report and line;
+// the tap of prepared looks at them.
+func TestPrivateMessagesAreDescribed(t *testing.T) {
+	t.Parallel()
+	_, q := prepared(t)
+	p, run := pool(t, q), provision.NewID()
+	if err := q.PublishJob(t.Context(), "local", job()); err != nil {
+		t.Error(err)
+	}
+	shapes := []provision.Report{
+		{Kind: provision.ReportPhase, Phase: "init", Status: "started"},
+		{Kind: provision.ReportPhase, Phase: "plan", Status: "failed", Details: "no such region"},
+		{Kind: provision.ReportPhase, Phase: "apply", Status: "completed"},
+		{Kind: provision.ReportAddress, Address: `module.x.a["b"]`, Status: "started"},
+		{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{Result: provision.ResultSucceeded, Applied: true, Outputs: map[string]any{"port": 5432}}},
+		{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{Result: provision.ResultFailed, Message: "it failed", Detail: "quota"}},
+		{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{Result: provision.ResultCancelled}},
+		{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{Result: provision.ResultRefused}},
+	}
+	for i, r := range shapes {
+		r.RunID, r.Worker, r.Fence, r.Sequence, r.At = run, "host-1.example", 1, int64(i+1), time.Now()
+		if err := p.PublishReport(t.Context(), r); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.PublishLogs(t.Context(), []provision.LogLine{line(run, 1), {RunID: run, Fence: 1, Number: 2, At: time.Now()}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidateRefuses(t *testing.T) {
+	t.Parallel()
+	id, run := provision.NewID().String(), provision.NewID().String()
+	plain := map[string]string{"content-type": "application/json", "Nats-Msg-Id": "1"}
+	queued := map[string]string{
+		"ce-specversion": "1.0", "ce-id": id, "ce-source": "/roadbed", "ce-type": "dev.roadbed.request.queued.v1", "ce-subject": run,
+		"ce-time": "2026-11-24T12:00:00Z", "ce-datacontenttype": "application/json", "ce-sequence": "00000000000000000001",
+		"content-type": "application/json", "Nats-Msg-Id": id,
+	}
+	with := func(header map[string]string, name, value string) map[string]string {
+		changed := maps.Clone(header)
+		changed[name] = value
+		return changed
+	}
+	logLine := `{"run_id":"` + run + `","fence":1,"number":1,"at":"2026-11-24T12:00:00Z","text":""}`
+	tests := map[string]struct {
+		subject string
+		header  map[string]string
+		payload string
+		want    string // "" when the message is as described
+	}{
+		"a line as described":           {"roadbed.log.v1." + run, plain, logLine, ""},
+		"an event as described":         {"roadbed.evt.v1.request.queued.dev." + run, queued, `{"state":"queued"}`, ""},
+		"an unknown address":            {"roadbed.secret.v1.x", plain, `{}`, "no channel"},
+		"an address that is too long":   {"roadbed.log.v1." + run + ".x", plain, logLine, "no channel"},
+		"what is not JSON":              {"roadbed.log.v1." + run, plain, `{`, "not JSON"},
+		"another run's line":            {"roadbed.log.v1." + id, plain, logLine, "payload is of run"},
+		"a missing header":              {"roadbed.log.v1." + run, nil, logLine, "headers"},
+		"an undescribed field":          {"roadbed.log.v1." + run, plain, strings.Replace(logLine, `{`, `{"password":"x",`, 1), "payload"},
+		"a report without its outcome":  {"roadbed.rpt.v1.p.w." + run, plain, `{"run_id":"` + run + `","worker":"w","fence":1,"sequence":1,"kind":"outcome","at":"2026-11-24T12:00:00Z"}`, "payload"},
+		"an event that is unheard of":   {"roadbed.evt.v1.request.vanished.dev." + run, queued, `{}`, "no event of type"},
+		"an event of another type":      {"roadbed.evt.v1.request.planning.dev." + run, queued, `{"state":"planning"}`, "headers"},
+		"an event of another subject":   {"roadbed.evt.v1.request.queued.dev." + id, queued, `{"state":"queued"}`, "headers"},
+		"an event without its own id":   {"roadbed.evt.v1.request.queued.dev." + run, with(queued, "Nats-Msg-Id", run), `{"state":"queued"}`, "headers"},
+		"a sequence that sorts wrongly": {"roadbed.evt.v1.request.queued.dev." + run, with(queued, "ce-sequence", "1"), `{"state":"queued"}`, "headers"},
+		"an undescribed piece of data":  {"roadbed.evt.v1.request.queued.dev." + run, queued, `{"state":"queued","token":"x"}`, "payload"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			header := http.Header{}
+			for key, value := range test.header {
+				header[key] = []string{value}
+			}
+			err := queue.Validate(test.subject, header, []byte(test.payload))
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("Validate() = %v, want %q", err, test.want)
+			}
+		})
+	}
+}

@@ -6,11 +6,11 @@ import { createPageRouteRef } from '../routes';
 import classes from './Empty.module.css';
 
 /** Empty says what would be here. */
-export function Empty(props: { title: string; children: ReactNode; action?: ReactNode }) {
+export function Empty(props: { title: string; level?: 2 | 3; children: ReactNode; action?: ReactNode }) {
   return (
     <div className={classes.empty}>
       <RiStackLine className={classes.icon} aria-hidden="true" />
-      <Text as="h3" variant="body-large" weight="bold">
+      <Text as={`h${props.level ?? 2}`} variant="body-large" weight="bold">
         {props.title}
       </Text>
       <Text as="p" variant="body-medium" color="secondary" className={classes.text}>

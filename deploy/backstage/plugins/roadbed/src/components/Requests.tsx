@@ -7,7 +7,11 @@ import { RequestPage } from './RequestPage';
 /** Requests is the list of requests, or the one that the address names. */
 export function Requests() {
   const id = useRequestId();
-  return <Container>{id ? <RequestPage key={id} id={id} /> : <RequestList />}</Container>;
+  return (
+    <main>
+      <Container>{id ? <RequestPage key={id} id={id} /> : <RequestList />}</Container>
+    </main>
+  );
 }
 
 /** The list and the single request share a tab, so what follows the list's own path decides which of them is shown. */

@@ -80,7 +80,7 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
               }
             />
           ) : (
-            <Empty title="Nothing has been asked for" action={<CreateButton />}>
+            <Empty level={3} title="Nothing has been asked for" action={<CreateButton />}>
               Requests for {instance.name}, and how they fare, would be here.
             </Empty>
           )}

@@ -9,7 +9,9 @@ import (
 // changesOf is a plan's normalised change set. A value that Terraform calls
 // sensitive is left out (in a list null stands for it, so that its neighbours
 // keep their places); what r knows as secret is masked wherever it stands,
-// because a module may have lost the mark on its way.
+// because a module may have lost the mark on its way. What r knows must be
+// nothing that a requester chose: else they could hide from the rules what the
+// rules are there to see.
 func changesOf(plan *tfjson.Plan, r *Redactor) []provision.Change {
 	changes := make([]provision.Change, 0, len(plan.ResourceChanges))
 	for _, resource := range plan.ResourceChanges {
@@ -60,9 +62,8 @@ func shown(value, sensitive any, r *Redactor) map[string]any {
 	return members
 }
 
-// hideSensitive makes every value that the plan calls sensitive a secret of r.
-func hideSensitive(plan *tfjson.Plan, r *Redactor) {
-	var secrets []any
+// sensitiveValues are all values that the plan calls sensitive.
+func sensitiveValues(plan *tfjson.Plan) (secrets []any) {
 	keep := func(value any) { secrets = append(secrets, value) }
 	hide := func(c *tfjson.Change) {
 		if c != nil {
@@ -85,7 +86,7 @@ func hideSensitive(plan *tfjson.Plan, r *Redactor) {
 			}
 		}
 	}
-	r.Add(secrets)
+	return secrets
 }
 
 // split takes the sensitive parts out of value and hands them to secret, which

@@ -56,7 +56,7 @@ func TestChangesOf(t *testing.T) {
 			t.Parallel()
 			plan := &tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{Address: "x.y", Type: "x", Change: &tt.change}}}
 			var r Redactor
-			hideSensitive(plan, &r)
+			r.Add(sensitiveValues(plan))
 			tt.want.Address, tt.want.Type = "x.y", "x"
 			if diff := cmp.Diff([]provision.Change{tt.want}, changesOf(plan, &r)); diff != "" {
 				t.Errorf("changes (-want +got):\n%s", diff)
@@ -109,7 +109,7 @@ func TestNoPlantedSecretIsInAnyChange(t *testing.T) {
 			BeforeSensitive: map[string]any{"v": beforeMask}, AfterSensitive: map[string]any{"v": afterMask},
 		}}}}
 		var r Redactor
-		hideSensitive(plan, &r)
+		r.Add(sensitiveValues(plan))
 		text, err := json.Marshal(changesOf(plan, &r))
 		if err != nil {
 			t.Fatal(err)

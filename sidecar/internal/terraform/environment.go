@@ -1,11 +1,18 @@
 package terraform
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 
@@ -41,13 +48,60 @@ func reserved(name string) bool {
 		name == "PATH" || name == "HOME" || name == "TMPDIR" || name == "CHECKPOINT_DISABLE"
 }
 
+// longestTempDir leaves room for a socket's name: the path of a Unix socket has
+// 104 bytes at most.
+const longestTempDir = 75
+
+// TempDir is the folder for temporary files of the run in home: in it, or, when
+// its path would be too long for the sockets of plugins, in the system's. Who
+// wipes home wipes it as well.
+func TempDir(home string) string {
+	inside := filepath.Join(home, "tmp")
+	if len(inside) <= longestTempDir {
+		return inside
+	}
+	sum := sha256.Sum256([]byte(inside))
+	return filepath.Join(os.TempDir(), "roadbed-"+hex.EncodeToString(sum[:8]))
+}
+
+func makeTempDir(home string) (string, error) {
+	dir := TempDir(home)
+	err := os.Mkdir(dir, 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("make the folder for temporary files: %w", err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return "", fmt.Errorf("make the folder for temporary files: %w", err)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || info.Mode().Perm() != 0o700 || ok && int(owner.Uid) != os.Getuid() {
+		return "", fmt.Errorf("make the folder for temporary files: %s is there already and is not ours alone", dir)
+	}
+	return dir, nil
+}
+
+// secretVariable is how a variable is called whose value must not be shown.
+var secretVariable = regexp.MustCompile(`(?i)(pass|secret|token|key|credential|dsn|connection)`)
+
+// secrets are the values of provider variables that must not be shown.
+func (s Settings) secrets() []any {
+	var secrets []any
+	for name, value := range s.Variables {
+		parsed, err := url.Parse(value)
+		if secretVariable.MatchString(name) || err == nil && parsed.User != nil {
+			secrets = append(secrets, value)
+		}
+	}
+	return secrets
+}
+
 // environment is the whole environment of a process: nothing is inherited but
 // PATH. home becomes HOME and holds the folder for temporary files, where
 // plugins keep their sockets.
 func (s Settings) environment(home string, variables map[string]string) (map[string]string, error) {
-	temporary := filepath.Join(home, "tmp")
-	if err := os.MkdirAll(temporary, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder for temporary files: %w", err)
+	temporary, err := makeTempDir(home)
+	if err != nil {
+		return nil, err
 	}
 	config := s.CLIConfig
 	if config == "" {

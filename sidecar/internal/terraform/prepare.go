@@ -23,8 +23,17 @@ import (
 
 // Prepared is a module that `init` has been run on, once, for all runs of it.
 type Prepared struct {
-	Dir       string   // never written to again
-	Variables []string // that the module declares, sorted
+	Dir       string     `json:"-"`         // never written to again
+	Variables []string   `json:"variables"` // that the module declares, sorted
+	Providers []provider `json:"providers"`
+}
+
+// provider is an executable as it was when the module was initialised. One that
+// was built anew since does not fit the module's lock file any more.
+type provider struct {
+	Path    string    `json:"path"`
+	Size    int64     `json:"size"`
+	Changed time.Time `json:"changed"`
 }
 
 const preparedFile = ".roadbed.json"
@@ -87,7 +96,11 @@ func (s Settings) prepare(ctx context.Context, root, dir, implementation string,
 	if _, err := os.Stat(filepath.Join(work, ".terraform", "terraform.tfstate")); err == nil {
 		return Prepared{}, provision.Errorf(provision.Invalid, "module %s has a backend or cloud block: Roadbed keeps the state, remove the block", implementation)
 	}
-	prepared := Prepared{Variables: make([]string, 0, len(parsed.Variables))}
+	providers, err := findProviders(filepath.Join(work, ".terraform", "providers"))
+	if err != nil {
+		return Prepared{}, err
+	}
+	prepared := Prepared{Variables: make([]string, 0, len(parsed.Variables)), Providers: providers}
 	for variable := range parsed.Variables {
 		prepared.Variables = append(prepared.Variables, variable)
 	}
@@ -98,6 +111,9 @@ func (s Settings) prepare(ctx context.Context, root, dir, implementation string,
 	}
 	if err := os.WriteFile(filepath.Join(work, preparedFile), facts, 0o600); err != nil {
 		return Prepared{}, fmt.Errorf("prepare module %s: %w", implementation, err)
+	}
+	if err := os.RemoveAll(dir); err != nil { // one whose providers have changed
+		return Prepared{}, fmt.Errorf("put prepared module %s in its place: %w", implementation, err)
 	}
 	if err := os.Rename(work, dir); err != nil {
 		return Prepared{}, fmt.Errorf("put prepared module %s in its place: %w", implementation, err)
@@ -115,8 +131,55 @@ func readPrepared(dir string) (Prepared, error) {
 	if err := json.Unmarshal(raw, &prepared); err != nil {
 		return Prepared{}, err
 	}
+	for _, p := range prepared.Providers {
+		info, err := os.Stat(p.Path)
+		if err != nil || info.Size() != p.Size || !info.ModTime().Equal(p.Changed) {
+			return Prepared{}, fmt.Errorf("provider %s has changed since the module was initialised", p.Path)
+		}
+	}
 	prepared.Dir = dir
 	return prepared, nil
+}
+
+// findProviders are the executables that are linked from a providers folder;
+// what was copied into it cannot change apart from it.
+func findProviders(folder string) ([]provider, error) {
+	links, err := filepath.Glob(filepath.Join(folder, "*", "*", "*", "*", "*"))
+	if err != nil {
+		return nil, fmt.Errorf("look for providers: %w", err)
+	}
+	var providers []provider
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		if err != nil {
+			continue
+		}
+		files, err := os.ReadDir(target)
+		if err != nil {
+			return nil, fmt.Errorf("look for providers: %w", err)
+		}
+		for _, file := range files {
+			info, err := file.Info()
+			if err != nil {
+				return nil, fmt.Errorf("look for providers: %w", err)
+			}
+			providers = append(providers, provider{filepath.Join(target, file.Name()), info.Size(), info.ModTime()})
+		}
+	}
+	return providers, nil
+}
+
+// SweepPrepared removes what killed processes have left half prepared under
+// root. Nothing may be preparing there meanwhile.
+func SweepPrepared(root string) error {
+	halves, err := filepath.Glob(filepath.Join(root, ".preparing-*"))
+	for _, half := range halves {
+		err = errors.Join(err, os.RemoveAll(half))
+	}
+	if err != nil {
+		return fmt.Errorf("sweep prepared modules: %w", err)
+	}
+	return nil
 }
 
 // initialise runs `init` itself, because terraform-exec has no option for the

@@ -63,6 +63,15 @@ func (r *Redactor) Add(value any) {
 	}
 }
 
+// inherit makes the secrets of another redactor ours as well.
+func (r *Redactor) inherit(from *Redactor) {
+	from.mu.RLock()
+	defer from.mu.RUnlock()
+	for secret := range from.exact {
+		r.Add(secret)
+	}
+}
+
 func (r *Redactor) add(value any) {
 	switch v := value.(type) {
 	case nil, bool:
@@ -165,6 +174,29 @@ func (r *Redactor) Value(value any) any {
 	}
 }
 
+// Finds reports whether a secret of at least six bytes stands anywhere in value.
+func (r *Redactor) Finds(value any) bool {
+	switch v := value.(type) {
+	case nil, bool:
+		return false
+	case string:
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		return slices.ContainsFunc(r.inside, func(secret string) bool { return strings.Contains(v, secret) })
+	case map[string]any:
+		for key, member := range v {
+			if r.Finds(key) || r.Finds(member) {
+				return true
+			}
+		}
+		return false
+	case []any:
+		return slices.ContainsFunc(v, r.Finds)
+	default:
+		return r.Finds(fmt.Sprint(v))
+	}
+}
+
 func (r *Redactor) isSecret(text string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -186,9 +218,11 @@ type redacting struct {
 
 // Write passes on every line that is complete.
 func (w *redacting) Write(p []byte) (int, error) {
+	end := bytes.LastIndexByte(p, '\n') + 1
+	complete := len(w.kept) + end
 	w.kept = append(w.kept, p...)
-	if end := bytes.LastIndexByte(w.kept, '\n'); end >= 0 {
-		if err := w.pass(end + 1); err != nil {
+	if end > 0 {
+		if err := w.pass(complete); err != nil {
 			return 0, err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
+	tfjson "github.com/hashicorp/terraform-json"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -31,8 +32,9 @@ const (
 // Run is one run's directory. Its methods are called one after another.
 type Run struct {
 	Work     string // the working directory, with the module's files
-	settings Settings
 	redactor *Redactor
+	secret   Redactor        // what the worker and the requester keep secret: it must not be in a plan at all
+	open     map[string]bool // what the requester has said openly
 	planner  *tfexec.Terraform
 	applier  *tfexec.Terraform
 	env      map[string]string
@@ -86,10 +88,9 @@ func (s Settings) Open(home, applier string, redactor *Redactor) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, value := range s.Variables {
-		redactor.Add(value)
-	}
-	run := &Run{Work: work, settings: s, redactor: redactor, env: env}
+	redactor.Add(s.secrets())
+	run := &Run{Work: work, redactor: redactor, open: map[string]bool{}, env: env}
+	run.secret.Add(s.secrets())
 	if run.planner, err = run.execute(s.Binary.Path); err != nil {
 		return nil, err
 	}
@@ -174,22 +175,59 @@ func linkEntries(from, to string) error {
 	return nil
 }
 
-// WriteVariables writes those values that the module declares, as JSON data.
-func (r *Run) WriteVariables(p Prepared, values map[string]any) error {
-	declared := map[string]any{}
+// WriteVariables writes those of the values that the module declares, as JSON
+// data. Those of sealed are secret: Terraform is told that their variables are
+// sensitive, whatever the module says, so that it follows where they go.
+func (r *Run) WriteVariables(p Prepared, values, sealed map[string]any) error {
+	declared, overrides := map[string]any{}, map[string]any{}
 	for name, value := range values {
+		r.speak(value)
 		if slices.Contains(p.Variables, name) {
 			declared[name] = value
 		}
 	}
+	for name, value := range sealed {
+		r.redactor.Add(value)
+		r.secret.Add(value)
+		if slices.Contains(p.Variables, name) {
+			declared[name] = value
+			overrides[name] = map[string]any{"sensitive": true}
+		}
+	}
+	if len(overrides) > 0 {
+		if err := r.writeJSON("roadbed_override.tf.json", map[string]any{"variable": overrides}); err != nil {
+			return err
+		}
+	}
+	return r.writeJSON(VariablesFile, declared)
+}
+
+// speak remembers what a requester has said openly. It is no secret, even when
+// it ends in a sensitive attribute.
+func (r *Run) speak(value any) {
+	switch v := value.(type) {
+	case string:
+		r.open[v] = true
+	case map[string]any:
+		for _, member := range v {
+			r.speak(member)
+		}
+	case []any:
+		for _, member := range v {
+			r.speak(member)
+		}
+	}
+}
+
+func (r *Run) writeJSON(name string, value any) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(declared); err != nil {
-		return fmt.Errorf("encode the module's variables: %w", err)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	if err := os.WriteFile(filepath.Join(r.Work, VariablesFile), text.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("write the module's variables: %w", err)
+	if err := os.WriteFile(filepath.Join(r.Work, name), text.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
 }
@@ -212,7 +250,7 @@ func (r *Run) WriteState(raw []byte) (State, error) {
 // false when there is none yet or it is being written right now.
 func ReadState(work string) (state State, raw []byte, ok bool) {
 	for _, name := range []string{StateFile, ErroredState} {
-		content, err := os.ReadFile(filepath.Join(work, name))
+		content, err := readWhole(filepath.Join(work, name))
 		if err != nil {
 			continue
 		}
@@ -223,6 +261,28 @@ func ReadState(work string) (state State, raw []byte, ok bool) {
 		state, raw, ok = parsed, content, true
 	}
 	return state, raw, ok
+}
+
+// readWhole reads a file that Terraform may be writing: it empties the file and
+// writes it anew, so that a reader can get the beginning of one version with the
+// end of another.
+func readWhole(path string) ([]byte, error) {
+	before, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	after, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !after.ModTime().Equal(before.ModTime()) || after.Size() != int64(len(content)) {
+		return nil, fmt.Errorf("%s is being written", path)
+	}
+	return content, nil
 }
 
 // Plan makes a saved plan and returns its changes without secrets; the secrets
@@ -265,19 +325,109 @@ func (r *Run) plan(ctx context.Context, events func(Event), options ...tfexec.Pl
 		}
 		return nil, fmt.Errorf("read the plan: %w", r.said(err))
 	}
-	hideSensitive(plan, r.redactor)
-	return changesOf(plan, r.redactor), nil
+	return r.changes(plan)
+}
+
+// changes are the plan's, safe to be shown and judged. Secrets are masked also
+// where Terraform has lost the mark, as in attributes that repeat others; but a
+// plan that newly puts a secret of the requester or the worker anywhere in clear
+// is refused, because to mask it would let a requester hide any value from the
+// rules by making it their secret.
+func (r *Run) changes(plan *tfjson.Plan) ([]provision.Change, error) {
+	sensitive := sensitiveValues(plan)
+	r.redactor.Add(sensitive)
+	var unmarked, nothing Redactor
+	for _, change := range changesOf(plan, &nothing) {
+		if r.exposes(change.Before, change.After) {
+			return nil, &Failure{Phase: "plan", Diagnostics: []Diagnostic{{
+				Severity: "error", Address: change.Address, Summary: "The plan shows a sensitive value in clear",
+				Detail: "The module must keep what comes from a sensitive parameter sensitive. If it does, another parameter has the same text as the secret: choose another secret.",
+			}}}
+		}
+	}
+	unmarked.Add(without(sensitive, r.open))
+	unmarked.inherit(&r.secret)
+	return changesOf(plan, &unmarked), nil
+}
+
+// exposes reports whether after has a secret in clear where before has none.
+func (r *Run) exposes(before, after any) bool {
+	switch v := after.(type) {
+	case map[string]any:
+		old, _ := before.(map[string]any)
+		for name, member := range v {
+			if r.secret.Finds(name) || r.exposes(old[name], member) {
+				return true
+			}
+		}
+		return false
+	case []any:
+		old, _ := before.([]any)
+		for i, member := range v {
+			var was any
+			if i < len(old) {
+				was = old[i]
+			}
+			if r.exposes(was, member) {
+				return true
+			}
+		}
+		return false
+	}
+	return r.secret.Finds(after) && !r.secret.Finds(before)
+}
+
+// without is secrets but for the texts that are open.
+func without(secrets []any, open map[string]bool) []any {
+	var kept []any
+	var walk func(any)
+	walk = func(value any) {
+		switch v := value.(type) {
+		case string:
+			if !open[v] {
+				kept = append(kept, v)
+			}
+		case map[string]any:
+			for _, member := range v {
+				walk(member)
+			}
+		case []any:
+			for _, member := range v {
+				walk(member)
+			}
+		default:
+			kept = append(kept, v)
+		}
+	}
+	walk(secrets)
+	return kept
+}
+
+// Outputs are the state's outputs for people: the non-sensitive ones, and in
+// them no secret of the requester or the worker.
+func (r *Run) Outputs(s State) map[string]any {
+	shown, _ := r.secret.Value(s.Outputs).(map[string]any)
+	return shown
 }
 
 // LearnSecrets adds the sensitive values of the saved plan to the run's
-// redactor, as Plan did: for a process that takes over an apply.
+// redactor, as Plan did: for a process that takes over an apply. Give it what
+// was sealed with Keep first.
 func (r *Run) LearnSecrets(ctx context.Context) error {
 	plan, err := r.planner.ShowPlanFile(ctx, PlanFile, tfexec.JSONNumber(true))
 	if err != nil {
 		return fmt.Errorf("read the plan: %w", r.said(err))
 	}
-	hideSensitive(plan, r.redactor)
+	r.redactor.Add(sensitiveValues(plan))
 	return nil
+}
+
+// Keep makes values secrets of the run, as WriteVariables does.
+func (r *Run) Keep(sealed map[string]any) {
+	for _, value := range sealed {
+		r.redactor.Add(value)
+		r.secret.Add(value)
+	}
 }
 
 // Apply executes the saved plan. lines gets each of Terraform's lines as it

@@ -49,7 +49,7 @@ func module(text string) func(context.Context) (fs.FS, error) {
 	}
 }
 
-func open(t *testing.T, s Settings, text string, values map[string]any, r *Redactor) *Run {
+func open(t *testing.T, s Settings, text string, values, sealed map[string]any, r *Redactor) *Run {
 	t.Helper()
 	prepared, err := s.Prepare(t.Context(), t.TempDir(), "sha256:0", "local", module(text))
 	if err != nil {
@@ -62,7 +62,7 @@ func open(t *testing.T, s Settings, text string, values map[string]any, r *Redac
 	if err := run.Fill(prepared); err != nil {
 		t.Fatal(err)
 	}
-	if err := run.WriteVariables(prepared, values); err != nil {
+	if err := run.WriteVariables(prepared, values, sealed); err != nil {
 		t.Fatal(err)
 	}
 	return run
@@ -73,9 +73,8 @@ func TestAHostileParameterComesBackByteEqualAndNoSecretIsShown(t *testing.T) {
 	hostile := "${1+1} %{if true}x%{endif} \"q\" <&> \n\t\\ é \u2028 $${a} \"}\nresource \"x\" \"y\" {}"
 	var redactor Redactor
 	run := open(t, settings(t), echoModule, map[string]any{
-		"text": hostile, "secret": "canary-0815", "undeclared": "dropped",
-		"roadbed": map[string]any{"tags": map[string]any{"Team": "a"}},
-	}, &redactor)
+		"text": hostile, "undeclared": "dropped", "roadbed": map[string]any{"tags": map[string]any{"Team": "a"}},
+	}, map[string]any{"secret": "canary-0815"}, &redactor)
 	changes, err := run.Plan(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +126,7 @@ resource "terraform_data" "a" {
 }`
 	var redactor Redactor
 	redactor.Add("canary-0816")
-	run := open(t, settings(t), text, map[string]any{"secret": "canary-0816"}, &redactor)
+	run := open(t, settings(t), text, map[string]any{"secret": "canary-0816"}, nil, &redactor)
 	_, err := run.Plan(t.Context(), nil)
 	var failure *Failure
 	if !errors.As(err, &failure) {
@@ -138,6 +137,81 @@ resource "terraform_data" "a" {
 	}
 	if strings.Contains(err.Error()+failure.Detail()+failure.Unwrap().Error(), "canary") {
 		t.Errorf("a secret is in the failure: %v\n%s", err, failure.Detail())
+	}
+}
+
+func TestAPlanThatShowsASealedParameterInClearIsRefused(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		text          string
+		plain, sealed map[string]any
+	}{
+		"the module takes its mark away": {`
+variable "secret" { type = string }
+resource "terraform_data" "a" { input = "x${nonsensitive(var.secret)}x" }`, nil, map[string]any{"secret": "canary-0817"}},
+		"the secret is what the rules look for": {`
+variable "secret" { type = string }
+variable "class" { type = string }
+resource "terraform_data" "a" { input = { secret = var.secret, class = var.class } }`,
+			map[string]any{"class": "db.huge.24xlarge"}, map[string]any{"secret": "db.huge.24xlarge"}},
+	}
+	s := settings(t)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var redactor Redactor
+			run := open(t, s, tt.text, tt.plain, tt.sealed, &redactor)
+			_, err := run.Plan(t.Context(), nil)
+			var failure *Failure
+			if !errors.As(err, &failure) || failure.Summary() != "The plan shows a sensitive value in clear" {
+				t.Errorf("Plan = %v, want it refused", err)
+			}
+		})
+	}
+}
+
+func TestASealedParameterIsSensitiveThoughTheModuleForgotToSaySo(t *testing.T) {
+	t.Parallel()
+	var redactor Redactor
+	run := open(t, settings(t), `
+variable "secret" { type = string }
+variable "class" { type = string }
+resource "terraform_data" "a" { input = { secret = var.secret, class = var.class } }`,
+		map[string]any{"class": "small"}, map[string]any{"secret": "canary-0818"}, &redactor)
+	changes, err := run.Plan(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"input": map[string]any{"class": "small"}, "triggers_replace": nil}
+	if diff := cmp.Diff(want, changes[0].After); diff != "" {
+		t.Errorf("after (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatWasSaidOpenlyIsNeverMasked(t *testing.T) {
+	t.Parallel()
+	var redactor Redactor
+	run := open(t, settings(t), `
+variable "note" { type = string }
+variable "class" { type = string }
+resource "terraform_data" "a" { input = { note = sensitive(var.note), class = var.class } }`,
+		map[string]any{"note": "db.huge.24xlarge", "class": "db.huge.24xlarge"}, nil, &redactor)
+	changes, err := run.Plan(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"input": map[string]any{"class": "db.huge.24xlarge"}, "triggers_replace": nil}
+	if diff := cmp.Diff(want, changes[0].After); diff != "" {
+		t.Errorf("after (-want +got):\n%s", diff)
+	}
+}
+
+func TestTempDirFitsASocketHoweverLongTheHome(t *testing.T) {
+	t.Parallel()
+	for _, home := range []string{"/w/runs/1", "/" + strings.Repeat("long/", 40)} {
+		if dir := TempDir(home); len(dir)+len("/plugin1234567890") > 104 {
+			t.Errorf("TempDir(%q) = %q is too long", home, dir)
+		}
 	}
 }
 

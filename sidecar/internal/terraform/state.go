@@ -3,7 +3,9 @@ package terraform
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -60,6 +62,9 @@ func ParseState(raw []byte) (State, error) {
 	decoder.UseNumber()
 	if err := decoder.Decode(&file); err != nil {
 		return State{}, fmt.Errorf("read Terraform state: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return State{}, errors.New("read Terraform state: something follows its end")
 	}
 	if file.Version != 4 || file.Lineage == "" {
 		return State{}, fmt.Errorf("read Terraform state: format version %d with lineage %q is not understood", file.Version, file.Lineage)

@@ -23,6 +23,9 @@ func (r *run) apply(leave context.Context) (*provision.RunOutcome, ending) {
 	}
 	if r.found {
 		r.learn(leave, tf)
+		if outcome, how := r.mayBegin(leave); outcome != nil || how != ended {
+			return outcome, how
+		}
 	}
 	if err := os.Remove(r.dir.path(detachFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		r.log.Warn("detach mark not removed", "err", err)
@@ -61,11 +64,13 @@ func (r *run) apply(leave context.Context) (*provision.RunOutcome, ending) {
 		}
 	}
 	push := &pusher{dir: r.dir, rec: r.rec, client: r.w.Control, log: r.log}
-	if err := push.finish(leave); err != nil && provision.KindOf(err) != provision.NotFound {
+	if err := push.finish(leave); provision.KindOf(err) == provision.NotFound {
+		return nil, r.orphaned(err)
+	} else if err != nil {
 		r.log.Warn("state not pushed yet", "err", err)
 		return nil, left
 	}
-	outcome, err := r.conclude(heard)
+	outcome, err := r.conclude(tf, heard)
 	if err != nil {
 		r.log.Error("outcome not read; the next start tries again", "err", err)
 		return nil, left
@@ -73,10 +78,32 @@ func (r *run) apply(leave context.Context) (*provision.RunOutcome, ending) {
 	return outcome, ended
 }
 
+// mayBegin asks again whether a run that was found may apply, if Terraform has
+// not begun: while nobody was here an operator may have given it to another. A
+// Terraform that has begun is followed to its end in any case.
+func (r *run) mayBegin(leave context.Context) (*provision.RunOutcome, ending) {
+	if r.dir.has(processFile) {
+		return nil, ended
+	}
+	lease, err := call(leave, r, "renew the lease", r.renewOnce)
+	switch {
+	case err == nil && lease.Cancel != "":
+		return &provision.RunOutcome{Result: provision.ResultCancelled, Message: lease.Cancel}, ended
+	case err == nil:
+		return nil, ended
+	case provision.KindOf(err) == provision.Conflict, provision.KindOf(err) == provision.NotFound:
+		r.log.Warn("run dropped before it applied anything: it is no longer this worker's", "err", err)
+		return nil, dropped
+	}
+	return nil, left
+}
+
 // learn makes the secrets of a run that an earlier process planned known again.
 func (r *run) learn(ctx context.Context, tf *terraform.Run) {
-	if _, err := r.variables(); err != nil {
+	if _, sealed, err := r.variables(); err != nil {
 		r.log.Warn("parameters not opened", "err", err)
+	} else {
+		tf.Keep(sealed)
 	}
 	if err := tf.LearnSecrets(ctx); err != nil {
 		r.log.Warn("plan not read again", "err", err)
@@ -84,7 +111,7 @@ func (r *run) learn(ctx context.Context, tf *terraform.Run) {
 }
 
 // conclude makes the outcome of what Terraform has left.
-func (r *run) conclude(heard *narrator) (*provision.RunOutcome, error) {
+func (r *run) conclude(tf *terraform.Run, heard *narrator) (*provision.RunOutcome, error) {
 	var how exit
 	if ok, err := r.dir.read(exitFile, &how); err != nil || !ok {
 		return nil, fmt.Errorf("read how Terraform ended: %w", err)
@@ -99,7 +126,7 @@ func (r *run) conclude(heard *narrator) (*provision.RunOutcome, error) {
 		r.keep(r.reporter.phase("apply", "completed", ""))
 		outcome := &provision.RunOutcome{Result: provision.ResultSucceeded, Applied: true}
 		if hasState {
-			outcome.Outputs = state.Outputs
+			outcome.Outputs = tf.Outputs(state)
 		}
 		return outcome, nil
 	}

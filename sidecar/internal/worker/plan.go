@@ -20,6 +20,10 @@ func (r *run) plan(ctx context.Context) error {
 	claim := r.rec.Claim
 	r.keep(r.reporter.phase("init", "started", ""))
 	r.reporter.say(0, fmt.Sprintf("Run %s of %s (%s) on worker %s", claim.RunID, claim.Offering, claim.Action, r.rec.Worker))
+	// Known before anything is made, not when its state cannot be kept.
+	if _, err := seal(claim.StateRecipients, nil); err != nil {
+		return err
+	}
 	tf, err := r.terraform()
 	if err != nil {
 		return err
@@ -35,11 +39,11 @@ func (r *run) plan(ctx context.Context) error {
 	if err := tf.Fill(prepared); err != nil {
 		return err
 	}
-	values, err := r.variables()
+	values, sealed, err := r.variables()
 	if err != nil {
 		return err
 	}
-	if err := tf.WriteVariables(prepared, values); err != nil {
+	if err := tf.WriteVariables(prepared, values, sealed); err != nil {
 		return err
 	}
 	if err := r.pullState(ctx, tf); err != nil {
@@ -78,6 +82,9 @@ func (r *run) ask(ctx context.Context) error {
 			return cancelled{lease.Cancel}
 		}
 		return fmt.Errorf("%w: %w", errLost, err)
+	}
+	if provision.KindOf(err) == provision.Denied {
+		return refused{err}
 	}
 	if err != nil {
 		return err
@@ -119,31 +126,30 @@ func (r *run) module(ctx context.Context) (fs.FS, error) {
 	return os.DirFS(module), nil
 }
 
-// variables are the module's inputs: the request's parameters, opened, and what
-// Roadbed knows of the run.
-func (r *run) variables() (map[string]any, error) {
+// variables are the module's inputs: the request's parameters, and what Roadbed
+// knows of the run. Those that were sealed are opened, and apart.
+func (r *run) variables() (values, sealed map[string]any, err error) {
 	claim := r.rec.Claim
-	values := map[string]any{}
+	values, sealed = map[string]any{}, map[string]any{}
 	for name, value := range claim.Parameters {
-		opened, err := r.openParameter(name, value)
-		if err != nil {
-			return nil, err
+		secret, ok := provision.Sealed(value)
+		if !ok {
+			values[name] = value
+			continue
 		}
-		values[name] = opened
+		if sealed[name], err = r.openParameter(name, secret); err != nil {
+			return nil, nil, err
+		}
 	}
 	values["roadbed"] = map[string]any{
 		"instance_id": claim.InstanceID, "short_id": claim.ShortID, "request_id": claim.RequestID,
 		"environment": claim.Environment.Name, "region": claim.Environment.Region,
 		"tags": orEmpty(claim.Tags), "settings": orEmpty(claim.Environment.Settings),
 	}
-	return values, nil
+	return values, sealed, nil
 }
 
-func (r *run) openParameter(name string, value any) (any, error) {
-	sealed, ok := provision.Sealed(value)
-	if !ok {
-		return value, nil
-	}
+func (r *run) openParameter(name string, sealed []byte) (any, error) {
 	plain, err := r.w.Open(sealed)
 	if err != nil {
 		return nil, provision.Errorf(provision.Invalid, "parameter %s cannot be opened with this pool's key: ask again with a new value", name)
@@ -154,7 +160,6 @@ func (r *run) openParameter(name string, value any) (any, error) {
 	if err := decoder.Decode(&opened); err != nil {
 		return nil, fmt.Errorf("decode parameter %s", name) // the cause would quote it
 	}
-	r.redactor.Add(opened)
 	return opened, nil
 }
 
@@ -173,7 +178,12 @@ func (r *run) pullState(ctx context.Context, tf *terraform.Run) error {
 	})
 	switch {
 	case provision.KindOf(err) == provision.NotFound:
-		return nil // the first run of its instance
+		// The first run of its instance, if it is the sidecar that says so: to
+		// take some proxy's 404 for it would make everything a second time.
+		_, err := call(ctx, r, "look at the run", func(ctx context.Context) (provision.RunView, error) {
+			return r.w.Control.View(ctx, claim.RunID)
+		})
+		return err
 	case provision.KindOf(err) == provision.Conflict:
 		return fmt.Errorf("%w: %w", errLost, err)
 	case err != nil:

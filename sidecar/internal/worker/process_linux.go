@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// startTime is when a process began, in the kernel's ticks since boot; alive is
+// startTime is when a process began, in ticks since which boot; alive is
 // false for one that is gone or that only waits to be buried.
 func startTime(id int) (started string, alive bool, err error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))
@@ -25,5 +25,6 @@ func startTime(id int) (started string, alive bool, err error) {
 	if len(fields) < 20 {
 		return "", false, fmt.Errorf("read the state of process %d: %d fields", id, len(fields))
 	}
-	return fields[19], fields[0] != "Z" && fields[0] != "X", nil
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // empty where it is hidden
+	return strings.TrimSpace(string(boot)) + ":" + fields[19], fields[0] != "Z" && fields[0] != "X", nil
 }

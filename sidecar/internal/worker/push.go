@@ -60,10 +60,11 @@ func (p *pusher) follow(ctx context.Context) {
 }
 
 // finish pushes the state that Terraform has left, unless the sidecar has
-// exactly it from this run. It tries until ctx ends or the sidecar says that
-// there is no such run.
+// exactly it from this run. It tries until ctx ends or the sidecar keeps saying
+// that there is no such run, which is NotFound.
 func (p *pusher) finish(ctx context.Context) error {
 	var err error
+	var unknown unknownRun
 	done := retry(ctx, p.rec.Patience.Retry, p.rec.Patience.RetryMost, func(ctx context.Context) bool {
 		var last pushed
 		if last, err = p.last(); err != nil {
@@ -77,12 +78,27 @@ func (p *pusher) finish(ctx context.Context) error {
 			return true
 		}
 		p.log.Warn("state not pushed; it is tried again", "err", err)
-		return provision.KindOf(err) == provision.NotFound
+		return unknown.is(err, p.rec.Patience)
 	})
 	if !done {
 		return fmt.Errorf("push the state of run %s: %w", p.rec.Claim.RunID, context.Cause(ctx))
 	}
 	return err
+}
+
+// unknownRun decides when a sidecar that says NotFound is believed: not at
+// once, because a proxy says so too while the sidecar is being replaced.
+type unknownRun struct{ since time.Time }
+
+func (u *unknownRun) is(err error, patience Patience) bool {
+	if provision.KindOf(err) != provision.NotFound {
+		u.since = time.Time{}
+		return false
+	}
+	if u.since.IsZero() {
+		u.since = time.Now()
+	}
+	return time.Since(u.since) > 6*patience.RetryMost
 }
 
 func (p *pusher) last() (pushed, error) {

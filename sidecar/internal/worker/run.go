@@ -39,12 +39,20 @@ const (
 var (
 	errDraining = errors.New("the worker is stopping")
 	errLost     = errors.New("the run is no longer this worker's")
+
+	errPlanTooLong = errors.New("planning took too long")
 )
 
 type cancelled struct{ reason string }
 
 // Error is the reason.
 func (c cancelled) Error() string { return c.reason }
+
+// refused is a plan that Judge has denied.
+type refused struct{ error }
+
+// Unwrap is the denial.
+func (r refused) Unwrap() error { return r.error }
 
 // live takes the run from where its record says to its end. shutdown ends when
 // the worker shall stop, leave when it shall wait for nothing any more.
@@ -61,7 +69,7 @@ func (r *run) live(shutdown, leave context.Context) {
 		r.log.Info("run left for the next start", "phase", r.rec.Phase)
 		return
 	}
-	if err := os.RemoveAll(string(r.dir)); err != nil {
+	if err := errors.Join(os.RemoveAll(terraform.TempDir(string(r.dir))), os.RemoveAll(string(r.dir))); err != nil {
 		r.log.Error("directory not wiped: it holds secrets", "dir", string(r.dir), "err", err)
 	}
 }
@@ -110,7 +118,12 @@ func (r *run) prelude(shutdown context.Context) (*provision.RunOutcome, ending) 
 
 	var err error
 	if r.rec.Phase == phaseClaimed {
-		err = r.plan(ctx)
+		planning, done := context.WithTimeoutCause(ctx, r.rec.Patience.Plan, errPlanTooLong)
+		err = r.plan(planning)
+		if errors.Is(context.Cause(planning), errPlanTooLong) {
+			err = provision.Errorf(provision.Unavailable, "init and plan did not end within %s; see the run's log for what they waited for", r.rec.Patience.Plan)
+		}
+		done()
 	}
 	if err == nil {
 		err = r.ask(ctx)
@@ -119,7 +132,7 @@ func (r *run) prelude(shutdown context.Context) (*provision.RunOutcome, ending) 
 		return nil, ended
 	}
 	var asked cancelled
-	var denied *provision.Error
+	var denial refused
 	switch cause := context.Cause(ctx); {
 	case errors.As(cause, &asked), errors.As(err, &asked):
 		r.reporter.say(0, "Cancelled: "+asked.reason)
@@ -132,9 +145,13 @@ func (r *run) prelude(shutdown context.Context) (*provision.RunOutcome, ending) 
 	case errors.Is(cause, errDraining):
 		r.release(context.WithoutCancel(shutdown))
 		return nil, dropped
-	case errors.As(err, &denied) && denied.Kind == provision.Denied:
-		r.reporter.say(0, "The plan was refused: "+denied.Message)
-		return &provision.RunOutcome{Result: provision.ResultRefused, Message: denied.Message}, ended
+	case errors.As(err, &denial):
+		message := denial.Error()
+		if shown := (*provision.Error)(nil); errors.As(err, &shown) {
+			message = shown.Message
+		}
+		r.reporter.say(0, strings.Split("The plan was refused: "+message, "\n")...)
+		return &provision.RunOutcome{Result: provision.ResultRefused, Message: message}, ended
 	}
 	r.log.Warn("run failed before apply", "err", err)
 	return r.failedToPlan(err), ended
@@ -254,6 +271,7 @@ func (r *run) deliver(leave context.Context) ending {
 
 	how := left
 	sentAt := time.Now()
+	var unknown unknownRun
 	retry(ctx, 20*time.Millisecond, 2*time.Second, func(ctx context.Context) bool {
 		call, done := context.WithTimeout(ctx, r.rec.Patience.Call)
 		defer done()
@@ -261,7 +279,7 @@ func (r *run) deliver(leave context.Context) ending {
 		switch {
 		case err == nil && view.State == provision.RunEnded:
 			how = dropped
-		case err != nil && provision.KindOf(err) == provision.NotFound:
+		case unknown.is(err, r.rec.Patience):
 			how = r.orphaned(err)
 			return true
 		case err != nil && ctx.Err() == nil:

@@ -25,6 +25,10 @@ const (
 	exitDetached   = 75 // Terraform goes on without us
 )
 
+// mostStarts is how many supervisors are started that end before Terraform has
+// begun; they are a second apart.
+const mostStarts = 10
+
 // IsShim reports whether this process was started in Terraform's place, given
 // its os.Args[0]. The program's main must ask before anything else, and then
 // end with ShimMain's code.
@@ -103,6 +107,7 @@ func showApply(d directory, rec record, args []string) int {
 	}
 	defer events.Close()
 	var started time.Time
+	starts := 0
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -121,9 +126,11 @@ func showApply(d directory, rec record, args []string) int {
 			return ended.Code
 		}
 		if time.Since(started) > time.Second && !d.locked(supervisorLock) {
+			if starts++; starts > mostStarts && giveUp(d) {
+				continue
+			}
 			if err := startSupervisor(d, rec); err != nil {
 				fmt.Fprintln(os.Stderr, err)
-				return exitNotStarted
 			}
 			started = time.Now()
 		}
@@ -138,6 +145,20 @@ func showApply(d directory, rec record, args []string) int {
 		case <-tick.C:
 		}
 	}
+}
+
+// giveUp ends an apply that no supervisor could begin: it takes the name of
+// Terraform's process, so that none can begin any more. It is false when one
+// has begun.
+func giveUp(d directory) bool {
+	made, err := d.create(processFile, launched{At: time.Now()})
+	if err == nil && made {
+		err = d.write(exitFile, exit{Code: exitNotStarted, At: time.Now()})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return made && err == nil
 }
 
 // startSupervisor starts `supervise` in a session of its own, so that neither

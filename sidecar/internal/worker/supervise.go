@@ -20,6 +20,7 @@ type Patience struct {
 	Renew     time.Duration `json:"renew"`      // between renewals of a lease; default a third of the lease
 	Interrupt time.Duration `json:"interrupt"`  // from asking Terraform to stop until asking again; default 5 min
 	Kill      time.Duration `json:"kill"`       // from asking again until killing; default 30 s
+	Plan      time.Duration `json:"plan"`       // init and plan together; default 20 min
 	Call      time.Duration `json:"call"`       // one call to the sidecar; default 20 s
 	Retry     time.Duration `json:"retry"`      // first pause after a call that went wrong; default 500 ms
 	RetryMost time.Duration `json:"retry_most"` // longest such pause; default 10 s
@@ -34,6 +35,7 @@ func (p Patience) orDefault(lease time.Duration) Patience {
 	set(&p.Renew, max(lease/3, 100*time.Millisecond))
 	set(&p.Interrupt, 5*time.Minute)
 	set(&p.Kill, 30*time.Second)
+	set(&p.Plan, 20*time.Minute)
 	set(&p.Call, 20*time.Second)
 	set(&p.Retry, 500*time.Millisecond)
 	set(&p.RetryMost, 10*time.Second)

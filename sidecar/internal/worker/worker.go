@@ -69,6 +69,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		return provision.Errorf(provision.Conflict, "another worker uses %s: give each worker a folder of its own", root)
 	}
 	defer unlock()
+	if err := terraform.SweepPrepared(root.path("prepared")); err != nil {
+		return err
+	}
 	w.active = map[uuid.UUID]bool{}
 
 	leave, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -239,15 +239,15 @@ func TestAnApplyThatEndsWhileNoWorkerIsThereIsReportedLater(t *testing.T) {
 	b.wantOneApply(id)
 }
 
-// supervisorOf is the process that supervises a run, found by its arguments.
-func supervisorOf(t *testing.T, dir string) int {
-	t.Helper()
+// processOf is the process whose arguments hold text, each ended by a zero byte.
+func (b *bench) processOf(text string) int {
+	b.t.Helper()
 	found := 0
-	eventually(t, "there is a supervisor", func() bool {
+	eventually(b.t, "there is a process "+text, func() bool {
 		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 		for _, file := range files {
-			text, _ := os.ReadFile(file)
-			if strings.HasSuffix(string(text), "\x00supervise\x00"+dir+"\x00") {
+			arguments, _ := os.ReadFile(file)
+			if strings.Contains(string(arguments), text) {
 				found, _ = strconv.Atoi(filepath.Base(filepath.Dir(file)))
 				return true
 			}
@@ -262,7 +262,7 @@ func TestAKilledSupervisorKillsNoApply(t *testing.T) {
 	id := b.ask(nil)
 	b.start()
 	b.untilSlow()
-	supervisor := supervisorOf(t, b.dir(id))
+	supervisor := b.processOf("\x00supervise\x00" + b.dir(id) + "\x00")
 	if err := syscall.Kill(supervisor, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -276,6 +276,48 @@ func TestAKilledSupervisorKillsNoApply(t *testing.T) {
 		t.Errorf("outcome = %+v", got)
 	}
 	b.wantOneApply(id)
+}
+
+func TestAKilledShimKillsNoApply(t *testing.T) {
+	b := newBench(t, gateModule)
+	id := b.ask(nil)
+	b.start()
+	b.untilSlow()
+	if err := syscall.Kill(b.processOf(b.dir(id)+"/bin/terraform\x00apply\x00"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the worker has attached again", func() bool { return strings.Contains(b.log.String(), "shim ended before Terraform") })
+	b.openGate("go")
+	if got := b.await(id); got.Result != "succeeded" {
+		t.Errorf("outcome = %+v", got)
+	}
+	b.wantOneApply(id)
+}
+
+func TestARunThatWasGivenAwayBeforeItsApplyBeganIsDropped(t *testing.T) {
+	b := newBench(t, gateModule)
+	id := b.ask(nil)
+	worker := b.spawn()
+	b.untilSlow()
+	// As if the worker had died between the go-on and Terraform's start.
+	d := directory(b.dir(id))
+	if err := worker.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = worker.Wait()
+	b.openGate("go")
+	eventually(t, "the supervisor is gone", func() bool { return d.has(exitFile) && !d.locked(supervisorLock) })
+	for _, name := range []string{exitFile, processFile, eventsFile, journalFile, applyFile} {
+		if err := os.Remove(d.path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.with(id, func(r *fakeRun) { r.claim.Token = "another worker's" })
+	b.start()
+	eventually(t, "the run is dropped", func() bool { return !exists(b.dir(id)) })
+	if got := b.lines(b.gate("applied")); got != 1 {
+		t.Errorf("applied %d times, want the first time only", got)
+	}
 }
 
 func TestAKilledTerraformIsAFailureThatNamesWhatWasInFlight(t *testing.T) {

@@ -66,6 +66,19 @@ type CredentialsAnswer struct {
 	Credentials map[string]interface{} `json:"credentials"`
 }
 
+// DatabaseAccepted defines model for DatabaseAccepted.
+type DatabaseAccepted struct {
+	DatabaseName string `json:"database_name"`
+
+	// EstimatedCompletionTime Null until there is history to tell from.
+	EstimatedCompletionTime *string `json:"estimated_completion_time"`
+	RequestId               Id      `json:"request_id"`
+
+	// Status How the request fares, in six words.
+	Status    Status `json:"status"`
+	StatusUrl string `json:"status_url"`
+}
+
 // Destruction defines model for Destruction.
 type Destruction struct {
 	// Source Where the ask came from.
@@ -426,6 +439,33 @@ type RequestList struct {
 	Next string `json:"next"`
 }
 
+// RequestStatus defines model for RequestStatus.
+type RequestStatus struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Error Null unless it has failed.
+	Error               *string    `json:"error"`
+	EstimatedCompletion *time.Time `json:"estimated_completion"`
+	LogsUrl             string     `json:"logs_url"`
+
+	// Outputs Null until it is completed.
+	Outputs   map[string]interface{} `json:"outputs"`
+	RequestId Id                     `json:"request_id"`
+	Resource  RequestedResource      `json:"resource"`
+
+	// Status How the request fares, in six words.
+	Status    Status    `json:"status"`
+	Steps     []Step    `json:"steps"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// RequestedResource defines model for RequestedResource.
+type RequestedResource struct {
+	Environment string `json:"environment"`
+	Name        string `json:"name"`
+	Type        string `json:"type"`
+}
+
 // Roles Which parameters carry the meanings that every request has.
 type Roles = provision.Roles
 
@@ -506,6 +546,9 @@ type OfferingFilter = string
 // OfferingId defines model for OfferingId.
 type OfferingId = string
 
+// OptionalIdempotencyKey defines model for OptionalIdempotencyKey.
+type OptionalIdempotencyKey = string
+
 // OwnerFilter defines model for OwnerFilter.
 type OwnerFilter = string
 
@@ -532,6 +575,18 @@ type Refusal = ErrorBody
 
 // ParametersInput defines model for ParametersInput.
 type ParametersInput = ParametersBody
+
+// CreateDatabaseParams defines parameters for CreateDatabase.
+type CreateDatabaseParams struct {
+	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
+	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RequestStatusLogsParams defines parameters for RequestStatusLogs.
+type RequestStatusLogsParams struct {
+	// After Only lines after this position.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+}
 
 // EntityChangesParams defines parameters for EntityChanges.
 type EntityChangesParams struct {
@@ -676,6 +731,12 @@ type PushStateParams struct {
 	// RoadbedWorker The worker's name.
 	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
 }
+
+// EstimateFormJSONRequestBody defines body for EstimateForm for application/json ContentType.
+type EstimateFormJSONRequestBody = Parameters
+
+// CreateDatabaseJSONRequestBody defines body for CreateDatabase for application/json ContentType.
+type CreateDatabaseJSONRequestBody = Parameters
 
 // DestroyInstanceJSONRequestBody defines body for DestroyInstance for application/json ContentType.
 type DestroyInstanceJSONRequestBody = Destruction

@@ -66,7 +66,10 @@ func decodeStrict(body []byte, out any) error {
 	dec.UseNumber()
 	if err := dec.Decode(out); err != nil {
 		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
+		if errors.As(err, &wrong) && wrong.Field == "" {
+			return provision.Errorf(provision.Invalid, "the body must be a JSON object, not %s", wrong.Value)
+		}
+		if wrong != nil {
 			return provision.Errorf(provision.Invalid, "the member %s cannot be a JSON %s", quoted(wrong.Field), wrong.Value)
 		}
 		return provision.Errorf(provision.Invalid, "the body does not have the expected form: %v", err)

@@ -90,12 +90,12 @@ func TestErrorsOfTheDoor(t *testing.T) {
 		says   string
 	}{
 		"an unknown route":              {sent{"GET", "/nothing", nil, ""}, 404, "NotFoundError", "no route"},
-		"a wrong method":                {sent{"DELETE", "/requests", nil, ""}, 405, "MethodNotAllowedError", "DELETE"},
+		"a wrong method":                {sent{"DELETE", "/requests", nil, ""}, 405, "MethodNotAllowedError", "use GET or POST"},
 		"a body of another type":        {sent{"POST", "/requests", r.jsonBy(ann, "Idempotency-Key", "k", "Content-Type", "text/plain"), "{}"}, 400, "InputError", "application/json"},
 		"no body":                       {post(""), 400, "InputError", ""},
 		"half a body":                   {post(`{"offering":`), 400, "InputError", "not JSON"},
 		"more after the body":           {post(`{"offering":"x","parameters":{}} {}`), 400, "InputError", "goes on"},
-		"a list":                        {post(`[]`), 400, "InputError", ""},
+		"a list":                        {post(`[]`), 400, "InputError", "object"},
 		"an unknown member":             {post(`{"offering":"x","parameters":{},"owner":"me"}`), 400, "InputError", "owner"},
 		"a member in another case":      {post(`{"Offering":"x","parameters":{}}`), 400, "InputError", "Offering"},
 		"an unknown member inside":      {post(`{"offering":"x","parameters":{},"source":{"user":"me"}}`), 400, "InputError", "user"},

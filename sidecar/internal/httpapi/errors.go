@@ -3,10 +3,13 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gorilla/mux"
 
 	"roadbed.dev/roadbed/sidecar/api"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -117,8 +120,21 @@ func (s *Server) noRoute(_ http.ResponseWriter, r *http.Request) error {
 	return provision.Errorf(provision.NotFound, "there is no route %s %s", r.Method, cut(r.URL.Path))
 }
 
-func (s *Server) noMethod(_ http.ResponseWriter, r *http.Request) error {
-	return refusal{fault{http.StatusMethodNotAllowed, "MethodNotAllowedError"}, r.Method + " is not a method of " + cut(r.URL.Path)}
+// noMethod answers a path that exists for other methods, and names them.
+func noMethod(root *mux.Router) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if match := (mux.RouteMatch{}); root.Match(other, &match) && match.MatchErr == nil {
+				allowed = append(allowed, method)
+			}
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return refusal{fault{http.StatusMethodNotAllowed, "MethodNotAllowedError"},
+			fmt.Sprintf("%s is not a method of %s; use %s", r.Method, cut(r.URL.Path), strings.Join(allowed, " or "))}
+	}
 }
 
 func cut(text string) string {

@@ -136,7 +136,7 @@ func (s *Server) HTTPServer(addr string) *http.Server {
 func (s *Server) routes() *mux.Router {
 	root := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	root.NotFoundHandler = s.public("unmatched", s.noRoute)
-	root.MethodNotAllowedHandler = s.public("unmatched", s.noMethod)
+	root.MethodNotAllowedHandler = s.public("unmatched", noMethod(root))
 
 	open := func(method, path string, h handler) {
 		root.Handle(path, s.public(method+" "+path, h)).Methods(method)
@@ -166,6 +166,8 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodPost, "/instances/{id}/credentials", s.openCredentials)
 	private(http.MethodGet, "/entities", s.listEntities)
 	private(http.MethodGet, "/entities/changes", s.entityChanges)
+
+	s.foundingPaths(root)
 
 	worker := func(method, path string, h worked) {
 		root.Handle(Base+path, s.worker(method+" "+path, h)).Methods(method)

@@ -242,8 +242,7 @@ func TestEmptyDatabaseLacksMigrations(t *testing.T) {
 	}
 }
 
-// isGapless checks that a subject's events are 1..newest, and that the row's
-// state is what its newest event of that entity says.
+// isGapless checks that a subject's events are 1..newest and in time's order.
 func isGapless(t *testing.T, store *postgres.Store, subject uuid.UUID, newest int64) {
 	t.Helper()
 	told, err := store.EventsAfter(t.Context(), subject, 0, 10_000)

@@ -74,7 +74,7 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 	return pgx.NamedArgs{
 		"id": key(r.ID), "action": string(r.Action), "offering": r.Offering, "offering_version": r.OfferingVersion,
 		"offering_digest": r.OfferingDigest, "instance_id": pgtype.UUID{Bytes: r.InstanceID, Valid: r.InstanceID != uuid.Nil},
-		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": r.Owner, "cost_center": r.CostCenter,
+		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": clean(r.Owner), "cost_center": clean(r.CostCenter),
 		"parameters": parameters, "state": string(r.State), "waiting": r.Waiting, "requested_by": r.RequestedBy,
 		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest,
 		"monthly_cost_mills": mills(r.MonthlyCost), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
@@ -125,8 +125,8 @@ func instanceArgs(i provision.Instance) (pgx.NamedArgs, error) {
 	outputs, err2 := encodeSet(i.Outputs, i.Outputs != nil)
 	return pgx.NamedArgs{
 		"id": key(i.ID), "short_id": i.ShortID, "offering": i.Offering, "offering_version": i.OfferingVersion,
-		"offering_digest": i.OfferingDigest, "environment": i.Environment, "name": i.Name, "owner": i.Owner,
-		"cost_center": i.CostCenter, "state": string(i.State), "generation": i.Generation, "fence": i.Fence,
+		"offering_digest": i.OfferingDigest, "environment": i.Environment, "name": i.Name, "owner": clean(i.Owner),
+		"cost_center": clean(i.CostCenter), "state": string(i.State), "generation": i.Generation, "fence": i.Fence,
 		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost), "outputs": outputs, "request_id": key(i.RequestID),
 		"sequence": i.Sequence, "gone": i.State.Gone(),
 	}, errors.Join(err1, err2)

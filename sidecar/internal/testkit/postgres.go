@@ -27,7 +27,11 @@ var shared struct {
 
 // Main runs a package's tests and then ends the cluster that they shared. Call
 // it from TestMain.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a TestMain that has something else to end; it returns the
+// exit code.
+func Run(m *testing.M) int {
 	code := m.Run()
 	shared.Lock()
 	defer shared.Unlock()
@@ -35,7 +39,7 @@ func Main(m *testing.M) {
 		shared.cluster.Stop()
 		_ = os.RemoveAll(shared.dir) // a temporary directory; nothing depends on it
 	}
-	os.Exit(code)
+	return code
 }
 
 // EmptyDatabase is the connection string of a new database without tables. It

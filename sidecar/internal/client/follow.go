@@ -120,7 +120,9 @@ func (c *Client) follow(
 // finish reads the pages that a closed stream has left, if the request has
 // ended; over says whether it has.
 func (c *Client) finish(ctx context.Context, id uuid.UUID, after *int64, page func(*int64) (int, error)) (over bool, err error) {
-	request, err := c.Request(ctx, id)
+	impatient := *c
+	impatient.retry = 0 // follow repeats, and tells of it
+	request, err := impatient.Request(ctx, id)
 	if err != nil || !request.State.Terminal() {
 		return false, err
 	}

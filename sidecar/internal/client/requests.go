@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -91,9 +92,11 @@ func (c *Client) Requests(ctx context.Context, p api.ListRequestsParams) (api.Re
 		q.Set("mine", strconv.FormatBool(*p.Mine))
 	}
 	if p.State != nil {
+		var states []string
 		for _, state := range *p.State {
-			q.Add("state", string(state))
+			states = append(states, string(state))
 		}
+		q.Set("state", strings.Join(states, ","))
 	}
 	if p.Instance != nil {
 		q.Set("instance", p.Instance.String())

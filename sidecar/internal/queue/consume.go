@@ -20,6 +20,8 @@ const (
 	// tries is how often a message is given to a handler that answers with an
 	// error of no kind before it is dropped as poison.
 	tries = 10
+	// takeover is how long log lines wait when the replica that had them has died.
+	takeover = 5 * time.Second
 	// logBatch is how many log lines a handler gets at once, at most.
 	logBatch = 500
 )
@@ -58,7 +60,7 @@ func (q *Queue) ConsumeLogs(ctx context.Context, handle func(context.Context, []
 		Durable: "recorder", Description: "Keeps log lines.",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 2 * handling, MaxDeliver: -1, MaxAckPending: 4 * logBatch,
 		// Two replicas that take turns would shuffle the lines of a run.
-		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{inOrder}, PinnedTTL: handling,
+		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{inOrder}, PinnedTTL: takeover,
 	}, most: logBatch, group: inOrder}
 	q.consume(ctx, many, func(ctx context.Context, batch []jetstream.Msg) {
 		var lines []provision.LogLine

@@ -89,6 +89,9 @@ func refuse(t *testing.T, q *queue.Queue) {
 	if err := q.Ready(); provision.KindOf(err) != provision.Unavailable {
 		t.Errorf("Ready() = %v, want Unavailable", err)
 	}
+	if _, err := q.WaitingJobs(t.Context(), "local"); provision.KindOf(err) != provision.Unavailable {
+		t.Errorf("WaitingJobs() = %v, want Unavailable", err)
+	}
 	if err := q.Ensure(t.Context()); provision.KindOf(err) != provision.Unavailable {
 		t.Errorf("Ensure() = %v, want Unavailable", err)
 	}

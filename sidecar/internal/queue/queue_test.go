@@ -155,10 +155,16 @@ func TestJobs(t *testing.T) {
 		if err != nil || next.Job.RunID != want.RunID || next.Job.RequestID != want.RequestID || !next.Job.DispatchedAt.Equal(want.DispatchedAt) {
 			t.Fatalf("Next() = %v, %v; want %v", next.Job, err, want)
 		}
+		if n, err := q.WaitingJobs(t.Context(), "local"); n != 1 || err != nil {
+			t.Errorf("WaitingJobs() = %d, %v before the answer, want 1", n, err)
+		}
 		if err := next.Ack(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		testkit.Eventually(t, soon, "the job is removed", func() bool { return stored(t, server, "JOBS") == 1 })
+		if n, err := q.WaitingJobs(t.Context(), "local"); n != 0 || err != nil {
+			t.Errorf("WaitingJobs() = %d, %v after the answer, want 0", n, err)
+		}
 	})
 
 	t.Run("a job that could not be claimed comes again", func(t *testing.T) {
@@ -404,6 +410,45 @@ func TestLogs(t *testing.T) {
 		inOrder(t, got.await(t, 1200), 1200)
 		if calls > 100 {
 			t.Errorf("1200 lines came in %d calls, want batches", calls)
+		}
+	})
+
+	t.Run("two replicas do not shuffle a run's lines, and one goes on without the other", func(t *testing.T) {
+		t.Parallel()
+		server, q := prepared(t)
+		run, p := provision.NewID(), pool(t, q)
+		var got, first seen[int64]
+		keep := func(mine *seen[int64]) func(context.Context, []provision.LogLine) error {
+			return func(_ context.Context, lines []provision.LogLine) error {
+				for _, l := range lines {
+					got.add(l.Number)
+					mine.add(l.Number)
+				}
+				return nil
+			}
+		}
+		replica := connect(t, server)
+		stop := runs(t, func(ctx context.Context) error { return replica.ConsumeLogs(ctx, keep(&first)) })
+		if err := p.PublishLogs(t.Context(), []provision.LogLine{line(run, 1)}); err != nil {
+			t.Fatal(err)
+		}
+		got.await(t, 1)
+		runs(t, func(ctx context.Context) error { return q.ConsumeLogs(ctx, keep(&seen[int64]{})) })
+		for n := int64(2); n <= 100; n++ {
+			if err := p.PublishLogs(t.Context(), []provision.LogLine{line(run, n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		inOrder(t, got.await(t, 100), 100)
+		stop()
+		replica.Close()
+		had := len(first.all())
+		if err := p.PublishLogs(t.Context(), []provision.LogLine{line(run, 101)}); err != nil {
+			t.Fatal(err)
+		}
+		inOrder(t, got.await(t, 101), 101)
+		if len(first.all()) != had {
+			t.Error("a replica that has stopped was given a line")
 		}
 	})
 

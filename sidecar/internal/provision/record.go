@@ -348,8 +348,12 @@ func (r *Record) requeue(why string) error {
 	return r.move(Queued, "waiting for a worker: "+why)
 }
 
-// GiveUp fails a request that has waited past its deadline.
+// GiveUp fails a queued request that has waited past its deadline. Any other is
+// a Conflict: someone is at it.
 func (r *Record) GiveUp(why string) error {
+	if r.Request.State != Queued {
+		return Errorf(Conflict, "request %s is %s, not queued", r.Request.ID, r.Request.State)
+	}
 	if r.Run != nil {
 		r.Run.State = RunEnded
 	}

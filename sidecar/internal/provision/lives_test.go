@@ -1,0 +1,96 @@
+package provision_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/testkit"
+)
+
+// TestAnyLifeKeepsTheLaws does moves in random order, most of them untimely, and
+// checks after each that events and rows agree (life.check) and what may never
+// be. A failing seed is printed and repeats.
+func TestAnyLifeKeepsTheLaws(t *testing.T) {
+	t.Parallel()
+	moves := map[string]func(*provision.Record) error{
+		"dispatch": dispatch, "dispatch denied": func(r *provision.Record) error { return r.Dispatch("local", testkit.Denial()) },
+		"claim by w1": claim("w1"), "claim by w2": claim("w2"), "renew": renew, "release": release, "go on": goOn,
+		"go on denied": func(r *provision.Record) error { return r.GoOn(testkit.Denial()) }, "cancel": cancel, "expire": expire, "give up": giveUp,
+		"database started": reported(address("terraform_data.database", "started")), "database completed": reported(address("terraform_data.database", "completed")),
+		"user failed": reported(address("terraform_data.user", "failed")), "grant completed": reported(address("terraform_data.grant", "completed")),
+		"succeeded": reported(outcome(provision.ResultSucceeded, "")), "failed": reported(outcome(provision.ResultFailed, "it broke")),
+		"cancelled": reported(outcome(provision.ResultCancelled, "")), "refused": reported(outcome(provision.ResultRefused, "denied")),
+	}
+	names := slices.Sorted(maps.Keys(moves))
+	reached := map[provision.State]int{}
+	for seed := range uint64(3000) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		l := created(t)
+		var done []string
+		for range 25 {
+			name := names[random.IntN(len(names))]
+			if random.IntN(8) == 0 {
+				l.now = l.now.Add(2 * time.Minute) // every lease runs out
+			}
+			before := *l.record
+			err := l.do(moves[name])
+			done = append(done, fmt.Sprintf("%s -> %s (%v)", name, l.record.Request.State, err))
+			if fault := broken(before, *l.record, err); fault != "" {
+				t.Fatalf("seed %d: %s after\n%v", seed, fault, done)
+			}
+			reached[l.record.Request.State]++
+		}
+	}
+	for _, state := range []provision.State{provision.Succeeded, provision.Failed, provision.DeniedState, provision.Cancelled, provision.Lost} {
+		if reached[state] == 0 {
+			t.Errorf("no life was ever %s: the moves do not reach it", state)
+		}
+	}
+}
+
+// reported leaves out a report where there is no run to speak of.
+func reported(say func(*provision.Record) error) func(*provision.Record) error {
+	return func(r *provision.Record) error {
+		if r.Run == nil {
+			return nil
+		}
+		return say(r)
+	}
+}
+
+// broken is the law that a move has broken, "" for none.
+func broken(before, after provision.Record, err error) string {
+	request, instance, run := after.Request, after.Instance, after.Run
+	switch {
+	case err != nil && provision.KindOf(err) != provision.Conflict:
+		return "a move failed with " + provision.KindOf(err).String()
+	case before.Request.State.Terminal() && before.Request.State != request.State:
+		return "a request left its terminal state"
+	case before.Request.State == provision.Lost && before.Run.Worker != run.Worker:
+		return "a lost run was taken over"
+	case instance.Fence < before.Instance.Fence || instance.Fence > before.Instance.Fence+1:
+		return "the fence did not rise by steps of one"
+	case run != nil && run.State == provision.RunClaimed && run.Fence != instance.Fence:
+		return "a claimed run has an old fence"
+	case request.State == provision.Succeeded && instance.State != provision.Ready:
+		return "a create succeeded and its instance is " + string(instance.State)
+	case request.State == provision.Applying && (run.State != provision.RunClaimed || instance.State != provision.Changing):
+		return "something applies without a claim"
+	case request.State == provision.Queued && run != nil && run.State == provision.RunClaimed:
+		return "a queued request is claimed"
+	case request.State.Terminal() && run != nil && run.State != provision.RunEnded && request.State != provision.DeniedState:
+		return "a request ended and its run did not"
+	case request.State.Terminal() && (instance.State == provision.Changing || instance.State == provision.Reserved):
+		return "a request ended and its instance is " + string(instance.State)
+	case (request.State == provision.Queued || request.State == provision.Lost) && request.Waiting == "":
+		return "a waiting request does not say for what"
+	case request.State.Terminal() && request.State != provision.Succeeded && (request.Error == nil || request.Error.Message == ""):
+		return "a request ended without a reason"
+	}
+	return ""
+}

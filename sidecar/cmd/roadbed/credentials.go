@@ -24,7 +24,7 @@ import (
 // serverFlags say which sidecar is asked and who asks.
 type serverFlags struct {
 	Server string `help:"Base of the sidecar's API; by default the development site's." placeholder:"URL" env:"ROADBED_URL"`
-	Token  string `help:"Backstage token of the one who asks." env:"ROADBED_TOKEN"`
+	Token  string `help:"Backstage token of the one who asks." placeholder:"TOKEN" env:"ROADBED_TOKEN"`
 	As     string `help:"Ask as this person of the development site: ann, ben or pat." placeholder:"NAME"`
 	Data   string `help:"Folder of the development site." default:".build/dev" type:"path" env:"ROADBED_DATA"`
 }
@@ -179,7 +179,7 @@ func (credentialsCommand) Help() string {
 open them.
 
   roadbed credentials dev/orders --as ann
-  psql "$(roadbed credentials dev/orders --json | jq -r .url)"`
+  roadbed credentials dev/orders --as ann --json | jq -r .password`
 }
 
 // Run opens the credentials and prints them.

@@ -283,7 +283,8 @@ func confirm(ctx context.Context, in io.Reader, ask io.Writer, i api.Instance) e
 	}()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		fmt.Fprintln(ask, "\nNothing was destroyed.")
+		return exit(exitInterrupted)
 	case typed := <-answer:
 		if typed != i.Name {
 			return fmt.Errorf("%q is not %q; nothing was destroyed", typed, i.Name)
@@ -312,7 +313,11 @@ func (c *requestLogsCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if c.Follow {
-		return conn.FollowLog(ctx, c.ID, 0, func(line provision.LogEntry) error { return printLogLine(out, line) })
+		err := conn.FollowLog(ctx, c.ID, 0, func(line provision.LogEntry) error { return printLogLine(out, line) })
+		if err != nil && ctx.Err() != nil {
+			return exit(exitInterrupted)
+		}
+		return err
 	}
 	for after := int64(0); ; {
 		lines, err := conn.Logs(ctx, c.ID, after)

@@ -317,32 +317,26 @@ var stepMarks = map[provision.StepStatus]string{
 	provision.StepPending: "○", provision.StepInProgress: "◐", provision.StepCompleted: "✓", provision.StepFailed: "✕",
 }
 
-var stateMarks = map[provision.State]string{
-	provision.Succeeded: "✓", provision.Failed: "✕", provision.DeniedState: "✕", provision.Cancelled: "✕",
-	provision.AwaitingApproval: "◌", provision.Lost: "!",
-}
+// stateMarks are for states in which nothing moves; the spinner is for others.
+var stateMarks = map[provision.State]string{provision.AwaitingApproval: "◌", provision.Lost: "!"}
 
 // frameOf is what a terminal shows of a request at now, in lines shorter than
 // width: a line that wraps would not be painted over.
 func frameOf(w *watched, now time.Time, turn, width int) []string {
 	r, spin := w.request, spinner[turn%len(spinner)]
 	lines := stepLines(r.Steps, now, spin)
+	if r.State.Terminal() { // printOutcome has the last word
+		return shortened(lines, width)
+	}
 	mark, known := stateMarks[r.State]
 	if !known {
 		mark = spin
 	}
-	status := mark + " " + stateText(r)
-	if !r.State.Terminal() {
-		status += "   " + span(now.Sub(r.CreatedAt))
-	}
-	lines = append(lines, status)
+	lines = append(lines, mark+" "+stateText(r)+"   "+span(now.Sub(r.CreatedAt)))
 	if w.silent {
 		lines = append(lines, "! "+silence)
 	}
-	for i, line := range lines {
-		lines[i] = shorten(line, width-1)
-	}
-	return lines
+	return shortened(lines, width)
 }
 
 // heading is a request in one line.
@@ -391,7 +385,7 @@ func printOutcome(out io.Writer, r api.Request) {
 	switch r.State {
 	case provision.Succeeded:
 		printEnd(out, r)
-		fmt.Fprintln(out, "\n✓ Succeeded:", r.EntityRef)
+		fmt.Fprintf(out, "\n✓ Succeeded in %s: %s\n", span(r.UpdatedAt.Sub(r.CreatedAt)), r.EntityRef)
 		if r.Action == provision.Create {
 			fmt.Fprintf(out, "Open its credentials with: roadbed credentials %s\n", strings.TrimPrefix(r.EntityRef, "resource:"))
 		}
@@ -401,7 +395,7 @@ func printOutcome(out io.Writer, r api.Request) {
 		printFindings(out, r.Findings)
 	case provision.Failed, provision.Cancelled:
 		printEnd(out, r)
-		fmt.Fprintf(out, "\n✕ %s\nIts log: roadbed request logs %s\n", map[provision.State]string{provision.Failed: "Failed", provision.Cancelled: "Cancelled"}[r.State], r.Id)
+		fmt.Fprintf(out, "\n✕ %s after %s\nIts log: roadbed request logs %s\n", title(string(r.State)), span(r.UpdatedAt.Sub(r.CreatedAt)), r.Id)
 	case provision.AwaitingApproval:
 		fmt.Fprintf(out, "\n◌ %s\n", withReason("Waits for approval", r.Waiting))
 	default:
@@ -409,13 +403,16 @@ func printOutcome(out io.Writer, r api.Request) {
 	}
 }
 
-// shorten cuts text to at most width characters.
-func shorten(text string, width int) string {
-	runes := []rune(text)
-	if len(runes) <= width {
-		return text
+// shortened are lines with fewer than width characters each.
+func shortened(lines []string, width int) []string {
+	short := make([]string, len(lines))
+	for i, line := range lines {
+		short[i] = line
+		if runes := []rune(line); len(runes) >= width {
+			short[i] = string(runes[:width-2]) + "…"
+		}
 	}
-	return string(runes[:width-1]) + "…"
+	return short
 }
 
 // span is a duration for people: 4.2 s, 38 s, 3 min, 2 h, 5 d.
@@ -436,10 +433,16 @@ func span(d time.Duration) string {
 	}
 }
 
+func title(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
+
 // ago is how long something lies back.
 func ago(d time.Duration) string {
-	if d < time.Second {
+	switch {
+	case d < time.Second:
 		return "now"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s ago", int(d.Seconds()))
+	default:
+		return span(d) + " ago"
 	}
-	return span(d.Truncate(time.Second)) + " ago"
 }

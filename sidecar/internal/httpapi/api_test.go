@@ -374,6 +374,8 @@ func TestTheWorkerAPI(t *testing.T) {
 	kindOf(t, err, provision.Conflict)
 	_, err = worker.Renew(ctx, run, "")
 	kindOf(t, err, provision.Unauthenticated)
+	_, err = r.worker(otherPoolToken).Renew(ctx, run, claim.Token)
+	kindOf(t, err, provision.NotFound)
 	lease, err := worker.Renew(ctx, run, claim.Token)
 	if err != nil || !lease.ExpiresAt.After(lease.Now) || lease.Cancel != "" {
 		t.Errorf("lease = %+v, %v", lease, err)

@@ -405,6 +405,61 @@ func TestAQuietStreamBeatsAndDrains(t *testing.T) {
 	}
 }
 
+func TestTheServersLimitsDoNotEndWhatWaits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *httpapi.Config) { c.Beat = 20 * time.Millisecond })
+	hasty := httptest.NewUnstartedServer(nil)
+	hasty.Config = r.server.HTTPServer("")
+	hasty.Config.ReadTimeout, hasty.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	hasty.Start()
+	t.Cleanup(hasty.Close)
+	get := func(subject, path, accept string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hasty.URL+httpapi.Base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = r.jsonBy(subject, "Accept", accept)
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { res.Body.Close() })
+		return res
+	}
+	request := r.submit("orders")
+	stream := get(ann, "/requests/"+request.Id.String()+"/logs", "text/event-stream")
+	if _, err := io.ReadFull(stream.Body, make([]byte, 40*len(":\n\n"))); err != nil {
+		t.Errorf("a stream ended with %v before 40 comments, some 0.8 s, had come", err)
+	}
+	snapshot, err := r.as("plugin:catalog").Entities(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the first may tell again what the snapshot told
+		changes := get("plugin:catalog", "/entities/changes?wait=1&after="+snapshot.Cursor, "application/json")
+		var body api.EntityChanges
+		if err := json.NewDecoder(changes.Body).Decode(&body); err != nil || changes.StatusCode != http.StatusOK {
+			t.Fatalf("a long wait answered %d, %v", changes.StatusCode, err)
+		}
+		snapshot.Cursor = body.Cursor
+	}
+
+	waiting := make(chan int)
+	go func() {
+		waiting <- r.raw(http.MethodGet, httpapi.Base+"/entities/changes?wait=25&after="+snapshot.Cursor, r.jsonBy("plugin:catalog"), "").status
+	}()
+	r.server.Drain()
+	select {
+	case status := <-waiting:
+		if status != http.StatusServiceUnavailable {
+			t.Errorf("a wait that was drained answered %d, want 503", status)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a wait went on while the server drained")
+	}
+}
+
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"roadbed.dev/roadbed/sidecar/api"
@@ -71,7 +73,9 @@ func (s *Server) entityChanges(w http.ResponseWriter, r *http.Request, p provisi
 	}
 	defer quit()
 	s.patient(w, wait+time.Minute)
-	changes, err := s.Reader.Changes(r.Context(), cursor, wait)
+	ctx, stop := s.untilDrained(r.Context())
+	defer stop()
+	changes, err := s.Reader.Changes(ctx, cursor, wait)
 	if err != nil {
 		return err
 	}
@@ -95,9 +99,29 @@ func (s *Server) entityChanges(w http.ResponseWriter, r *http.Request, p provisi
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-// patient gives an answer more time than the server's own limit.
+// patient gives an answer more time than the server's own limits. The one for
+// reading counts too: it would end the connection under a handler that waits.
 func (s *Server) patient(w http.ResponseWriter, d time.Duration) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) // without it the server's own holds
+	control, until := http.NewResponseController(w), time.Now().Add(d)
+	_ = control.SetReadDeadline(until) // without them the server's own hold
+	_ = control.SetWriteDeadline(until)
+}
+
+// untilDrained is ctx that also ends when the server drains. Call stop.
+func (s *Server) untilDrained(ctx context.Context) (drained context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-s.draining:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel()
+		watch.Wait()
+	}
 }
 
 // entity is an instance as the catalog shows it. ok is false for one that the

@@ -98,6 +98,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, subject string, 
 	header.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	out := &writer{w: w, control: http.NewResponseController(w)}
+	// The limit for reading a request would end the connection under a stream.
+	_ = out.control.SetReadDeadline(time.Time{}) // without it the reader resumes more often
+	defer func() { _ = out.control.SetWriteDeadline(time.Now().Add(flushDeadline)) }()
 	out.send("retry: 2000\n\n", first)
 	if len(first) > 0 {
 		after = first[len(first)-1].id

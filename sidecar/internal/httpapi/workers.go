@@ -49,8 +49,9 @@ func (s *Server) claimRun(w http.ResponseWriter, r *http.Request, c caller) erro
 	return writeJSON(w, http.StatusOK, claim)
 }
 
-// held is the run in the path and the token that the worker holds it by.
-func held(r *http.Request, c caller) (uuid.UUID, string, error) {
+// held is the run in the path, which must be of the worker's pool, and the token
+// that the worker holds it by.
+func (s *Server) held(r *http.Request, c caller) (uuid.UUID, string, error) {
 	id, err := pathID(r)
 	if err != nil {
 		return uuid.Nil, "", err
@@ -58,11 +59,14 @@ func held(r *http.Request, c caller) (uuid.UUID, string, error) {
 	if c.runToken == "" {
 		return uuid.Nil, "", provision.Errorf(provision.Unauthenticated, "the header Roadbed-Run-Token is missing; claim the run to get one")
 	}
+	if _, err := s.Runs.View(r.Context(), c.pool, id); err != nil {
+		return uuid.Nil, "", err
+	}
 	return id, c.runToken, nil
 }
 
 func (s *Server) renewRun(w http.ResponseWriter, r *http.Request, c caller) error {
-	id, token, err := held(r, c)
+	id, token, err := s.held(r, c)
 	if err != nil {
 		return err
 	}
@@ -74,7 +78,7 @@ func (s *Server) renewRun(w http.ResponseWriter, r *http.Request, c caller) erro
 }
 
 func (s *Server) releaseRun(w http.ResponseWriter, r *http.Request, c caller) error {
-	id, token, err := held(r, c)
+	id, token, err := s.held(r, c)
 	if err != nil {
 		return err
 	}
@@ -86,7 +90,7 @@ func (s *Server) releaseRun(w http.ResponseWriter, r *http.Request, c caller) er
 }
 
 func (s *Server) judgePlan(w http.ResponseWriter, r *http.Request, c caller) error {
-	id, token, err := held(r, c)
+	id, token, err := s.held(r, c)
 	if err != nil {
 		return err
 	}
@@ -104,7 +108,7 @@ func (s *Server) judgePlan(w http.ResponseWriter, r *http.Request, c caller) err
 }
 
 func (s *Server) getState(w http.ResponseWriter, r *http.Request, c caller) error {
-	id, token, err := held(r, c)
+	id, token, err := s.held(r, c)
 	if err != nil {
 		return err
 	}
@@ -133,7 +137,6 @@ func (s *Server) pushState(w http.ResponseWriter, r *http.Request, c caller) err
 		return provision.Errorf(provision.Invalid, "the header Roadbed-State-Lineage must be the state's lineage, at most 255 characters")
 	}
 	// A large state over a slow line must not meet the limit for small bodies.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(2 * time.Minute))
 	s.patient(w, 3*time.Minute)
 	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), 1<<20)))
 	_, err = body.ReadFrom(http.MaxBytesReader(w, r.Body, maxState))

@@ -426,8 +426,8 @@ function answer(method: string, path: string, query: URLSearchParams, who: strin
       created_at: new Date().toISOString(),
     });
     Object.assign(destroy, { instance_id: found.id });
-    Object.assign(found, { state: 'destroying', request_id: destroy.id });
-    run(destroy, () => Object.assign(found, { state: 'destroyed', outputs: null }));
+    Object.assign(found, { state: 'destroying', request_id: destroy.id, updated_at: new Date().toISOString() });
+    run(destroy, () => Object.assign(found, { state: 'destroyed', outputs: null, updated_at: new Date().toISOString() }));
     return ok({ request: destroy }, 202);
   }
   return ok({ instance: found, requests: newestFirst(requests.values()).filter(one => one.instance_id === found.id) });

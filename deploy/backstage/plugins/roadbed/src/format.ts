@@ -27,6 +27,11 @@ export function formatDuration(seconds: number): string {
   return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
 }
 
+/** formatRunning writes seconds that are still counted, in whole ones: "4 s", "3 min 20 s". */
+export function formatRunning(seconds: number): string {
+  return seconds < 10 ? `${Math.max(0, Math.floor(seconds))} s` : formatDuration(Math.floor(seconds));
+}
+
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;

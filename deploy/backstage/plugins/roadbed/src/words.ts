@@ -43,6 +43,11 @@ export const requestStates = (Object.keys(REQUEST_WORDS) as RequestState[]).map(
   word: REQUEST_WORDS[state].word,
 }));
 
+/** isGone says that an instance is no more, or never was. */
+export function isGone(state: string): boolean {
+  return state === 'destroyed' || state === 'released';
+}
+
 const ENDS: string[] = ['succeeded', 'failed', 'denied', 'cancelled'];
 
 /** hasEnded says that nothing more will happen to a request. */

@@ -7,6 +7,7 @@ import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Credentials, Instance } from '../api/types';
 import { formatField, formatOwner, formatValue } from '../format';
 import { useAction } from '../hooks/useAction';
+import { isGone } from '../words';
 import { CopyButton } from './CopyButton';
 import { Facts, type Fact } from './Facts';
 import { Notice } from './Notice';
@@ -29,7 +30,7 @@ export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: st
     return (
       <Panel title="Connect">
         <Text as="p" variant="body-medium" color="secondary" className={classes.line}>
-          {instance.state === 'destroyed' || instance.state === 'released'
+          {isGone(instance.state)
             ? 'There is nothing to connect to any more.'
             : `The endpoint and the credentials appear here when ${instance.name} is ready.`}
         </Text>

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useState, type RefObject } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { Button, Dialog, DialogBody, DialogFooter, DialogHeader, Text, TextField } from '@backstage/ui';
 import { explainError } from '../api/explainError';
@@ -11,26 +11,25 @@ import { Notice } from './Notice';
 import { Problem } from './Problem';
 import classes from './DestroyDialog.module.css';
 
-/** DestroyDialog asks for the instance's name, typed, before it asks the sidecar for its end. */
-export function DestroyDialog(props: {
+type FormProps = {
   instance: Instance;
-  open: boolean;
+  /** focusAfter has the focus when the dialog closes and what opened it is gone, as a menu's item is. */
+  focusAfter: RefObject<HTMLButtonElement>;
   onOpenChange(open: boolean): void;
   onAsked(request: InfrastructureRequest): void;
-}) {
+};
+
+/** DestroyDialog asks for the instance's name, typed, before it asks the sidecar for its end. */
+export function DestroyDialog(props: FormProps & { open: boolean }) {
   return (
     <Dialog isOpen={props.open} onOpenChange={props.onOpenChange} width="min(30rem, calc(100vw - 2rem))">
-      {props.open && <Form {...props} />}
+      <Form {...props} />
     </Dialog>
   );
 }
 
-function Form(props: {
-  instance: Instance;
-  onOpenChange(open: boolean): void;
-  onAsked(request: InfrastructureRequest): void;
-}) {
-  const { instance } = props;
+function Form(props: FormProps) {
+  const { instance, focusAfter } = props;
   const api = useApi(roadbedApiRef);
   const [typed, setTyped] = useState('');
   // One key for as long as the dialog is open: a second press after a lost answer finds the first one's request.
@@ -39,6 +38,11 @@ function Form(props: {
     props.onAsked(await api.destroyInstance(instance.id, key));
     props.onOpenChange(false);
   });
+  useEffect(() => {
+    const { current } = focusAfter;
+    // React Aria gives the focus back one frame after the dialog is gone, if there is still something to give it to.
+    return () => afterTwoFrames(() => document.activeElement === document.body && current?.focus());
+  }, [focusAfter]);
   const matches = typed.trim() === instance.name;
   return (
     <form
@@ -77,6 +81,10 @@ function Form(props: {
       </DialogFooter>
     </form>
   );
+}
+
+function afterTwoFrames(act: () => void) {
+  requestAnimationFrame(() => requestAnimationFrame(act));
 }
 
 function Refused({ instance, error }: { instance: Instance; error: unknown }) {

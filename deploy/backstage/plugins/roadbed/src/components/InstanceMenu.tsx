@@ -1,3 +1,4 @@
+import type { RefObject } from 'react';
 import { ButtonIcon, Menu, MenuItem, MenuTrigger } from '@backstage/ui';
 import { RiDeleteBinLine, RiMore2Fill } from '@remixicon/react';
 import type { Instance, InstanceState } from '../api/types';
@@ -9,11 +10,21 @@ const TOO_LATE: Partial<Record<InstanceState, string>> = {
 };
 
 /** InstanceMenu is what can be done with an instance. */
-export function InstanceMenu({ instance, onDestroy }: { instance: Instance; onDestroy(): void }) {
+export function InstanceMenu(props: {
+  instance: Instance;
+  buttonRef: RefObject<HTMLButtonElement>;
+  onDestroy(): void;
+}) {
+  const { instance, buttonRef, onDestroy } = props;
   const tooLate = TOO_LATE[instance.state];
   return (
     <MenuTrigger>
-      <ButtonIcon variant="secondary" icon={<RiMore2Fill />} aria-label={`Actions for ${instance.name}`} />
+      <ButtonIcon
+        ref={buttonRef}
+        variant="secondary"
+        icon={<RiMore2Fill />}
+        aria-label={`Actions for ${instance.name}`}
+      />
       <Menu>
         <MenuItem
           color="danger"

@@ -211,6 +211,18 @@ test('destroys by keyboard alone, once the name has been typed', async () => {
   expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
 });
 
+test('gives the focus back when nothing is to be destroyed after all', async () => {
+  const user = userEvent.setup();
+  renderTab(aReadySidecar());
+  const actions = await screen.findByRole('button', { name: 'Actions for orders-store' });
+  await user.click(actions);
+  await user.click(await screen.findByRole('menuitem', { name: 'Destroy orders-store' }));
+  await screen.findByRole('textbox', { name: 'Type orders-store to confirm' });
+  await user.keyboard('{Escape}');
+  await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument());
+  await waitFor(() => expect(actions).toHaveFocus());
+});
+
 test('cancels after saying what that means', async () => {
   const running = aRequest({ state: 'applying', steps: someSteps(2, 'in_progress') });
   const cancelPath = `/requests/${REQUEST_ID}/cancel`;

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode, type RefObject } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { useEntity } from '@backstage/plugin-catalog-react';
 import { Button, Skeleton, Text } from '@backstage/ui';
@@ -7,6 +7,7 @@ import type { InfrastructureRequest, Instance, InstanceWithRequests } from '../a
 import { formatExact, formatMonthly, formatSince } from '../format';
 import { useLiveRequest } from '../hooks/useLiveRequest';
 import { useLoad } from '../hooks/useLoad';
+import { isGone } from '../words';
 import { ConnectPanel } from './ConnectPanel';
 import { CostPanel } from './CostPanel';
 import { DestroyDialog } from './DestroyDialog';
@@ -53,12 +54,15 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   const published = offering.status === 'data' ? offering.data : undefined;
   const newest = requests.at(0);
   const [destroying, setDestroying] = useState(false);
+  const actions = useRef<HTMLButtonElement>(null);
+  const gone = isGone(instance.state);
   const priced = requests.find(request => request.action !== 'destroy' && request.estimate)?.estimate;
   return (
     <div className={classes.tab}>
-      <Heading instance={instance} newestVersion={published?.version} onDestroy={() => setDestroying(true)} />
+      <Heading instance={instance} newestVersion={published?.version} actions={actions} onDestroy={() => setDestroying(true)} />
       <DestroyDialog
         instance={instance}
+        focusAfter={actions}
         open={destroying}
         onOpenChange={setDestroying}
         onAsked={props.onChange}
@@ -88,14 +92,14 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
         </div>
         <div className={classes.column}>
           <ConnectPanel key={instance.id} instance={instance} docs={published?.docs} />
-          <CostPanel estimate={priced ?? undefined} />
+          {!gone && <CostPanel estimate={priced ?? undefined} />}
         </div>
       </div>
     </div>
   );
 }
 
-function Heading(props: { instance: Instance; newestVersion: string | undefined; onDestroy(): void }) {
+function Heading(props: { instance: Instance; newestVersion: string | undefined; actions: RefObject<HTMLButtonElement>; onDestroy(): void }) {
   const { instance, newestVersion, onDestroy } = props;
   const outdated = newestVersion !== undefined && newestVersion !== instance.offering_version;
   const since = new Date(instance.updated_at);
@@ -124,11 +128,11 @@ function Heading(props: { instance: Instance; newestVersion: string | undefined;
               name: 'Version',
               value: outdated ? `${instance.offering_version} (${newestVersion} available)` : instance.offering_version,
             },
-            { name: 'Cost', value: formatMonthly(instance.monthly_cost) },
+            { name: 'Cost', value: isGone(instance.state) ? 'none any more' : formatMonthly(instance.monthly_cost) },
           ]}
         />
       </div>
-      <InstanceMenu instance={instance} onDestroy={onDestroy} />
+      <InstanceMenu instance={instance} buttonRef={props.actions} onDestroy={onDestroy} />
     </header>
   );
 }

@@ -7,7 +7,7 @@ import {
   type RemixiconComponentType,
 } from '@remixicon/react';
 import type { Step, StepStatus } from '../api/types';
-import { formatDuration } from '../format';
+import { formatDuration, formatRunning } from '../format';
 import { useNow } from '../hooks/useNow';
 import classes from './Steps.module.css';
 
@@ -58,5 +58,5 @@ export function Steps({ steps }: { steps: Step[] }) {
 function RunningDuration({ seconds }: { seconds: number }) {
   const now = useNow(1000);
   const since = useMemo(() => ({ at: Date.now(), seconds }), [seconds]);
-  return <>{formatDuration(Math.floor(since.seconds + Math.max(0, now.getTime() - since.at) / 1000))}</>;
+  return <>{formatRunning(since.seconds + Math.max(0, now.getTime() - since.at) / 1000)}</>;
 }

@@ -31,6 +31,9 @@ type Settings struct {
 // would change how Terraform is run rather than what a provider reaches.
 func (s Settings) Check() error {
 	if s.CLIConfig != "" {
+		if !filepath.IsAbs(s.CLIConfig) {
+			return provision.Errorf(provision.Invalid, "TF_CLI_CONFIG_FILE is %s: give its absolute path, since each run has a working directory of its own", s.CLIConfig)
+		}
 		if _, err := os.Stat(s.CLIConfig); err != nil {
 			return provision.Errorf(provision.Invalid, "TF_CLI_CONFIG_FILE is %s, which cannot be read: build the provider mirror, or unset it", s.CLIConfig)
 		}

@@ -2,7 +2,6 @@ package terraform
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 )
 
@@ -92,21 +91,24 @@ func (e Event) Failed() bool {
 	return e.Kind == "diagnostic" && e.Diagnostic != nil && e.Diagnostic.Severity == "error"
 }
 
+// Repeated reports whether apply says it only because the plan did.
+func (e Event) Repeated() bool {
+	return e.Kind == "planned_change" || e.Kind == "resource_drift" || e.Kind == "change_summary" && e.Operation == "plan"
+}
+
 // Lines are the event for a log that people read; none for what is only for
 // machines. They are not redacted yet.
 func (e Event) Lines() []string {
 	text := e.Message
 	switch e.Kind {
-	case "version", "outputs", "planned_change", "resource_drift":
+	case "version", "outputs":
 		return nil
-	case "change_summary":
-		if e.Operation == "plan" {
-			text = strings.TrimSuffix(text, ".")
-		}
 	case "diagnostic":
 		if e.Diagnostic != nil {
-			text = fmt.Sprintf("%s: %s", strings.ToUpper(e.Diagnostic.Severity[:min(1, len(e.Diagnostic.Severity))])+
-				e.Diagnostic.Severity[min(1, len(e.Diagnostic.Severity)):], e.Diagnostic.Text())
+			text = "Warning: " + e.Diagnostic.Text()
+			if e.Failed() {
+				text = "Error: " + e.Diagnostic.Text()
+			}
 		}
 	}
 	var lines []string

@@ -143,16 +143,13 @@ func (r *Redactor) Text(text string) string {
 	})
 }
 
-// Value is value without secrets: a text that is one becomes Masked, whatever
-// its length, and so does a number; other texts are treated as by Text.
+// Value is value without secrets: each text in it is treated as by Text, and a
+// number of six digits or more that is a secret becomes Masked.
 func (r *Redactor) Value(value any) any {
 	switch v := value.(type) {
 	case nil, bool:
 		return v
 	case string:
-		if r.isSecret(v) {
-			return Masked
-		}
 		return r.Text(v)
 	case map[string]any:
 		clean := make(map[string]any, len(v))

@@ -180,8 +180,10 @@ func linkEntries(from, to string) error {
 // sensitive, whatever the module says, so that it follows where they go.
 func (r *Run) WriteVariables(p Prepared, values, sealed map[string]any) error {
 	declared, overrides := map[string]any{}, map[string]any{}
+	if err := r.speakAll(values); err != nil {
+		return err
+	}
 	for name, value := range values {
-		r.speak(value)
 		if slices.Contains(p.Variables, name) {
 			declared[name] = value
 		}
@@ -200,6 +202,20 @@ func (r *Run) WriteVariables(p Prepared, values, sealed map[string]any) error {
 		}
 	}
 	return r.writeJSON(VariablesFile, declared)
+}
+
+// speakAll is speak for values of any Go type, as Terraform will read them.
+func (r *Run) speakAll(values map[string]any) error {
+	text, err := json.Marshal(values)
+	if err != nil {
+		return fmt.Errorf("encode the module's variables: %w", err)
+	}
+	var plain any
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return fmt.Errorf("encode the module's variables: %w", err)
+	}
+	r.speak(plain)
+	return nil
 }
 
 // speak remembers what a requester has said openly. It is no secret, even when

@@ -193,7 +193,9 @@ func (n *narrator) hear(line []byte) {
 	n.line++
 	n.learn()
 	event := terraform.ParseEvent(line)
-	n.run.reporter.say(n.line, event.Lines()...)
+	if !event.Repeated() {
+		n.run.reporter.say(n.line, event.Lines()...)
+	}
 	switch event.Kind {
 	case "apply_start":
 		n.run.keep(n.run.reporter.address(event.Address, "started", doing(event.Action)))

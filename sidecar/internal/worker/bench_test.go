@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -87,7 +88,7 @@ func workElsewhere(text string) error {
 // test through.
 type bench struct {
 	*sidecar
-	t        *testing.T
+	t        testing.TB
 	site     site
 	identity *age.X25519Identity
 	gates    string
@@ -112,9 +113,11 @@ func (s *shared) String() string {
 	return s.text.String()
 }
 
-func newBench(t *testing.T, module string) *bench {
+func newBench(t testing.TB, module string) *bench {
 	t.Helper()
-	t.Parallel()
+	if test, ok := t.(*testing.T); ok {
+		test.Parallel()
+	}
 	binary, err := terraform.Find(t.Context(), terraform.Search{})
 	if err != nil {
 		t.Fatal(err)
@@ -282,7 +285,7 @@ func (b *bench) states(id uuid.UUID) []terraform.State {
 		}
 		if i > 0 && version.Serial <= versions[i-1].Serial {
 			before, _ := opener(b.identity)(versions[i-1].Sealed)
-			b.t.Errorf("push %d has serial %d after %d\n%s\n%s", i, version.Serial, versions[i-1].Serial, before, raw)
+			b.t.Errorf("push %d has serial %d after %d; they differ (-before +after):\n%s", i, version.Serial, versions[i-1].Serial, cmp.Diff(string(before), string(raw)))
 		}
 		if version.Serial != state.Serial || version.Lineage != state.Lineage || version.Fence != 7 {
 			b.t.Errorf("push %d is labelled %d %s fence %d, its state is %d %s fence 7", i, version.Serial, version.Lineage, version.Fence, state.Serial, state.Lineage)

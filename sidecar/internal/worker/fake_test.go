@@ -67,7 +67,7 @@ type message struct {
 	Findings []provision.Finding     `json:",omitempty"`
 }
 
-func newSidecar(t *testing.T) *sidecar {
+func newSidecar(t testing.TB) *sidecar {
 	s := &sidecar{runs: map[uuid.UUID]*fakeRun{}, calls: map[string]int{}}
 	s.server = httptest.NewServer(s)
 	t.Cleanup(s.server.Close)
@@ -356,7 +356,7 @@ func opener(identity *age.X25519Identity) func([]byte) ([]byte, error) {
 }
 
 // eventually waits until it is so, and fails the test when it never is.
-func eventually(t *testing.T, what string, so func() bool) {
+func eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)

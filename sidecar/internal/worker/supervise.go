@@ -1,15 +1,19 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -55,6 +59,53 @@ type launched struct {
 	At time.Time `json:"at"`
 }
 
+// line is the supervisor's Lifeline. It looks at each call how the sidecar is
+// reached, because a worker that was started anew may bring a new pool token
+// while the supervisor of an old run lives on.
+type line struct {
+	dir     directory
+	connect Connect
+
+	mu     sync.Mutex
+	to     Connection
+	client Lifeline
+}
+
+func (l *line) get() (Lifeline, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var to Connection
+	if ok, err := l.dir.read(connectionFile, &to); err != nil || !ok {
+		return nil, fmt.Errorf("read how the sidecar is reached: %w", cmp.Or(err, fs.ErrNotExist))
+	}
+	if l.client == nil || to != l.to {
+		client, err := l.connect(to)
+		if err != nil {
+			return nil, fmt.Errorf("connect to the sidecar: %w", err)
+		}
+		l.client, l.to = client, to
+	}
+	return l.client, nil
+}
+
+// Renew calls the sidecar.
+func (l *line) Renew(ctx context.Context, runID uuid.UUID, token string) (provision.Lease, error) {
+	client, err := l.get()
+	if err != nil {
+		return provision.Lease{}, err
+	}
+	return client.Renew(ctx, runID, token)
+}
+
+// PushState calls the sidecar.
+func (l *line) PushState(ctx context.Context, token string, version provision.StateVersion) (bool, error) {
+	client, err := l.get()
+	if err != nil {
+		return false, err
+	}
+	return client.PushState(ctx, token, version)
+}
+
 type supervisor struct {
 	dir    directory
 	rec    record
@@ -84,16 +135,8 @@ func Supervise(ctx context.Context, config Supervision) error {
 	if err != nil {
 		return err
 	}
-	var connection Connection
-	if _, err := d.read(connectionFile, &connection); err != nil {
-		return err
-	}
-	client, err := config.Connect(connection)
-	if err != nil {
-		return fmt.Errorf("connect to the sidecar for run %s: %w", rec.Claim.RunID, err)
-	}
 	rec.Patience = rec.Patience.orDefault(time.Duration(rec.Claim.LeaseSeconds) * time.Second)
-	s := &supervisor{dir: d, rec: rec, client: client, log: config.Log.With("run_id", rec.Claim.RunID)}
+	s := &supervisor{dir: d, rec: rec, client: &line{dir: d, connect: config.Connect}, log: config.Log.With("run_id", rec.Claim.RunID)}
 	return s.run(ctx)
 }
 

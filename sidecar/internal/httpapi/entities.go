@@ -99,12 +99,9 @@ func (s *Server) entityChanges(w http.ResponseWriter, r *http.Request, p provisi
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-// patient gives an answer more time than the server's own limits. The one for
-// reading counts too: it would end the connection under a handler that waits.
+// patient gives an answer more time than the server's own limit.
 func (s *Server) patient(w http.ResponseWriter, d time.Duration) {
-	control, until := http.NewResponseController(w), time.Now().Add(d)
-	_ = control.SetReadDeadline(until) // without them the server's own hold
-	_ = control.SetWriteDeadline(until)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) // without it the server's own holds
 }
 
 // untilDrained is ctx that also ends when the server drains. Call stop.

@@ -98,8 +98,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, subject string, 
 	header.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	out := &writer{w: w, control: http.NewResponseController(w)}
-	// The limit for reading a request would end the connection under a stream.
-	_ = out.control.SetReadDeadline(time.Time{}) // without it the reader resumes more often
+	// The end of the stream is written after the handler: it needs its own time.
 	defer func() { _ = out.control.SetWriteDeadline(time.Now().Add(flushDeadline)) }()
 	out.send("retry: 2000\n\n", first)
 	if len(first) > 0 {

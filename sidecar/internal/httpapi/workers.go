@@ -137,6 +137,7 @@ func (s *Server) pushState(w http.ResponseWriter, r *http.Request, c caller) err
 		return provision.Errorf(provision.Invalid, "the header Roadbed-State-Lineage must be the state's lineage, at most 255 characters")
 	}
 	// A large state over a slow line must not meet the limit for small bodies.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(2 * time.Minute))
 	s.patient(w, 3*time.Minute)
 	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), 1<<20)))
 	_, err = body.ReadFrom(http.MaxBytesReader(w, r.Body, maxState))

@@ -42,6 +42,7 @@ type fakeRun struct {
 	deny     bool
 	cancel   string
 	conflict bool // renewals are refused
+	busy     int  // so many claims find the sidecar unavailable
 	head     *provision.StateVersion
 	plans    [][]provision.Change
 	reports  []provision.Report // those that counted
@@ -107,7 +108,9 @@ func (s *sidecar) answer(ctx context.Context, name string, in message) (message,
 	}
 	if name == "logs" {
 		for _, line := range in.Lines {
-			s.runs[line.RunID].logs[line.Number] = line.Text
+			if run := s.runs[line.RunID]; run != nil {
+				run.logs[line.Number] = line.Text
+			}
 		}
 		return message{}, nil
 	}
@@ -119,6 +122,10 @@ func (s *sidecar) answer(ctx context.Context, name string, in message) (message,
 	lost := provision.Errorf(provision.Conflict, "the run is %s", run.state)
 	switch name {
 	case "claim":
+		if run.busy > 0 {
+			run.busy--
+			return message{}, provision.Unreachable("the database", errors.New("for a test"))
+		}
 		if run.state != "dispatched" {
 			return message{}, lost
 		}

@@ -40,7 +40,8 @@ func (p *pusher) follow(ctx context.Context) {
 		state, raw, ok := terraform.ReadState(p.dir.work())
 		last, err := p.last()
 		if err == nil && ok && state.Serial > last.Serial {
-			err = p.push(ctx, state, raw)
+			// Not cut short by the end of ctx: it would only be pushed again.
+			err = p.push(context.WithoutCancel(ctx), state, raw)
 		}
 		if err == nil {
 			wait = p.rec.Patience.Retry

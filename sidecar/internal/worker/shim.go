@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -183,6 +182,3 @@ func startSupervisor(d directory, rec record) error {
 func SupervisorLog() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, nil))
 }
-
-// pauseBriefly is a pause that cannot be interrupted.
-func pauseBriefly(d time.Duration) { pause(context.Background(), d) }

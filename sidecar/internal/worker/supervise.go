@@ -124,7 +124,7 @@ func Supervise(ctx context.Context, config Supervision) error {
 	d := directory(config.Dir)
 	unlock, ok, err := d.tryLock(supervisorLock)
 	for i := 0; err == nil && !ok && i < 20; i++ { // someone may only be looking
-		pauseBriefly(25 * time.Millisecond)
+		pause(context.WithoutCancel(ctx), 25*time.Millisecond)
 		unlock, ok, err = d.tryLock(supervisorLock)
 	}
 	if err != nil || !ok {
@@ -212,11 +212,14 @@ func (s *supervisor) begin() (terraform launched, child <-chan int, err error) {
 	if ok, err := s.dir.read(applyFile, &args); err != nil || !ok {
 		return launched{}, nil, fmt.Errorf("read what to apply: %w", err)
 	}
+	ended := make(chan int, 1)
+	if s.dir.has(stopFile) {
+		return s.takeName(ended, -1) // cancelled before it began
+	}
 	cmd, err := s.start(args)
 	if err != nil {
 		return launched{}, nil, err
 	}
-	ended := make(chan int, 1)
 	go func() {
 		_ = cmd.Wait()
 		ended <- cmd.ProcessState.ExitCode()
@@ -236,18 +239,7 @@ func (s *supervisor) begin() (terraform launched, child <-chan int, err error) {
 			case ok: // a child of an earlier supervisor was faster
 				return terraform, nil, nil
 			}
-			// It never came so far. Take the name, so that none can any more.
-			nobody := launched{At: time.Now()}
-			made, err := s.dir.create(processFile, nobody)
-			if err != nil {
-				return launched{}, nil, err
-			}
-			if !made {
-				terraform, _, err := s.launched()
-				return terraform, nil, err
-			}
-			ended <- code
-			return nobody, ended, nil
+			return s.takeName(ended, code) // it never came so far
 		case <-tick.C:
 			if terraform, ok, err := s.launched(); err != nil {
 				return launched{}, nil, err
@@ -257,6 +249,22 @@ func (s *supervisor) begin() (terraform launched, child <-chan int, err error) {
 			}
 		}
 	}
+}
+
+// takeName puts nobody in the place of Terraform's process, so that none can
+// begin any more, unless one has.
+func (s *supervisor) takeName(ended chan int, code int) (terraform launched, child <-chan int, err error) {
+	nobody := launched{At: time.Now()}
+	made, err := s.dir.create(processFile, nobody)
+	if err != nil {
+		return launched{}, nil, err
+	}
+	if !made {
+		terraform, _, err := s.launched()
+		return terraform, nil, err
+	}
+	ended <- code
+	return nobody, ended, nil
 }
 
 func (s *supervisor) launched() (launched, bool, error) {

@@ -537,3 +537,63 @@ func TestOneFolderHasOneWorker(t *testing.T) {
 		t.Errorf("a second worker = %v, want a Conflict", err)
 	}
 }
+
+func TestAJobThatCannotBeClaimedNowComesAgain(t *testing.T) {
+	b := newBench(t, gateModule)
+	b.openGate("go")
+	id := b.ask(func(r *fakeRun) { r.busy = 2 })
+	b.start()
+	if got := b.await(id); got.Result != "succeeded" {
+		t.Errorf("outcome = %+v", got)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.calls["nak"] != 2 {
+		t.Errorf("the job was put back %d times, want 2", b.calls["nak"])
+	}
+}
+
+func TestAJobThatComesTwiceIsClaimedOnce(t *testing.T) {
+	b := newBench(t, gateModule)
+	id := b.ask(nil)
+	b.start()
+	b.untilSlow()
+	b.mu.Lock()
+	b.jobs = append(b.jobs, provision.Job{RunID: id})
+	b.mu.Unlock()
+	eventually(t, "the job is taken again", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.jobs) == 0
+	})
+	b.openGate("go")
+	if got := b.await(id); got.Result != "succeeded" {
+		t.Errorf("outcome = %+v", got)
+	}
+	b.wantOneApply(id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.calls["claim"] != 1 {
+		t.Errorf("claimed %d times, want once", b.calls["claim"])
+	}
+}
+
+func TestARunThatTheSidecarDoesNotKnowLeavesItsSealedState(t *testing.T) {
+	b := newBench(t, gateModule)
+	id := b.ask(nil)
+	b.start()
+	b.untilSlow()
+	b.mu.Lock()
+	delete(b.runs, id)
+	b.mu.Unlock()
+	b.openGate("go")
+	kept := filepath.Join(b.site.Root, "orphans", id.String()+".tfstate.age")
+	eventually(t, "the sealed state is kept and the rest is wiped", func() bool { return exists(kept) && !exists(b.dir(id)) })
+	sealed, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := opener(b.identity)(sealed); err != nil || !strings.Contains(string(raw), `"last"`) {
+		t.Errorf("the kept state is %s, %v", raw, err)
+	}
+}

@@ -10,9 +10,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"roadbed.dev/roadbed/sidecar/internal/worker"
 )
 
 func TestMain(m *testing.M) {
+	if worker.IsShim(os.Args[0]) { // a run's Terraform is this program, too
+		os.Exit(worker.ShimMain(os.Args))
+	}
 	testscript.Main(tests{m}, map[string]func(){"roadbed": main})
 }
 

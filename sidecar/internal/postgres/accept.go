@@ -73,6 +73,8 @@ func (s *Store) Refuse(ctx context.Context, r *provision.Record) error {
 
 // insert sends the whole of a new record and gives it the database's times.
 func (s *Store) insert(ctx context.Context, r *provision.Record) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	batch, err := newRecordBatch(r)
 	if err != nil {
 		return err
@@ -173,6 +175,8 @@ func stamp(r *provision.Record, now time.Time) {
 // replay is what the request's idempotency key made before; nil when it made
 // nothing or has none.
 func (s *Store) replay(ctx context.Context, r provision.Request) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	if r.IdempotencyKey == "" {
 		return nil
 	}

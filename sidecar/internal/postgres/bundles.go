@@ -18,6 +18,8 @@ type bundle struct {
 // PutBundle implements provision.Store; a digest that is kept already is left
 // as it is.
 func (s *Store) PutBundle(ctx context.Context, o provision.Offering, files []byte) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	contract, err := encode(o)
 	if err != nil {
 		return err
@@ -44,11 +46,13 @@ func (s *Store) Bundle(ctx context.Context, digest string) (provision.Offering, 
 	if cached, ok := s.bundles.Load(digest); ok {
 		return cached.(bundle).offering, cached.(bundle).files, nil
 	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
 		return provision.Offering{}, nil, fault(err, "read bundle "+digest)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer conn.Close(ctx)
 	type row struct {
 		Contract            []byte
 		ApplyTimeoutSeconds int64

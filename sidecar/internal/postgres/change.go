@@ -83,6 +83,8 @@ func (s *Store) ChangeRun(ctx context.Context, runID uuid.UUID, decide func(*pro
 }
 
 func (s *Store) change(ctx context.Context, what string, id uuid.UUID, locks []string, decide func(*provision.Record) error) (*provision.Record, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return nil, fault(err, "change "+what+" "+id.String())

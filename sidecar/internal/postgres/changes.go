@@ -81,6 +81,8 @@ func (s *Store) Changes(ctx context.Context, cursor string, wait time.Duration) 
 // Snapshot implements provision.Store. It reads every living instance at once:
 // a part of them would look like the removal of the rest.
 func (s *Store) Snapshot(ctx context.Context) (provision.InstanceChanges, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	here, horizon, err := s.identity(ctx) // first: what commits in between is read twice, not never
 	if err != nil {
 		return provision.InstanceChanges{}, err
@@ -105,6 +107,8 @@ func (s *Store) Snapshot(ctx context.Context) (provision.InstanceChanges, error)
 // changesAfter are the instances that transactions from after on have changed,
 // and where to go on from.
 func (s *Store) changesAfter(ctx context.Context, after int64) ([]provision.Instance, int64, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	rows, err := many[changedRow](ctx, s.pool, "changed instances", changesSQL,
 		pgx.NamedArgs{"after": strconv.FormatInt(after, 10), "limit": changesPage})
 	if err != nil || len(rows) == 0 {
@@ -124,6 +128,8 @@ func (s *Store) changesAfter(ctx context.Context, after int64) ([]provision.Inst
 }
 
 func (s *Store) identity(ctx context.Context) (name string, horizon int64, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	err = s.pool.QueryRow(ctx, identitySQL).Scan(&name, &horizon)
 	return name, horizon, fault(err, "read the database's identity")
 }

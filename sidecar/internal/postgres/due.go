@@ -35,6 +35,8 @@ func (s *Store) Queued(ctx context.Context, environments []string, limit int) ([
 // InFlight is how many runs of each pool have not ended; a pool without any is
 // absent.
 func (s *Store) InFlight(ctx context.Context) (map[string]int, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	type row struct {
 		Pool string
 		N    int
@@ -54,6 +56,8 @@ func (s *Store) InFlight(ctx context.Context) (map[string]int, error) {
 // Unclaimed are jobs whose run was dispatched at least age ago and that no
 // worker has claimed, oldest first, at most limit, by pool.
 func (s *Store) Unclaimed(ctx context.Context, age time.Duration, limit int) (map[string][]provision.Job, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	type row struct {
 		Pool           string
 		RunID          uuid.UUID
@@ -105,6 +109,8 @@ func (s *Store) Overdue(ctx context.Context, age time.Duration, limit int) ([]uu
 }
 
 func (s *Store) ids(ctx context.Context, what, sql string, args pgx.NamedArgs) ([]uuid.UUID, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	rows, _ := s.pool.Query(ctx, sql, args) // pgx returns the error again from collecting
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	return ids, fault(err, "list "+what)

@@ -81,6 +81,8 @@ func eventsOf(rows []eventRow) ([]provision.Event, error) {
 // EventsAfter are the events of a request or instance with a higher sequence,
 // in order, at most limit. Of an unknown subject there are none.
 func (s *Store) EventsAfter(ctx context.Context, subjectID uuid.UUID, sequence int64, limit int) ([]provision.Event, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	rows, err := many[eventRow](ctx, s.pool, "events", `
 		SELECT `+eventColumns+`
 		  FROM events e

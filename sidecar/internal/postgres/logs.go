@@ -57,6 +57,8 @@ func (s *Store) AppendLog(ctx context.Context, lines []provision.LogLine) error 
 }
 
 func (s *Store) appendLog(ctx context.Context, runID uuid.UUID, lines []provision.LogLine) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	n := len(lines)
 	fences, numbers, ats, texts := make([]int64, n), make([]int64, n), make([]time.Time, n), make([]string, n)
 	for i, line := range lines {
@@ -87,6 +89,8 @@ func (s *Store) appendLog(ctx context.Context, runID uuid.UUID, lines []provisio
 
 // LogAfter implements provision.Store.
 func (s *Store) LogAfter(ctx context.Context, requestID uuid.UUID, after int64, limit int) ([]provision.LogEntry, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	return many[provision.LogEntry](ctx, s.pool, "log lines", `
 		SELECT l.position, l.at, l.text
 		  FROM log_lines l

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 // Store implements provision.Store. It may be used from many goroutines.
 type Store struct {
 	pool    *pgxpool.Pool
+	timeout time.Duration
 	bundles sync.Map // digest -> bundle
 	hub     hub
 }
@@ -23,7 +25,8 @@ var _ provision.Store = (*Store)(nil)
 
 // Options are what a Store may be told; the zero value is right for a sidecar.
 type Options struct {
-	MaxConnections int32 // 0 is 16
+	MaxConnections int32         // 0 is 16
+	Timeout        time.Duration // how long one call may take, whatever became of the network; 0 is 10 s
 }
 
 // Open makes a Store on the database at dsn. It does not wait for the database:
@@ -58,7 +61,13 @@ func Open(dsn string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault(err, "make the connection pool")
 	}
-	return &Store{pool: pool}, nil
+	return &Store{pool: pool, timeout: cmp.Or(o.Timeout, 10*time.Second)}, nil
+}
+
+// bounded ends a call that gets no answer: the server's own timeouts do not
+// help where its words no longer arrive.
+func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.timeout)
 }
 
 // inUTC makes times scan as UTC, as the domain has them.
@@ -74,6 +83,8 @@ func (s *Store) Close() { s.pool.Close() }
 
 // Ping is nil when the database answers; else Unavailable.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	return fault(s.pool.Ping(ctx), "ping")
 }
 

@@ -16,6 +16,8 @@ import (
 // error after forgetting what was published in spite of it. publish must return
 // within seconds: the rows are locked.
 func (s *Store) Relay(ctx context.Context, limit int, age time.Duration, publish func(context.Context, []provision.Event) ([]uuid.UUID, error)) (n int, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	var refused error
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		rows, err := many[eventRow](ctx, tx, "unpublished events", `
@@ -50,6 +52,8 @@ const forgetSQL = `DELETE FROM outbox WHERE event_id = ANY(@ids)`
 
 // Forget says that these events are published; it may be repeated.
 func (s *Store) Forget(ctx context.Context, ids []uuid.UUID) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	_, err := s.pool.Exec(ctx, forgetSQL, pgx.NamedArgs{"ids": ids})
 	return fault(err, "forget published events")
 }
@@ -57,6 +61,8 @@ func (s *Store) Forget(ctx context.Context, ids []uuid.UUID) error {
 // Unpublished is how many events wait to be published and since when the oldest
 // does; zero when none waits.
 func (s *Store) Unpublished(ctx context.Context) (n int, oldest time.Duration, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	err = s.pool.QueryRow(ctx, `SELECT count(*), COALESCE(now() - min(created_at), '0') FROM outbox`).Scan(&n, &oldest)
 	return n, oldest, fault(err, "look at the outbox")
 }

@@ -134,12 +134,52 @@ func TestAcceptIsOneRoundTripAndChangeIsTwo(t *testing.T) {
 	}
 }
 
+// A network that swallows packets gives no error: only time ends such a call.
+func TestDatabaseThatNoLongerAnswersIsUnavailable(t *testing.T) {
+	t.Parallel()
+	target, err := url.Parse(testkit.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := newTurnCounter(t, target.Host)
+	target.Host = proxy.address
+	store, err := postgres.Open(target.String(), postgres.Options{MaxConnections: 2, Timeout: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	// The first connections of a busy machine may take their time.
+	testkit.Eventually(t, 20*time.Second, "the store works", func() bool { return store.Ping(t.Context()) == nil })
+	request := uuid.New()
+	proxy.deaf.Store(true)
+	for name, call := range map[string]func() error{
+		"accept": func() error { return store.Accept(t.Context(), testkit.Created("orders", nil)) },
+		"change": func() error {
+			_, err := store.Change(t.Context(), request, func(r *provision.Record) error { return nil })
+			return err
+		},
+		"queued": func() error { _, err := store.Queued(t.Context(), []string{"dev"}, 1); return err },
+		"log":    func() error { return store.AppendLog(t.Context(), []provision.LogLine{{RunID: request, Number: 1}}) },
+	} {
+		began := time.Now()
+		if err := call(); kindOf(err) != provision.Unavailable {
+			t.Errorf("%s: %v, want unavailable", name, err)
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%s took %s", name, took)
+		}
+	}
+	proxy.deaf.Store(false)
+	testkit.Eventually(t, 20*time.Second, "the store works again", func() bool { return store.Ping(t.Context()) == nil })
+}
+
 // turnCounter is a proxy before Postgres that counts how often the client speaks
 // after the server has.
 type turnCounter struct {
 	address string
 	n       atomic.Int64
 	server  atomic.Bool // the server spoke last
+	deaf    atomic.Bool // nothing gets through any more
 }
 
 func newTurnCounter(t *testing.T, target string) *turnCounter {
@@ -179,6 +219,9 @@ func (c *turnCounter) copy(to io.WriteCloser, from io.Reader, spoke func()) {
 		n, err := from.Read(buffer)
 		if n > 0 {
 			spoke()
+			if c.deaf.Load() {
+				continue
+			}
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}

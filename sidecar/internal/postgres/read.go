@@ -21,6 +21,8 @@ const (
 
 // Request implements provision.Store.
 func (s *Store) Request(ctx context.Context, id uuid.UUID) (provision.Request, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	row, err := one[requestRow](ctx, s.pool, "request", id,
 		`SELECT `+requestColumns+` FROM requests r WHERE r.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
@@ -31,6 +33,8 @@ func (s *Store) Request(ctx context.Context, id uuid.UUID) (provision.Request, e
 
 // Instance implements provision.Store.
 func (s *Store) Instance(ctx context.Context, id uuid.UUID) (provision.Instance, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	row, err := one[instanceRow](ctx, s.pool, "instance", id,
 		`SELECT `+instanceColumns+` FROM instances i WHERE i.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
@@ -42,6 +46,8 @@ func (s *Store) Instance(ctx context.Context, id uuid.UUID) (provision.Instance,
 // InstanceByName is the living instance of that name; NotFound when there is
 // none.
 func (s *Store) InstanceByName(ctx context.Context, offering, environment, name string) (provision.Instance, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	row, err := one[instanceRow](ctx, s.pool, "instance", provision.EntityRef(environment, name, offering), `
 		SELECT `+instanceColumns+`
 		  FROM instances i
@@ -139,6 +145,8 @@ func (l *listing) sql() (string, error) {
 }
 
 func page[Row, T any](ctx context.Context, s *Store, l listing, read func(Row) (T, error), key func(T) (time.Time, uuid.UUID)) (provision.Page[T], error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	p := provision.Page[T]{Items: []T{}}
 	sql, err := l.sql()
 	if err != nil {
@@ -190,6 +198,8 @@ type verdictRow struct {
 
 // Verdicts implements provision.Store. A request has a handful.
 func (s *Store) Verdicts(ctx context.Context, requestID uuid.UUID) ([]provision.StageVerdict, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	rows, err := many[verdictRow](ctx, s.pool, "verdicts", `
 		SELECT v.stage, v.outcome, v.findings, v.estimate, v.bundle_digest, v.input, v.at
 		  FROM verdicts v

@@ -34,6 +34,8 @@ const (
 // PushState implements provision.Store. The same push again changes nothing and
 // answers as the state stands now.
 func (s *Store) PushState(ctx context.Context, v provision.StateVersion) (head bool, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	digest := sha256.Sum256(v.Sealed)
 	args := pgx.NamedArgs{
 		"instance_id": v.InstanceID, "run_id": v.RunID, "fence": v.Fence, "serial": v.Serial, "lineage": v.Lineage,
@@ -67,6 +69,8 @@ func (s *Store) PushState(ctx context.Context, v provision.StateVersion) (head b
 
 // LatestState implements provision.Store.
 func (s *Store) LatestState(ctx context.Context, instanceID uuid.UUID) (provision.StateVersion, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	type row struct {
 		RunID    uuid.UUID
 		Fence    int64

@@ -17,6 +17,9 @@ const (
 	// handling bounds one call of a handler. It outlives a shutdown, so that
 	// what is in hand is settled.
 	handling = 30 * time.Second
+	// silent is how long a message may be in hand without a sign of life before
+	// it is given to someone else: a killed sidecar holds up reports no longer.
+	silent = 10 * time.Second
 	// tries is how often a message is given to a handler that answers with an
 	// error of no kind before it is dropped as poison.
 	tries = 10
@@ -29,7 +32,7 @@ const (
 // ConsumeReports gives each report to handle, one after the other and in the
 // order of their publication, over all replicas of the sidecar: a report counts
 // only if none with a higher sequence was taken before. It returns nil once ctx
-// ends and the report in hand is settled.
+// ends and the report in hand is settled, for which handle gets at most 30 s.
 //
 // An error of handle decides: nil, it is done; Unavailable, it comes again, and
 // all others wait; Invalid, NotFound, Conflict, Denied or Gone, it is dropped with a log
@@ -37,7 +40,7 @@ const (
 func (q *Queue) ConsumeReports(ctx context.Context, handle func(context.Context, provision.Report) error) error {
 	one := consumer{stream: reportsStream, config: jetstream.ConsumerConfig{
 		Durable: "recorder", Description: "Takes reports into requests.",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 2 * handling, MaxDeliver: -1, MaxAckPending: 1,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: silent, MaxDeliver: -1, MaxAckPending: 1,
 	}, most: 1}
 	q.consume(ctx, one, func(ctx context.Context, batch []jetstream.Msg) {
 		for _, msg := range batch {
@@ -58,7 +61,7 @@ func (q *Queue) ConsumeReports(ctx context.Context, handle func(context.Context,
 func (q *Queue) ConsumeLogs(ctx context.Context, handle func(context.Context, []provision.LogLine) error) error {
 	many := consumer{stream: logsStream, config: jetstream.ConsumerConfig{
 		Durable: "recorder", Description: "Keeps log lines.",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 2 * handling, MaxDeliver: -1, MaxAckPending: 4 * logBatch,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: silent, MaxDeliver: -1, MaxAckPending: 4 * logBatch,
 		// Two replicas that take turns would shuffle the lines of a run.
 		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{inOrder}, PinnedTTL: takeover,
 	}, most: logBatch, group: inOrder}
@@ -110,6 +113,7 @@ func (q *Queue) consume(ctx context.Context, c consumer, take func(context.Conte
 			batch, err := fetch(session, source, c)
 			if len(batch) > 0 {
 				hand, cancel := context.WithTimeout(context.WithoutCancel(ctx), handling)
+				go hold(hand, batch)
 				take(hand, batch)
 				cancel()
 			}
@@ -119,6 +123,23 @@ func (q *Queue) consume(ctx context.Context, c consumer, take func(context.Conte
 		}
 		return nil
 	})
+}
+
+// hold keeps messages in hand until ctx ends. A sign of life that is lost brings
+// a message twice, which its taker must bear anyhow.
+func hold(ctx context.Context, batch []jetstream.Msg) {
+	tick := time.NewTicker(silent / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, msg := range batch {
+			_ = msg.InProgress()
+		}
+	}
 }
 
 // bind makes a durable consumer or brings it to its settings.

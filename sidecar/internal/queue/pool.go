@@ -121,7 +121,9 @@ func (p *Pool) bind(ctx context.Context) (jetstream.Consumer, error) {
 	}
 	jobs, err := p.queue.bind(ctx, jobsStream, jetstream.ConsumerConfig{
 		Durable: "pool-" + p.name, Description: "Jobs of the pool " + p.name + ".", FilterSubject: "roadbed.job.v1." + p.name + ".*",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxDeliver: -1,
+		// A worker that was handed a job and fell silent holds it up no longer than
+		// this. One that claims it more slowly loses nothing: the claim decides.
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 15 * time.Second, MaxDeliver: -1,
 	})
 	if err != nil {
 		return nil, err

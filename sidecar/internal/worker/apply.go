@@ -137,7 +137,7 @@ func (r *run) conclude(tf *terraform.Run, heard *narrator) (*provision.RunOutcom
 	if err != nil {
 		return nil, err
 	}
-	open := inFlight(entries)
+	open, unkept := inFlight(entries), unrecorded(entries, state.Addresses)
 	switch {
 	case stopped && !asked.Timeout:
 		outcome.Result, outcome.Message = provision.ResultCancelled, asked.Reason
@@ -147,11 +147,16 @@ func (r *run) conclude(tf *terraform.Run, heard *narrator) (*provision.RunOutcom
 		outcome.Message = "Terraform could not be started"
 	case how.Code < 0 && len(open) > 0:
 		outcome.Message = fmt.Sprintf("Terraform was killed while it changed %s; look at what became of it before asking again", strings.Join(open, ", "))
+	case how.Code < 0 && len(unkept) > 0:
+		outcome.Message = fmt.Sprintf("Terraform was killed before it had written down that it made %s; look for it before asking again", strings.Join(unkept, ", "))
 	case how.Code < 0:
 		outcome.Message = "Terraform was killed; what it had made until then is in the state"
 	}
 	if len(open) > 0 {
 		outcome.Detail = strings.TrimSpace(outcome.Detail + "\n\nBegun and not completed: " + strings.Join(open, ", "))
+	}
+	if len(unkept) > 0 {
+		outcome.Detail = strings.TrimSpace(outcome.Detail + "\n\nMade and not in the state: " + strings.Join(unkept, ", "))
 	}
 	if complaints := r.complaints(); complaints != "" && len(heard.errors) == 0 {
 		outcome.Detail = strings.TrimSpace(outcome.Detail + "\n\n" + complaints)

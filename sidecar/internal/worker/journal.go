@@ -167,6 +167,19 @@ func inFlight(entries []entry) []string {
 	return open
 }
 
+// unrecorded are the addresses that were made and are not in the state:
+// Terraform says that it has made something before it writes it down.
+func unrecorded(entries []entry, state []string) []string {
+	var missing []string
+	for _, e := range entries {
+		made := e.Kind == "apply_complete" && e.Action == "create"
+		if made && indexOf(state, e.Address) < 0 && indexOf(missing, e.Address) < 0 {
+			missing = append(missing, e.Address)
+		}
+	}
+	return missing
+}
+
 func indexOf(list []string, text string) int {
 	for i, member := range list {
 		if member == text {

@@ -71,3 +71,14 @@ func TestTheJournalSaysHowTerraformEndedAndWhatWasInFlight(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatWasMadeAndNotWrittenDownIsNamed(t *testing.T) {
+	t.Parallel()
+	entries := []entry{
+		{Kind: "apply_complete", Action: "create", Address: "kept"}, {Kind: "apply_start", Action: "create", Address: "begun"},
+		{Kind: "apply_complete", Action: "delete", Address: "gone"}, {Kind: "apply_complete", Action: "create", Address: "made"},
+	}
+	if diff := cmp.Diff([]string{"made"}, unrecorded(entries, []string{"kept"})); diff != "" {
+		t.Errorf("unrecorded (-want +got):\n%s", diff)
+	}
+}

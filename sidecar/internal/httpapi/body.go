@@ -66,10 +66,11 @@ func decodeStrict(body []byte, out any) error {
 	dec.UseNumber()
 	if err := dec.Decode(out); err != nil {
 		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) && wrong.Field == "" {
+		switch {
+		case !errors.As(err, &wrong):
+		case wrong.Field == "":
 			return provision.Errorf(provision.Invalid, "the body must be a JSON object, not %s", wrong.Value)
-		}
-		if wrong != nil {
+		default:
 			return provision.Errorf(provision.Invalid, "the member %s cannot be a JSON %s", quoted(wrong.Field), wrong.Value)
 		}
 		return provision.Errorf(provision.Invalid, "the body does not have the expected form: %v", err)

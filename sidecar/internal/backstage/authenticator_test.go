@@ -310,6 +310,20 @@ func TestGroupsAreKeptForSeconds(t *testing.T) {
 	}
 }
 
+func TestUserinfoIsNotBelievedBlindly(t *testing.T) {
+	t.Parallel()
+	p, c := newPortal(t), newClock()
+	bearer := "Bearer " + p.user(t, c.now())
+	p.set(func(p *portal) { p.mixedUp = true })
+	if got, err := p.authenticator(t, c).Authenticate(t.Context(), bearer); provision.KindOf(err) != provision.Unavailable {
+		t.Errorf("another user's groups: %+v, %v; want Unavailable", got, err)
+	}
+	p.set(func(p *portal) { p.mixedUp, p.signedOut = false, true })
+	if got, err := p.authenticator(t, c).Authenticate(t.Context(), bearer); provision.KindOf(err) != provision.Unauthenticated {
+		t.Errorf("a token that Backstage refuses: %+v, %v; want Unauthenticated", got, err)
+	}
+}
+
 func TestAnExpiredTokenIsNotServedFromTheCache(t *testing.T) {
 	t.Parallel()
 	p, c := newPortal(t), newClock()

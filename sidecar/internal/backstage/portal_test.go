@@ -18,11 +18,13 @@ import (
 // portal is a Backstage as far as tokens go: key sets and userinfo over HTTP.
 type portal struct {
 	*httptest.Server
-	mu     sync.Mutex
-	keys   map[string][]*ecdsa.PrivateKey // by plugin; auth's are the users'
-	groups map[string][]string            // by user; absent is 404
-	down   bool
-	hits   map[string]int // requests by path
+	mu        sync.Mutex
+	keys      map[string][]*ecdsa.PrivateKey // by plugin; auth's are the users'
+	groups    map[string][]string            // by user; absent is 404
+	down      bool
+	signedOut bool           // userinfo refuses every token
+	mixedUp   bool           // userinfo answers for someone else
+	hits      map[string]int // requests by path
 }
 
 func newPortal(t testing.TB) *portal {
@@ -59,7 +61,7 @@ func (p *portal) serve(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(set)
 	case plugin == "auth" && path == "v1/userinfo":
 		t, err := parse(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
-		if err != nil || t.typ != typUser && t.typ != typLimited {
+		if err != nil || p.signedOut || t.typ != typUser && t.typ != typLimited {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
@@ -67,6 +69,9 @@ func (p *portal) serve(w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			http.Error(w, "User info not found", http.StatusNotFound)
 			return
+		}
+		if p.mixedUp {
+			t.claims["sub"] = "user:default/bob"
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"claims": map[string]any{"sub": t.claim("sub"), "ent": refs}})
 	default:

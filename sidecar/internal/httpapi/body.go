@@ -30,7 +30,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64, optional bool
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return refusal{errTooLarge.fault, "the body is larger than " + size(large.Limit)}
+		return refusal{tooLarge, "the body is larger than " + size(large.Limit)}
 	case err != nil:
 		return provision.Errorf(provision.Invalid, "the body could not be read to its end")
 	case len(bytes.TrimSpace(body)) == 0 && optional:

@@ -42,7 +42,7 @@ type refusal struct {
 
 func (r refusal) Error() string { return r.message }
 
-var errTooLarge = refusal{fault{http.StatusRequestEntityTooLarge, "PayloadTooLargeError"}, "the body is too large"}
+var tooLarge = fault{http.StatusRequestEntityTooLarge, "PayloadTooLargeError"}
 
 // defaultRetry is how long a caller waits before it asks again.
 const defaultRetry = 2 * time.Second

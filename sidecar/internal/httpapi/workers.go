@@ -144,7 +144,7 @@ func (s *Server) pushState(w http.ResponseWriter, r *http.Request, c caller) err
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return refusal{errTooLarge.fault, "the state is larger than " + size(maxState)}
+		return refusal{tooLarge, "the state is larger than " + size(maxState)}
 	case err != nil:
 		return provision.Errorf(provision.Invalid, "the state could not be read to its end")
 	case body.Len() == 0:

@@ -26,10 +26,10 @@ func TestEveryEventIsDescribed(t *testing.T) {
 	t.Parallel()
 	_, q := prepared(t)
 	var told []provision.Event
-	for seed := range uint64(80) {
+	for seed := range uint64(25) {
 		told = append(told, life(rand.New(rand.NewPCG(seed, 0)))...)
 	}
-	for batch := range slices.Chunk(told, 500) {
+	for batch := range slices.Chunk(told, 250) {
 		publish(t, q, batch...)
 	}
 	got := follow(t, q, queue.Follow{}).await(t, len(told))

@@ -389,7 +389,13 @@ func printEnd(out io.Writer, r api.Request) {
 	_ = table.Flush() // out is the terminal; nothing to do
 }
 
-func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
+func indent(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight("  "+line, " ")
+	}
+	return strings.Join(lines, "\n")
+}
 
 func stateText(r api.Request) string {
 	text := strings.ReplaceAll(string(r.State), "_", " ")

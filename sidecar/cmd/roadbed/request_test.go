@@ -106,7 +106,7 @@ Policy
 		"a failed one gives the provider's words and the way out": {
 			func(r *api.Request) {
 				r.State = provision.Failed
-				r.Error = &provision.Failure{Message: "failed at step 2 of 3: Create database instance", Detail: "quota exceeded\nfor db.t3", WayOut: "Ask for quota."}
+				r.Error = &provision.Failure{Message: "failed at step 2 of 3: Create database instance", Detail: "quota exceeded\n\nfor db.t3", WayOut: "Ask for quota."}
 			}, `
 Request   0199a3c0-0000-7000-8000-000000000001
 Ask       create orders · PostgreSQL Database 1.2.0 · dev
@@ -118,6 +118,7 @@ Entity    resource:dev/orders.postgres-database
 
 failed at step 2 of 3: Create database instance
   quota exceeded
+
   for db.t3
   Ask for quota.
 `,

@@ -2,8 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -235,6 +239,94 @@ Its log: roadbed request logs 0199a3c0-0000-7000-8000-000000000001
 			}
 		})
 	}
+}
+
+// watchServer answers a request and streams events of it; it holds the stream
+// open after the last, unless that ended the request.
+func watchServer(t *testing.T, r api.Request, events []api.Event) *connection {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /requests/{id}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(api.RequestAnswer{Request: r}) // a watch that ended has left
+	})
+	mux.HandleFunc("GET /requests/{id}/events", func(w http.ResponseWriter, asked *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, e := range events {
+			data, _ := json.Marshal(e) // a literal
+			parts := strings.Split(e.Type, ".")
+			fmt.Fprintf(w, "id: %d\nevent: %s.%s\ndata: %s\n\n", e.Sequence, parts[2], parts[3], data)
+		}
+		_ = http.NewResponseController(w).Flush()
+		<-asked.Context().Done()
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	c, err := serverFlags{Server: server.URL, Token: "t"}.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestWatchEndsWithTheRequestsCode(t *testing.T) {
+	approval := happened(4, "request.awaiting_approval", 1, map[string]any{"waiting": "platform-team"})
+	tests := map[string]struct {
+		state  provision.State // as it is now, at its third event
+		events []api.Event
+		code   int
+		last   string
+	}{
+		"succeeded":           {provision.Applying, life, exitOK, "roadbed credentials"},
+		"failed":              {provision.Applying, []api.Event{life[0], happened(2, "request.failed", 1, nil)}, exitFailed, "roadbed request logs"},
+		"denied":              {provision.Applying, []api.Event{life[0], happened(2, "request.denied", 1, nil)}, exitDenied, "Denied"},
+		"waits for people":    {provision.Planning, append(life[:3:3], approval), exitWaiting, "Waits for approval: platform-team"},
+		"is approved already": {provision.Queued, []api.Event{happened(1, "request.awaiting_approval", 0, nil), life[2], happened(4, "request.cancelled", 2, nil)}, exitFailed, "Cancelled"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := ordersRequest(tt.state)
+			seen := newWatched(r)
+			for _, e := range tt.events {
+				seen.take(e)
+			}
+			var out strings.Builder
+			err := watchServer(t, seen.request, tt.events).watch(t.Context(), &out, r, false)
+			code := exit(exitOK)
+			if err != nil && !errors.As(err, &code) || int(code) != tt.code {
+				t.Errorf("watch gave %v, want exit code %d", err, tt.code)
+			}
+			if !strings.Contains(out.String(), tt.last) {
+				t.Errorf("it printed no %q:\n%s", tt.last, out.String())
+			}
+		})
+	}
+}
+
+func TestAnInterruptedWatchSaysThatTheRequestGoesOn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := ordersRequest(provision.Queued)
+	out := &interrupting{at: "queued", interrupt: cancel}
+	err := watchServer(t, r, life[:3]).watch(ctx, out, r, false)
+	if code := exit(exitOK); !errors.As(err, &code) || int(code) != exitInterrupted {
+		t.Errorf("watch gave %v, want exit code %d", err, exitInterrupted)
+	}
+	if !strings.Contains(out.String(), "The request goes on. Follow it again with: roadbed request watch "+ordersAsk.String()) {
+		t.Errorf("it printed\n%s", out)
+	}
+}
+
+// interrupting is an output that interrupts once something is printed.
+type interrupting struct {
+	strings.Builder
+	at        string
+	interrupt func()
+}
+
+func (i *interrupting) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), i.at) {
+		i.interrupt()
+	}
+	return i.Builder.Write(p)
 }
 
 func TestSpan(t *testing.T) {

@@ -245,6 +245,7 @@ function furnish() {
     updated_at: ago(8),
   });
   denied.error = { message: 'Policy does not allow this.' };
+  denied.parameters = { ...denied.parameters, multi_az: true };
 
   const queued = request({
     name: 'sessions',

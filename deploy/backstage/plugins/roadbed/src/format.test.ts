@@ -64,5 +64,7 @@ test('fields and values are written for people', () => {
   expect(formatField('multi_az')).toBe('Multi AZ');
   expect(formatValue(true)).toBe('yes');
   expect(formatValue('')).toBe('none');
-  expect(formatValue({ a: 1 })).toBe('{"a":1}');
+  expect(formatValue({ max_connections: 200, log: true })).toBe('max_connections = 200, log = yes');
+  expect(formatValue(['a', 'b'])).toBe('a, b');
+  expect(formatValue({})).toBe('none');
 });

@@ -96,11 +96,17 @@ export function formatValue(value: unknown): string {
   if (value === null || value === undefined || value === '') {
     return 'none';
   }
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (typeof value !== 'object') {
+    return String(value);
+  }
+  const parts = Array.isArray(value)
+    ? value.map(formatValue)
+    : Object.entries(value).map(([name, part]) => `${name} = ${formatValue(part)}`);
+  return parts.join(', ') || 'none';
 }
 
 /** formatField writes a field's name: "storage_gb" is "storage GB". */
 export function formatField(name: string): string {
-  const words = name.replaceAll('_', ' ').replace(/\bgb\b/i, 'GB').replace(/\burl\b/i, 'URL').replace(/\baz\b/i, 'AZ');
+  const words = name.replaceAll('_', ' ').replace(/\bgb\b/i, 'GB').replace(/\burl\b/i, 'URL').replace(/\baz\b/i, 'AZ').replace(/\barn\b/i, 'ARN');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -9,7 +9,7 @@ import { formatField, formatOwner, formatValue } from '../format';
 import { useAction } from '../hooks/useAction';
 import { isGone } from '../words';
 import { CopyButton } from './CopyButton';
-import { Facts, type Fact } from './Facts';
+import { Facts } from './Facts';
 import { Notice } from './Notice';
 import { Panel } from './Panel';
 import { Problem } from './Problem';
@@ -17,7 +17,8 @@ import classes from './ConnectPanel.module.css';
 
 /** People look for these first; whatever else there is follows as it comes. */
 const ORDER = ['endpoint', 'host', 'port', 'database', 'database_name', 'username', 'user'];
-const HIDDEN_PASSWORD = '••••••••••';
+const KNOWN = new Set(ORDER.map(formatField));
+const HIDDEN = '••••••••••';
 
 /** ConnectPanel is how to reach an instance. Its password is asked for, and never kept, when someone wants to see it. */
 export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: string }) {
@@ -39,21 +40,14 @@ export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: st
   }
 
   const links = outputs.filter(([, value]) => isLink(value));
-  const plain = new Map(outputs.filter(([, value]) => !isLink(value)));
-  for (const [name, value] of Object.entries(credentials ?? {})) {
-    if (name !== 'password') {
-      plain.set(name, value);
-    }
-  }
-  const facts: Fact[] = [...plain].sort(([a], [b]) => rank(a) - rank(b)).map(([name, value]) => ({
+  const facts = [...connection(outputs, credentials)].map(([name, value]) => ({
     name: formatField(name),
-    value: formatValue(value),
+    value: isSecret(name) ? <code>{formatValue(value)}</code> : formatValue(value),
     after: <CopyButton what={formatField(name).toLowerCase()} text={formatValue(value)} />,
   }));
-  const password = credentials?.password;
-  facts.push({
+  facts.splice(facts.findLastIndex(({ name }) => KNOWN.has(name)) + 1, 0, {
     name: 'Password',
-    value: password === undefined ? <span aria-label="hidden">{HIDDEN_PASSWORD}</span> : <code>{String(password)}</code>,
+    value: credentials === undefined ? <span aria-label="hidden">{HIDDEN}</span> : <code>{formatValue(credentials.password)}</code>,
     after:
       credentials === undefined ? (
         <Button
@@ -68,7 +62,7 @@ export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: st
         </Button>
       ) : (
         <>
-          {password !== undefined && <CopyButton what="password" text={String(password)} />}
+          <CopyButton what="password" text={formatValue(credentials.password)} />
           <Button
             size="small"
             variant="secondary"
@@ -128,8 +122,24 @@ function Refused({ instance, error }: { instance: Instance; error: unknown }) {
   return <Problem what="the password" error={error} />;
 }
 
+/** What one connects with, the usual things first. Links stand apart, and a name that only Roadbed can follow is no help. */
+function connection(outputs: [string, unknown][], credentials: Credentials | undefined): Map<string, unknown> {
+  const all = [...outputs, ...Object.entries(credentials ?? {})].filter(
+    ([name, value]) => name !== 'password' && !isLink(value) && !String(value).startsWith('roadbed://'),
+  );
+  const fields = new Map(all.sort(([a], [b]) => rank(a) - rank(b)));
+  if (fields.get('host') === fields.get('endpoint')) {
+    fields.delete('host');
+  }
+  return fields;
+}
+
 function isLink(value: unknown): boolean {
   return typeof value === 'string' && /^https?:\/\//.test(value);
+}
+
+function isSecret(name: string): boolean {
+  return /password|secret|token/.test(name);
 }
 
 function rank(name: string): number {

@@ -44,10 +44,12 @@ export function Problem(props: { what: string; error: unknown; onRetry?(): void 
         </ul>
       )}
       {explained.findings.length > 0 && <Findings findings={explained.findings} />}
-      <Text as="p" variant="body-medium" color="secondary">
-        {advice}
-        {explained.requestId && ` Quote request ${explained.requestId} when you ask for help.`}
-      </Text>
+      {(advice || explained.requestId) && (
+        <Text as="p" variant="body-medium" color="secondary">
+          {advice}
+          {explained.requestId && ` Quote request ${explained.requestId} when you ask for help.`}
+        </Text>
+      )}
     </Notice>
   );
 }
@@ -57,10 +59,8 @@ function describe(what: string, { status }: Explanation): Words {
     case 401:
       return { title: `You are signed out`, advice: 'Sign in again, then reload this page.' };
     case 403:
-      return {
-        title: `You may not see ${what}`,
-        advice: 'It belongs to another team. Ask them or the platform team if you need it.',
-      };
+      // Whom to ask is what the sidecar says.
+      return { title: `You may not see ${what}`, advice: '' };
     case 404:
       return {
         title: `Cannot find ${what}`,

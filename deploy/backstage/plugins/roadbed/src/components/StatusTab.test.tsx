@@ -119,7 +119,7 @@ test('follows a request step by step, and says so to a screen reader', async () 
 
 test('opens the password on demand only, and hides it again', async () => {
   const sidecar = aReadySidecar().on(`POST ${credentialsPath}`, {
-    credentials: { username: 'orders_owner', password: 'hunter2', port: 5432 },
+    credentials: { username: 'orders_owner', password: 'hunter2', port: 5432, host: 'orders-store.db.internal' },
   });
   renderTab(sidecar);
   const show = await screen.findByRole('button', { name: 'Show password' });
@@ -130,6 +130,7 @@ test('opens the password on demand only, and hides it again', async () => {
   await userEvent.click(show);
   expect(await screen.findByText('hunter2')).toBeInTheDocument();
   expect(screen.getByText('orders_owner')).toBeInTheDocument();
+  expect(screen.getAllByText('orders-store.db.internal')).toHaveLength(1);
   expect(sidecar.callsTo('POST', credentialsPath)).toHaveLength(1);
 
   await userEvent.click(screen.getByRole('button', { name: 'Hide password' }));

@@ -41,7 +41,15 @@ export function StatusTab() {
     case 'loading':
       return <StatusSkeleton />;
     case 'error':
-      return <Problem what={`the status of ${entity.metadata.title ?? entity.metadata.name}`} error={loaded.error} onRetry={reload} />;
+      return (
+        <div className={classes.tab}>
+          <Problem
+            what={`the status of ${entity.metadata.title ?? entity.metadata.name}`}
+            error={loaded.error}
+            onRetry={reload}
+          />
+        </div>
+      );
     default:
       return <Status found={loaded.data} stale={loaded.stale} onChange={reload} />;
   }

@@ -126,7 +126,7 @@ func TestRootIsToldWhereItsPostgresCannotEnter(t *testing.T) {
 // are root.
 func open(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "roadbed-cluster-")
+	dir, err := os.MkdirTemp("", "testkit-cluster-")
 	if err != nil {
 		t.Fatal(err)
 	}

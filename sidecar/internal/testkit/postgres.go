@@ -115,7 +115,7 @@ func startShared(t testing.TB) {
 	if shared.cluster != nil {
 		return
 	}
-	dir, err := os.MkdirTemp("", "roadbed-postgres-")
+	dir, err := os.MkdirTemp("", "testkit-postgres-")
 	if err != nil {
 		t.Fatalf("make a directory for postgres: %v", err)
 	}
@@ -162,7 +162,7 @@ func admin(t testing.TB, sql string) {
 // it cannot where t.TempDir is.
 func openDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "roadbed-test-")
+	dir, err := os.MkdirTemp("", "testkit-")
 	if err != nil {
 		t.Fatalf("make a directory: %v", err)
 	}

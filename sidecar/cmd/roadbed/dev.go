@@ -45,6 +45,9 @@ func (c *devCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) e
 	if c.Stop {
 		return c.stop(ctx, out)
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	site, err := devenv.OpenSite(c.Data)
 	if err != nil {
 		return err
@@ -56,6 +59,21 @@ func (c *devCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) e
 	defer unlock()
 	d := &dev{command: c, site: site, out: out, began: time.Now()}
 	return d.run(ctx)
+}
+
+// check finds what is missing before anything is started.
+func (c *devCommand) check() error {
+	if c.Worker {
+		if _, err := os.Stat(filepath.Join(c.Mirror, "terraform.rc")); err != nil {
+			return fmt.Errorf("there is no provider mirror in %s; make one with deploy/providers/build %s, or name yours with --mirror", c.Mirror, c.Mirror)
+		}
+	}
+	if c.Portal != "" {
+		if _, err := os.Stat(filepath.Join(c.Portal, "packages", "app", "dist", "index.html")); err != nil {
+			return fmt.Errorf("the portal in %s is not built; `make up` builds and starts it", c.Portal)
+		}
+	}
+	return nil
 }
 
 func (c *devCommand) stop(ctx context.Context, out io.Writer) error {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -113,7 +114,9 @@ func explain(w io.Writer, err error) int {
 	}
 	fmt.Fprintln(w, "roadbed:", shown.Message)
 	for _, fault := range shown.Details {
-		fmt.Fprintf(w, "  %s: %s\n", fault.Path, fault.Message)
+		if !strings.Contains(shown.Message, fault.Message) {
+			fmt.Fprintf(w, "  %s: %s\n", fault.Path, fault.Message)
+		}
 	}
 	if shown.RequestID != "" {
 		fmt.Fprintf(w, "  (request %s)\n", shown.RequestID)

@@ -64,7 +64,7 @@ func TempDir(home string) string {
 		return inside
 	}
 	sum := sha256.Sum256([]byte(inside))
-	return filepath.Join(os.TempDir(), "roadbed-"+hex.EncodeToString(sum[:8]))
+	return filepath.Join(os.TempDir(), "roadbed-run-"+hex.EncodeToString(sum[:8]))
 }
 
 func makeTempDir(home string) (string, error) {

@@ -79,6 +79,7 @@ func (s Settings) prepare(ctx context.Context, root, dir, implementation string,
 		return Prepared{}, fmt.Errorf("prepare module %s: %w", implementation, err)
 	}
 	defer os.RemoveAll(staging)
+	defer os.RemoveAll(TempDir(staging))
 	work := filepath.Join(staging, "module")
 	if err := os.CopyFS(work, module); err != nil {
 		return Prepared{}, fmt.Errorf("unpack module %s: %w", implementation, err)
@@ -174,7 +175,7 @@ func findProviders(folder string) ([]provider, error) {
 func SweepPrepared(root string) error {
 	halves, err := filepath.Glob(filepath.Join(root, ".preparing-*"))
 	for _, half := range halves {
-		err = errors.Join(err, os.RemoveAll(half))
+		err = errors.Join(err, os.RemoveAll(TempDir(half)), os.RemoveAll(half))
 	}
 	if err != nil {
 		return fmt.Errorf("sweep prepared modules: %w", err)
@@ -200,7 +201,7 @@ func (s Settings) initialise(ctx context.Context, home, work string) error {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	cmd.Env = append(cmd.Env, "TF_IN_AUTOMATION=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = childAttributes()
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	var said bytes.Buffer

@@ -55,7 +55,9 @@ func open(t *testing.T, s Settings, text string, values, sealed map[string]any, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := s.Open(t.TempDir(), s.Binary.Path, r)
+	home := t.TempDir()
+	t.Cleanup(func() { _ = os.RemoveAll(TempDir(home)) })
+	run, err := s.Open(home, s.Binary.Path, r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -240,7 +240,7 @@ func (b *bench) openGate(name string) {
 func (b *bench) await(id uuid.UUID) *provision.RunOutcome {
 	b.t.Helper()
 	eventually(b.t, "the run has an outcome", func() bool { return b.outcome(id) != nil })
-	eventually(b.t, "the run's directory is wiped", func() bool { return !exists(b.dir(id)) })
+	eventually(b.t, "the run's directory is wiped", func() bool { return !exists(b.dir(id)) && !exists(terraform.TempDir(b.dir(id))) })
 	b.noSecretLeft(id)
 	return b.outcome(id)
 }

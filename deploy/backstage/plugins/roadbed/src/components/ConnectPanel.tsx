@@ -27,7 +27,7 @@ export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: st
   const open = useAction(async () => setCredentials(await api.openCredentials(instance.id)));
   const outputs = Object.entries(instance.outputs ?? {});
 
-  if (outputs.length === 0) {
+  if (outputs.length === 0 || isGone(instance.state)) {
     return (
       <Panel title="Connect">
         <Text as="p" variant="body-medium" color="secondary" className={classes.line}>

@@ -137,6 +137,13 @@ test('opens the password on demand only, and hides it again', async () => {
   expect(screen.queryByText('hunter2')).not.toBeInTheDocument();
 });
 
+test('has nothing to connect to, and no cost, once it is destroyed', async () => {
+  renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance({ state: 'destroyed' }), requests: [aRequest()] }));
+  expect(await screen.findByText('There is nothing to connect to any more.')).toBeInTheDocument();
+  expect(screen.queryByText('orders-store.db.internal')).not.toBeInTheDocument();
+  expect(screen.queryByRole('heading', { name: 'Cost' })).not.toBeInTheDocument();
+});
+
 test('says who may open the password to someone who may not', async () => {
   renderTab(
     aReadySidecar().on(`POST ${credentialsPath}`, () => refusal(403, { name: 'NotAllowedError', message: 'Not yours.' })),

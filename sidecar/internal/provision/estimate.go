@@ -34,7 +34,11 @@ func (s *Service) priced(offering Offering, given Parameters) (Parameters, error
 		return !isGiven || given[name] == "" // a form sends its empty fields too
 	})
 	if len(wrong) > 0 {
-		return nil, &Error{Kind: Invalid, Message: invalid.Message, Details: wrong}
+		said := make([]string, len(wrong))
+		for i, fault := range wrong {
+			said[i] = fault.Message
+		}
+		return nil, &Error{Kind: Invalid, Message: strings.Join(said, "; "), Details: wrong}
 	}
 	filled := Parameters{}
 	for _, p := range offering.Parameters {

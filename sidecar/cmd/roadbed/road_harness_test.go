@@ -36,6 +36,10 @@ import (
 // deadline is how long anything may take that a test waits for.
 const deadline = 90 * time.Second
 
+// idleStaging is an environment for which no worker ever comes: what is asked
+// for there stays queued.
+const idleStaging = "name: staging\ntitle: Staging\nimplementation: local\npool: idle\nregion: here\n"
+
 // parts are what all tests of the road share: the program and the server
 // where databases are made. They are a package variable because the
 // tests have nothing else in common.
@@ -154,9 +158,8 @@ func newRoad(t testing.TB, o options) *road {
 	if o.delay != "" {
 		settings = "settings: {create_delay: " + o.delay + "}\n"
 	}
-	// No worker ever comes for staging: what is asked for there stays queued.
 	r.write("environments/dev.yaml", "name: dev\ntitle: Development\nimplementation: local\npool: local\nregion: here\n"+settings)
-	r.write("environments/staging.yaml", "name: staging\ntitle: Staging\nimplementation: local\npool: idle\nregion: here\n")
+	r.write("environments/staging.yaml", idleStaging)
 	if o.lease == 0 {
 		o.lease = 3 * time.Second
 	}
@@ -183,8 +186,13 @@ func (r *road) base() string            { return fmt.Sprintf("http://127.0.0.1:%
 
 func (r *road) write(name, text string) {
 	r.t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(r.path(name)), 0o700), os.WriteFile(r.path(name), []byte(text), 0o600)); err != nil {
-		r.t.Fatal(err)
+	writeFile(r.t, r.path(name), text)
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -279,6 +279,16 @@ func TestCancel(t *testing.T) {
 	applying := r.submit(r.submission("dev"))
 	r.untilMaking(applying.Id)
 
+	r.write("hold-plan", "")
+	planning := r.submit(r.submission("dev"))
+	r.until("another is being planned", func() bool { return r.exists("held") })
+	if _, err := owner.Cancel(t.Context(), planning.Id, "never mind"); err != nil {
+		t.Errorf("cancel while planning: %v", err)
+	}
+	r.untilState(planning.Id, provision.Cancelled)
+	r.remove("hold-plan")
+	r.wantMade(planning.Parameters["database_name"], 0, 0)
+
 	queued := r.submit(r.submission("staging"))
 	r.until("it waits for a worker that never comes", func() bool {
 		return r.number("SELECT count(*) FROM runs WHERE request_id = $1 AND state = 'dispatched'", queued.Id) == 1
@@ -291,7 +301,7 @@ func TestCancel(t *testing.T) {
 	if cancelled, err = owner.Destroy(t.Context(), uuid.NewString(), *destroyed.InstanceId); err != nil || cancelled.Id != destroyed.Id || cancelled.State != provision.Cancelled {
 		t.Errorf("destroy while queued: %s %s %v, want its create cancelled", cancelled.Id, cancelled.State, err)
 	}
-	for _, gone := range []uuid.UUID{*queued.InstanceId, *destroyed.InstanceId} {
+	for _, gone := range []uuid.UUID{*planning.InstanceId, *queued.InstanceId, *destroyed.InstanceId} {
 		if instance, err := owner.Instance(t.Context(), gone); err != nil || instance.Instance.State != provision.Released {
 			t.Errorf("instance of a cancelled create: %s %v, want released", instance.Instance.State, err)
 		}

@@ -178,10 +178,13 @@ func (s *sidecar) run(ctx context.Context) error {
 }
 
 // publishOfferings waits for the database: a sidecar that starts before it is
-// no fault.
+// no fault. A schema that lacks migrations is one: serve never migrates.
 func (s *sidecar) publishOfferings(ctx context.Context) error {
 	for {
-		err := s.domain.publish(ctx, s.store)
+		err := postgres.CheckSchema(ctx, s.config.Database)
+		if err == nil {
+			err = s.domain.publish(ctx, s.store)
+		}
 		if provision.KindOf(err) != provision.Unavailable {
 			return err
 		}

@@ -118,9 +118,12 @@ func (r *Run) execute(path string) (*tfexec.Terraform, error) {
 	return tf, nil
 }
 
-// Warm asks the binary for its version, which terraform-exec needs once and
-// keeps: call it beside other waiting.
+// Warm asks the binary for its version, which terraform-exec needs once before
+// a plan and keeps: call it beside other waiting.
 func (r *Run) Warm(ctx context.Context) { _, _, _ = r.planner.Version(ctx, false) }
+
+// WarmApply is Warm for Apply.
+func (r *Run) WarmApply(ctx context.Context) { _, _, _ = r.applier.Version(ctx, false) }
 
 // Fill puts the prepared module into the working directory: its files are
 // copied, and what init downloaded is linked.

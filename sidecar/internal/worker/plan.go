@@ -52,6 +52,7 @@ func (r *run) plan(ctx context.Context) error {
 	r.keep(r.reporter.phase("init", "completed", ""))
 
 	warm.Wait()
+	warm.Go(func() { tf.WarmApply(ctx) })
 	r.keep(r.reporter.phase("plan", "started", ""))
 	make := tf.Plan
 	if claim.Action == provision.Destroy {
@@ -93,8 +94,17 @@ func (r *run) ask(ctx context.Context) error {
 	return r.save()
 }
 
+// terraform is the run's directory for Terraform: one for plan and apply.
 func (r *run) terraform() (*terraform.Run, error) {
-	return r.w.Config.Terraform.Open(string(r.dir), r.dir.path(shimLink), r.redactor)
+	if r.opened != nil {
+		return r.opened, nil
+	}
+	opened, err := r.w.Config.Terraform.Open(string(r.dir), r.dir.path(shimLink), r.redactor)
+	if err != nil {
+		return nil, err
+	}
+	r.opened = opened
+	return opened, nil
 }
 
 // module is the folder of the run's implementation, fetched and checked.

@@ -23,6 +23,7 @@ type run struct {
 	log      *slog.Logger
 	redactor *terraform.Redactor
 	reporter *reporter
+	opened   *terraform.Run
 	found    bool // an earlier process of this worker began it
 }
 

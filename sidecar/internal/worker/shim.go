@@ -107,7 +107,7 @@ func showApply(d directory, rec record, args []string) int {
 	defer events.Close()
 	var started time.Time
 	starts := 0
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		// Whether it has ended is asked before its words are copied, so that

@@ -85,6 +85,21 @@ func (s *Service) Evaluate(ctx context.Context, p Principal, offering string, pa
 	return s.Judge.Judge(ctx, ask.judged)
 }
 
+// Advise is Evaluate with what would be allowed instead, and what each field may
+// be now.
+func (s *Service) Advise(ctx context.Context, p Principal, offering string, parameters Parameters) (Verdict, Advice, error) {
+	ask, err := s.prepare(ctx, p, offering, parameters, StageForm)
+	if err != nil {
+		return Verdict{}, Advice{}, err
+	}
+	verdict, err := s.Judge.Judge(ctx, ask.judged)
+	if err != nil {
+		return Verdict{}, Advice{}, err
+	}
+	advice, err := s.Judge.Advise(ctx, ask.judged)
+	return verdict, advice, err
+}
+
 // Destroy asks for the end of an instance. While its create has not begun to
 // apply there is nothing to destroy: that request is cancelled and returned.
 func (s *Service) Destroy(ctx context.Context, p Principal, instanceID uuid.UUID, sub Submission) (Request, error) {

@@ -130,6 +130,7 @@ func newRoad(t testing.TB, o options) *road {
 	_, _ = rand.Read(secret)
 	r := &road{t: t, dir: dir, portal: newPortal(t), nats: testkit.NATS(t), poolKey: "canary" + hex.EncodeToString(secret), mark: hex.EncodeToString(secret[:3])}
 	t.Cleanup(func() {
+		r.wantNoPanic()
 		if t.Failed() {
 			r.tell()
 		}
@@ -423,6 +424,19 @@ func (r *road) until(what string, so func() bool) {
 			}
 		}
 		<-tick.C
+	}
+}
+
+// wantNoPanic looks into the logs for what no test of an outcome would see.
+func (r *road) wantNoPanic() {
+	logs, _ := filepath.Glob(r.path("*.log"))
+	for _, file := range logs {
+		text, _ := os.ReadFile(file)
+		for _, word := range []string{"panic:", "panicked", "DATA RACE"} {
+			if bytes.Contains(text, []byte(word)) {
+				r.t.Errorf("%s has %q", filepath.Base(file), word)
+			}
+		}
 	}
 }
 

@@ -43,6 +43,15 @@ func (e Status) Valid() bool {
 // Action defines model for Action.
 type Action = provision.Action
 
+// Advice What would be allowed instead, or beside it; all of it was judged as the ask was.
+type Advice = provision.Advice
+
+// Allowance The cost limit that applies, a month.
+type Allowance = provision.Allowance
+
+// Alternative A change that makes a denied ask allowed.
+type Alternative = provision.Alternative
+
 // Cancellation defines model for Cancellation.
 type Cancellation struct {
 	Reason string `json:"reason,omitempty"`
@@ -156,10 +165,12 @@ type ErrorBody struct {
 
 // ErrorInfo defines model for ErrorInfo.
 type ErrorInfo struct {
-	Details  []Fault   `json:"details,omitempty"`
-	Findings []Finding `json:"findings,omitempty"`
-	Message  string    `json:"message"`
-	Name     string    `json:"name"`
+	// Alternatives With a denial: the smallest changes that would be allowed, when they are found in time.
+	Alternatives []Alternative `json:"alternatives,omitempty"`
+	Details      []Fault       `json:"details,omitempty"`
+	Findings     []Finding     `json:"findings,omitempty"`
+	Message      string        `json:"message"`
+	Name         string        `json:"name"`
 
 	// RequestId The request that was stored with this answer.
 	RequestId string `json:"request_id,omitempty"`
@@ -176,19 +187,17 @@ type ErrorResponse struct {
 	StatusCode int `json:"statusCode"`
 }
 
-// Estimate defines model for Estimate.
+// Estimate Exact amounts, and the same rounded to cents for display.
 type Estimate struct {
 	// AnnualCost US dollars, at most three decimals.
 	//
 	// Example: 85.5
 	AnnualCost Money `json:"annual_cost"`
 
-	// AnnualTotal US dollars, at most three decimals.
-	//
-	// Example: 85.5
+	// AnnualTotal annual_cost in whole cents.
 	AnnualTotal Money `json:"annual_total"`
 
-	// Breakdown The items by name.
+	// Breakdown The items by name, in whole cents.
 	Breakdown map[string]Money `json:"breakdown"`
 
 	// Items They sum to monthly_cost exactly.
@@ -199,11 +208,26 @@ type Estimate struct {
 	// Example: 85.5
 	MonthlyCost Money `json:"monthly_cost"`
 
-	// MonthlyTotal US dollars, at most three decimals.
-	//
-	// Example: 85.5
+	// MonthlyTotal monthly_cost in whole cents.
 	MonthlyTotal Money  `json:"monthly_total"`
 	PricesDigest string `json:"prices_digest"`
+
+	// Recommendations What to consider, in sentences.
+	Recommendations []string `json:"recommendations"`
+}
+
+// Evaluation defines model for Evaluation.
+type Evaluation struct {
+	// Advise Answer with advice.
+	Advise bool `json:"advise,omitempty"`
+
+	// Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
+	Parameters Parameters `json:"parameters"`
+
+	// Partial The form is being filled in: what is absent, empty or null is not
+	// complained about, what is given is checked, and findings about what
+	// has no value yet are left out.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Event defines model for Event.
@@ -288,6 +312,9 @@ type InstanceList struct {
 // InstanceState defines model for InstanceState.
 type InstanceState = provision.InstanceState
 
+// JudgedPreset defines model for JudgedPreset.
+type JudgedPreset = provision.JudgedPreset
+
 // KeySet defines model for KeySet.
 type KeySet struct {
 	Keys []PublicKey `json:"keys"`
@@ -365,6 +392,9 @@ type PublicKey struct {
 	X   string `json:"x"`
 	Y   string `json:"y"`
 }
+
+// Range Nothing is allowed when both lists are empty.
+type Range = provision.Range
 
 // Request defines model for Request.
 type Request struct {
@@ -478,6 +508,9 @@ type Source struct {
 	Task string `json:"task,omitempty"`
 }
 
+// Span From min to max, both allowed and all between.
+type Span = provision.Span
+
 // State defines model for State.
 type State = provision.State
 
@@ -521,14 +554,24 @@ type Submission struct {
 
 // Verdict defines model for Verdict.
 type Verdict struct {
-	Allowed      bool      `json:"allowed"`
-	At           time.Time `json:"at"`
-	BundleDigest string    `json:"bundle_digest"`
+	// Advice What would be allowed instead, or beside it; all of it was judged as the ask was.
+	Advice *Advice `json:"advice,omitempty"`
+
+	// Allowance Null while the price or the environment is unknown.
+	Allowance    *Allowance `json:"allowance"`
+	Allowed      bool       `json:"allowed"`
+	At           time.Time  `json:"at"`
+	BundleDigest string     `json:"bundle_digest"`
 
 	// Estimate Null when the price is unknown.
 	Estimate *Estimate `json:"estimate"`
+
+	// Findings Denials first. Those of level info are what recommendations says.
 	Findings []Finding `json:"findings"`
 	Outcome  Outcome   `json:"outcome"`
+
+	// Recommendations What to consider, in sentences.
+	Recommendations []string `json:"recommendations"`
 }
 
 // EnvironmentFilter defines model for EnvironmentFilter.
@@ -745,7 +788,7 @@ type DestroyInstanceJSONRequestBody = Destruction
 type EstimateJSONRequestBody = ParametersBody
 
 // EvaluateJSONRequestBody defines body for Evaluate for application/json ContentType.
-type EvaluateJSONRequestBody = ParametersBody
+type EvaluateJSONRequestBody = Evaluation
 
 // SubmitRequestJSONRequestBody defines body for SubmitRequest for application/json ContentType.
 type SubmitRequestJSONRequestBody = Submission

@@ -88,7 +88,7 @@ func TestAdviceEqualsBruteForce(t *testing.T) {
 }
 
 func bruteSpans(environment string, p provision.Parameters, name string, low, high int64) []provision.Span {
-	var spans []provision.Span
+	spans := []provision.Span{}
 	for n := low; n <= high; n++ {
 		changed := maps.Clone(p)
 		changed[name] = n

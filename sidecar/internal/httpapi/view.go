@@ -111,6 +111,7 @@ func EstimateView(e provision.Estimate) api.Estimate {
 	v := api.Estimate{
 		MonthlyCost: e.MonthlyCost, MonthlyTotal: e.MonthlyCost, AnnualCost: e.AnnualCost, AnnualTotal: e.AnnualCost,
 		Items: orEmpty(e.Items), Breakdown: map[string]api.Money{}, PricesDigest: e.PricesDigest,
+		Recommendations: []string{},
 	}
 	for _, item := range e.Items {
 		v.Breakdown[item.Name] += item.MonthlyCost
@@ -122,6 +123,7 @@ func EstimateView(e provision.Estimate) api.Estimate {
 func VerdictView(v provision.Verdict) api.Verdict {
 	view := api.Verdict{
 		Allowed: v.Allowed(), Outcome: v.Outcome, Findings: orEmpty(v.Findings), BundleDigest: v.BundleDigest, At: v.At.UTC(),
+		Recommendations: []string{},
 	}
 	if v.Estimate != nil {
 		estimate := EstimateView(*v.Estimate)

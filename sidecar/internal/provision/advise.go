@@ -12,19 +12,21 @@ import (
 // Advice is what would be allowed instead of an ask, or beside it.
 type Advice struct {
 	// Ranges are what each free parameter may be while the others stay, by name.
-	Ranges map[string]Range
+	Ranges map[string]Range `json:"ranges"`
 	// Alternatives are the smallest changes that make a denied ask allowed, at
 	// most three; empty when it is allowed already, or when no change of one or
 	// two parameters would do.
-	Alternatives []Alternative
+	Alternatives []Alternative `json:"alternatives"`
+	// Presets are the offering's, each laid over the ask.
+	Presets []JudgedPreset `json:"presets"`
 }
 
 // Range is the allowed values of one parameter. Spans is for integers, sorted
-// and apart; Values for enums and booleans, in the offering's order. Both are
-// empty when no value is allowed.
+// and apart; Values for enums and booleans, in the offering's order. Neither is
+// nil; both are empty when no value is allowed.
 type Range struct {
-	Spans  []Span `json:"spans,omitempty"`
-	Values []any  `json:"values,omitempty"`
+	Spans  []Span `json:"spans"`
+	Values []any  `json:"values"`
 	Whole  bool   `json:"whole"` // every value that the schema has is allowed
 }
 
@@ -38,6 +40,16 @@ type Span struct {
 type Alternative struct {
 	Changes     Parameters `json:"changes"`      // parameter to its new value
 	MonthlyCost Money      `json:"monthly_cost"` // with the change
+	Text        string     `json:"text"`         // the change in words, without the price
+}
+
+// JudgedPreset is one of the offering's presets, judged over an ask.
+type JudgedPreset struct {
+	Name        string     `json:"name"`
+	Title       string     `json:"title"`
+	MonthlyCost *Money     `json:"monthly_cost"` // of the whole; nil when the price is unknown
+	Allowed     bool       `json:"allowed"`
+	Parameters  Parameters `json:"parameters"` // the preset's own
 }
 
 // most alternatives that are worth reading.
@@ -138,9 +150,9 @@ type values struct {
 
 func (v values) asRange(p Parameter) Range {
 	if p.Type == "integer" {
-		return Range{Spans: v.spans, Whole: v.whole}
+		return Range{Spans: append([]Span{}, v.spans...), Values: []any{}, Whole: v.whole}
 	}
-	return Range{Values: v.list, Whole: v.whole}
+	return Range{Spans: []Span{}, Values: append([]any{}, v.list...), Whole: v.whole}
 }
 
 func (a *adviser) allowed(base Parameters, p Parameter) values {

@@ -96,6 +96,13 @@ func (v Verdict) MonthlyCost() Money {
 	return v.Estimate.MonthlyCost
 }
 
+// Allowance is the cost limit that applies to an ask, a month.
+type Allowance struct {
+	Limit Money  `json:"limit"`
+	Left  Money  `json:"left"`  // the limit less the price; negative when that exceeds it
+	Scope string `json:"scope"` // whose limit it is: an environment's name
+}
+
 // Ask is all that Judge looks at; Judge reads no clock and no store.
 type Ask struct {
 	Stage       Stage

@@ -180,38 +180,6 @@ func (c *generateCommand) Run(out io.Writer) error {
 	return nil
 }
 
-type policyCommand struct {
-	Test policyTestCommand `cmd:"" help:"Run the policies' own tests."`
-}
-
-type policyTestCommand struct {
-	ownedFiles
-}
-
-// Run runs every Rego test and prints the failures and the coverage.
-func (c *policyTestCommand) Run(ctx context.Context, out io.Writer) error {
-	d, err := c.load()
-	if err != nil {
-		return err
-	}
-	results, coverage, err := policy.Test(ctx, d.policyFiles)
-	if err != nil {
-		return err
-	}
-	failed := 0
-	for _, result := range results {
-		if !result.Passed {
-			failed++
-			fmt.Fprintf(out, "%s:%d: %s failed: %v\n", result.File, result.Line, result.Name, result.Err)
-		}
-	}
-	fmt.Fprintf(out, "%d passed, %d failed, %.1f %% of lines covered\n", len(results)-failed, failed, coverage)
-	if failed > 0 {
-		return exit(exitFailed)
-	}
-	return nil
-}
-
 func printJSON(out io.Writer, value any) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)

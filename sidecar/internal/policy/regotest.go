@@ -24,28 +24,59 @@ type Result struct {
 	Duration time.Duration
 }
 
-// Test runs every Rego test of the bundle in fsys, strictly compiled and
-// without impure built-ins, as Load has it. Results are sorted by name; a test
-// that is marked to be skipped has not passed. Coverage is the share of the
-// rules' lines that the tests reach, in percent. The error is for a bundle
-// that does not compile or has no tests; a failed test is no error.
+// Report is what a bundle's own tests say of it.
+type Report struct {
+	Results   []Result // sorted by name
+	Coverage  float64  // share of the rules' lines that the tests reach, in percent
+	Uncovered []Lines  // what they do not reach, by file and line
+}
+
+// Failed are the results that did not pass; nil when all did.
+func (r Report) Failed() []Result {
+	return slices.DeleteFunc(slices.Clone(r.Results), func(result Result) bool { return result.Passed })
+}
+
+// Lines are lines of a bundle's file, both ends included.
+type Lines struct {
+	File     string
+	From, To int
+}
+
+// String is file:line, or file:from-to.
+func (l Lines) String() string {
+	if l.From == l.To {
+		return fmt.Sprintf("%s:%d", l.File, l.From)
+	}
+	return fmt.Sprintf("%s:%d-%d", l.File, l.From, l.To)
+}
+
+// Test is RunTests in short: the results and the coverage.
 func Test(ctx context.Context, fsys fs.FS) (results []Result, coverage float64, err error) {
+	report, err := RunTests(ctx, fsys)
+	return report.Results, report.Coverage, err
+}
+
+// RunTests runs every Rego test of the bundle in fsys, strictly compiled and
+// without impure built-ins, as Load has it. A test that is marked to be skipped
+// has not passed. The error is for a bundle that does not compile or has no
+// tests; a failed test is no error.
+func RunTests(ctx context.Context, fsys fs.FS) (Report, error) {
 	src, err := readSource(fsys)
 	if err != nil {
-		return nil, 0, err
+		return Report{}, err
 	}
 	modules, err := src.parse(src.paths(func(string) bool { return true }))
 	if err != nil {
-		return nil, 0, err
+		return Report{}, err
 	}
 	data, err := src.parseData()
 	if err != nil {
-		return nil, 0, err
+		return Report{}, err
 	}
 	store := newStore(data)
 	txn, err := store.NewTransaction(ctx, storage.TransactionParams{})
 	if err != nil {
-		return nil, 0, fmt.Errorf("open policy data: %w", err)
+		return Report{}, fmt.Errorf("open policy data: %w", err)
 	}
 	defer store.Abort(ctx, txn)
 	tracer := cover.New()
@@ -60,8 +91,9 @@ func Test(ctx context.Context, fsys fs.FS) (results []Result, coverage float64, 
 		RaiseBuiltinErrors(true).
 		RunTests(ctx, txn)
 	if err != nil {
-		return nil, 0, fmt.Errorf("run policy tests: %w", err)
+		return Report{}, fmt.Errorf("run policy tests: %w", err)
 	}
+	var results []Result
 	for outcome := range outcomes {
 		results = append(results, Result{
 			Name: strings.TrimPrefix(outcome.Package, "data.") + "." + outcome.Name,
@@ -70,7 +102,7 @@ func Test(ctx context.Context, fsys fs.FS) (results []Result, coverage float64, 
 		})
 	}
 	if len(results) == 0 {
-		return nil, 0, fmt.Errorf("run policy tests: there are none")
+		return Report{}, fmt.Errorf("run policy tests: there are none")
 	}
 	slices.SortFunc(results, func(a, b Result) int { return strings.Compare(a.Name, b.Name) })
 	for _, name := range slices.Collect(maps.Keys(modules)) {
@@ -78,5 +110,12 @@ func Test(ctx context.Context, fsys fs.FS) (results []Result, coverage float64, 
 			delete(modules, name)
 		}
 	}
-	return results, tracer.Report(modules).Coverage, nil
+	covered := tracer.Report(modules)
+	report := Report{Results: results, Coverage: covered.Coverage}
+	for _, name := range slices.Sorted(maps.Keys(covered.Files)) {
+		for _, missed := range covered.Files[name].NotCovered {
+			report.Uncovered = append(report.Uncovered, Lines{File: name, From: missed.Start.Row, To: missed.End.Row})
+		}
+	}
+	return report, nil
 }

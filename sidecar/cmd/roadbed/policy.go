@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"roadbed.dev/roadbed/policies"
+	"roadbed.dev/roadbed/sidecar/internal/policy"
+)
+
+type policyCommand struct {
+	Test policyTestCommand `cmd:"" help:"Run the policies' own tests, and hold their coverage."`
+}
+
+// policyFiles names the policies alone, for what needs no offering.
+type policyFiles struct {
+	Policies string `help:"Folder of policies instead of the built-in ones." type:"existingdir" env:"ROADBED_POLICIES"`
+}
+
+type policyTestCommand struct {
+	policyFiles
+	MinCoverage float64 `help:"Least share of the rules' lines that the tests must reach, in percent." default:"95" placeholder:"PERCENT"`
+	Verbose     bool    `help:"Name every test, not only those that failed." short:"v"`
+}
+
+// Run runs every Rego test. It exits 1 when one fails, or when they reach too
+// little, and then names the lines that none reaches.
+func (c *policyTestCommand) Run(ctx context.Context, out io.Writer) error {
+	if c.MinCoverage < 0 || c.MinCoverage > 100 {
+		return fmt.Errorf("--min-coverage is %v; it is a share in percent, 0 to 100", c.MinCoverage)
+	}
+	report, err := policy.RunTests(ctx, folder(c.Policies, policies.FS))
+	if err != nil {
+		return err
+	}
+	for _, result := range report.Results {
+		switch {
+		case !result.Passed && result.Err != nil:
+			fmt.Fprintf(out, "✕ %s:%d: %s could not be run: %v\n", result.File, result.Line, result.Name, result.Err)
+		case !result.Passed:
+			fmt.Fprintf(out, "✕ %s:%d: %s failed\n", result.File, result.Line, result.Name)
+		case c.Verbose:
+			fmt.Fprintf(out, "✓ %s (%s)\n", result.Name, result.Duration.Round(10_000))
+		}
+	}
+	short := report.Coverage < c.MinCoverage
+	if short || c.Verbose {
+		for _, lines := range report.Uncovered {
+			fmt.Fprintf(out, "! %s: no test reaches this\n", lines)
+		}
+	}
+	failed := len(report.Failed())
+	fmt.Fprintf(out, "%d passed, %d failed, %.1f %% of lines covered\n", len(report.Results)-failed, failed, report.Coverage)
+	if short {
+		fmt.Fprintf(out, "That is less than %g %%: test the lines above, or lower --min-coverage.\n", c.MinCoverage)
+	}
+	if failed > 0 || short {
+		return exit(exitFailed)
+	}
+	return nil
+}

@@ -211,7 +211,7 @@ func (r *road) untilReady() {
 }
 
 // writeTerraform makes a terraform that writes down every command it is given,
-// and holds a plan for as long as the file hold-plan is there.
+// and holds a plan of worker w for as long as the file hold-w is there.
 func (r *road) writeTerraform() {
 	r.t.Helper()
 	real := os.Getenv("ROADBED_TERRAFORM")
@@ -223,9 +223,11 @@ func (r *road) writeTerraform() {
 	}
 	script := fmt.Sprintf(`#!/bin/sh
 echo "$1" >> %[1]s/ledger
-if [ "$1" = plan ] && [ -e %[1]s/hold-plan ]; then
-  touch %[1]s/held
-  while [ -e %[1]s/hold-plan ]; do sleep 0.05; done
+worker=${PWD#%[1]s/}
+worker=${worker%%%%/*}
+if [ "$1" = plan ] && [ -e "%[1]s/hold-$worker" ]; then
+  touch "%[1]s/held-$worker"
+  while [ -e "%[1]s/hold-$worker" ]; do sleep 0.05; done
 fi
 exec %[2]s "$@"
 `, r.dir, real)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"roadbed.dev/roadbed/sidecar/internal/client"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
@@ -128,35 +129,74 @@ func TestTerraformKilled(t *testing.T) {
 }
 
 // TestStoppedWorkerLosesItsPlan is law 2: a worker that stops breathing while it
-// plans loses the run to another, and when it breathes again it is refused.
+// plans loses the run to another. Whatever it says from then on is refused, but
+// for a state, which is kept aside.
 func TestStoppedWorkerLosesItsPlan(t *testing.T) {
 	t.Parallel()
 	r := newRoad(t, options{})
-	r.write("hold-plan", "")
+	r.write("hold-w1", "")
+	r.write("hold-w2", "")
 	first := r.startWorkerOf("w1", 1) // a second slot would be handed a job and sit on it
 	request := r.submit(r.submission("dev"))
-	r.until("the first worker plans", func() bool { return r.exists("held") })
+	r.until("the first worker plans", func() bool { return r.exists("held-w1") })
+	lost := r.runID(request.Id)
+	token := r.runToken("w1", lost)
 	first.signal(syscall.SIGSTOP)
 	r.startWorker("w2")
-	r.until("its lease has run out and the second has the run", func() bool {
+	r.until("its lease has run out and the second plans", func() bool {
 		_, fence, worker := r.runs(request.Id)
-		return worker == "w2" && fence == 2
+		return worker == "w2" && fence == 2 && r.exists("held-w2")
 	})
-	r.remove("hold-plan")
-	r.untilState(request.Id, provision.Succeeded)
-
+	r.wantRefused(uuid.MustParse(lost), token)
+	r.remove("hold-w1")
 	first.signal(syscall.SIGCONT)
 	r.until("the first worker is refused", func() bool { return strings.Contains(first.output(), "no longer this worker's") })
 	r.until("it has wiped its directory", func() bool {
 		left, _ := filepath.Glob(r.path("w1/runs/*"))
 		return len(left) == 0
 	})
+	r.remove("hold-w2")
+	r.untilState(request.Id, provision.Succeeded)
 	r.wantMade(request.Parameters["database_name"], 1, 2)
 	r.wantApplies(1)
+	if n := r.number("SELECT count(*) FROM states WHERE fence = 1 AND NOT head"); n != 1 {
+		t.Errorf("the late state was kept %d times aside, want once", n)
+	}
+	if n := r.number("SELECT count(*) FROM states WHERE fence = 2 AND head"); n != 1 {
+		t.Errorf("%d states of the second worker are the one to go on from", n)
+	}
 	if got, want := r.story(request.Id), "request.submitted request.queued request.planning run.started run.abandoned request.queued request.planning run.started request.applying request.succeeded"; got != want {
 		t.Errorf("its story is %s, want %s", got, want)
 	}
 	r.audit()
+}
+
+// wantRefused says everything that a worker can say of a run that it has lost.
+func (r *road) wantRefused(run uuid.UUID, token string) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	stale, err := client.NewWorker(r.base(), r.poolKey, "w1")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for what, say := range map[string]func() error{
+		"claim":          func() error { _, err := stale.Claim(ctx, run); return err },
+		"renew":          func() error { _, err := stale.Renew(ctx, run, token); return err },
+		"submit a plan":  func() error { return stale.Plan(ctx, run, token, nil) },
+		"read the state": func() error { _, err := stale.State(ctx, run, token); return err },
+		"release":        func() error { return stale.Release(ctx, run, token) },
+	} {
+		if err := say(); provision.KindOf(err) != provision.Conflict {
+			r.t.Errorf("%s: %v, want a conflict", what, err)
+		}
+	}
+	head, err := stale.PushState(ctx, token, provision.StateVersion{RunID: run, Fence: 1, Serial: 99, Lineage: uuid.NewString(), Sealed: []byte("a late state, sealed")})
+	if err != nil || head {
+		r.t.Errorf("a late state: head %v, %v; want it kept aside", head, err)
+	}
+	if view, err := stale.View(ctx, run); err != nil || view.State != provision.RunEnded {
+		r.t.Errorf("its run is %s %v, want ended", view.State, err)
+	}
 }
 
 // TestLostApplyIsNobodyElses is law 2: when worker and supervisor both stop

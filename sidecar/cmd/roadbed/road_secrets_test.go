@@ -96,7 +96,7 @@ func TestNoSecretInClear(t *testing.T) {
 	secrets := map[string]string{"the pool's token": r.poolKey, "the given password": parameter}
 
 	good := r.submit(r.submission("dev"))
-	secrets["the run's token"] = r.runToken(good.Id)
+	secrets["the run's token"] = r.runToken("w1", r.runID(good.Id))
 	leaky := r.submission("dev")
 	leaky.Offering = "leaky"
 	leaky.Parameters["password"] = parameter
@@ -164,9 +164,9 @@ func TestNoSecretInClear(t *testing.T) {
 }
 
 // runToken reads a run's token from its directory, which nobody else may enter.
-func (r *road) runToken(request uuid.UUID) string {
+func (r *road) runToken(worker, run string) string {
 	r.t.Helper()
-	dir := filepath.Join(r.path("w1/runs"), r.runID(request))
+	dir := filepath.Join(r.path(worker), "runs", run)
 	var record struct {
 		Claim struct {
 			Token string `json:"token"`

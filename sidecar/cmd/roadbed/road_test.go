@@ -279,14 +279,14 @@ func TestCancel(t *testing.T) {
 	applying := r.submit(r.submission("dev"))
 	r.untilMaking(applying.Id)
 
-	r.write("hold-plan", "")
+	r.write("hold-w1", "")
 	planning := r.submit(r.submission("dev"))
-	r.until("another is being planned", func() bool { return r.exists("held") })
+	r.until("another is being planned", func() bool { return r.exists("held-w1") })
 	if _, err := owner.Cancel(t.Context(), planning.Id, "never mind"); err != nil {
 		t.Errorf("cancel while planning: %v", err)
 	}
 	r.untilState(planning.Id, provision.Cancelled)
-	r.remove("hold-plan")
+	r.remove("hold-w1")
 	r.wantMade(planning.Parameters["database_name"], 0, 0)
 
 	queued := r.submit(r.submission("staging"))

@@ -6,7 +6,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 export function baseUrl(): string {
   const url = process.env.PORTAL_BASE_URL;
   if (!url) {
-    throw new Error('PORTAL_BASE_URL is not set: say where the portal is, for example http://127.0.0.1:7007');
+    throw new Error('PORTAL_BASE_URL is not set: the portal was not started');
   }
   return url.replace(/\/$/, '');
 }
@@ -46,7 +46,7 @@ export async function openPage(browser: Browser, options: PageOptions = {}): Pro
     reducedMotion: 'reduce',
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   const problems: string[] = [];
   page.on('pageerror', error => problems.push(`uncaught: ${error.message}`));
   page.on('console', message => {
@@ -75,14 +75,11 @@ export async function signOut(page: Page): Promise<void> {
   await page.getByRole('list', { name: 'People' }).waitFor();
 }
 
-/** screenshot saves what the page shows as `<E2E_OUT>/<name>.png`, and returns the file; without E2E_OUT it saves nothing. */
-export async function screenshot(page: Page, name: string): Promise<string | undefined> {
-  const directory = process.env.E2E_OUT;
-  if (!directory) {
-    return undefined;
-  }
+/** screenshot saves what the page shows as `<name>.png` in E2E_OUT, else in e2e/out, and returns the file. */
+export async function screenshot(page: Page, name: string): Promise<string> {
+  const directory = process.env.E2E_OUT || path.join(import.meta.dirname, 'out');
   mkdirSync(directory, { recursive: true });
   const file = path.join(directory, `${name}.png`);
-  await page.screenshot({ path: file });
+  await page.screenshot({ path: file, animations: 'disabled', caret: 'hide' });
   return file;
 }

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { baseUrl, openPage, screenshot, signIn, type PageOptions } from './browser.ts';
+import { Caller, type InfrastructureRequest } from './api.ts';
+import { fillForm, followRequest, openStatus, submitButton, uniqueName } from './pages.ts';
+import type { Stage } from './stage.ts';
+
+const VIEWS: Record<string, PageOptions> = {
+  light: { width: 1440, height: 900 },
+  dark: { width: 1440, height: 900, colorScheme: 'dark' },
+  phone: { width: 360, height: 740 },
+};
+
+/** viewCases look at every page, on a wide screen in both themes and on a phone. */
+export function viewCases(stage: () => Stage) {
+  for (const [view, options] of Object.entries(VIEWS)) {
+    test(`every page fits and is whole: ${view}`, async () => {
+      const { page, problems, close } = await openPage(stage().browser, options);
+      const name = uniqueName(`look-${view}`);
+      const look = async (what: string) => {
+        await screenshot(page, `${view}-${what}`);
+        assert.equal(await overflow(page), 0, `${what} is wider than its window`);
+      };
+      await page.goto(`${baseUrl()}/`);
+      await page.getByRole('list', { name: 'People' }).waitFor();
+      await look('sign-in');
+      await signIn(page, 'Ann Okafor');
+      await page.getByRole('heading', { name: 'PostgreSQL Database' }).waitFor();
+      await look('create');
+      await fillForm(page, 'PostgreSQL Database', [['Database name', name], ['Cost centre', 'CC-1234']], `${view}-form`);
+      await look('review');
+      await submitButton(page).click();
+      await page.getByRole('link', { name: 'Follow the request' }).waitFor();
+      await look('task');
+      await followRequest(page);
+      await page.getByRole('list', { name: 'Steps' }).waitFor();
+      await look('running');
+      await page.getByText(/^Completed in /).waitFor();
+      await look('done');
+      await openStatus(page, name);
+      await page.getByRole('table', { name: 'Cost by item' }).waitFor();
+      await look('status');
+
+      await page.goto(`${baseUrl()}/infrastructure/requests`);
+      await page.getByRole('table', { name: 'Requests' }).waitFor();
+      await look('requests');
+      await page.goto(`${baseUrl()}/infrastructure/resources`);
+      await page.getByRole('table', { name: 'Resources' }).waitFor();
+      await look('resources');
+
+      const { body } = await (await Caller.signIn('ann')).get('/api/roadbed/requests?mine=true&state=denied');
+      const [denied]: InfrastructureRequest[] = body.items;
+      await page.goto(`${baseUrl()}/infrastructure/requests/${denied.id}`);
+      await page.getByText('Not allowed in dev as asked').waitFor();
+      await look('denied');
+      await page.goto(`${baseUrl()}/create/tasks/${denied.task}`);
+      await page.getByRole('alert').filter({ hasText: '$100/month' }).waitFor();
+      await look('task-denied');
+      assert.deepEqual(problems, []);
+      await close();
+    });
+  }
+}
+
+/** overflow is by how many pixels the page can be scrolled sideways. */
+function overflow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}

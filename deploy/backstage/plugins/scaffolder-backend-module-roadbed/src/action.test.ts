@@ -147,6 +147,16 @@ test('a denial ends the task with every reason and its way out, one a line', asy
   assert.deepEqual(outputs, {});
 });
 
+test('a denial whose message is made of its reasons tells each once', async context => {
+  const body = structuredClone(DENIED.body) as Schemas['ErrorBody'];
+  body.error.message = body.error.findings!.map(({ message, way_out: wayOut }) => `${message} ${wayOut}`.trim()).join('\n');
+  const { error } = await runAction(context, [{ status: 403, body }]);
+  assert.deepEqual(
+    error?.message.split('\n').map(line => line.split(':')[0]),
+    ['Denied', 'Denied', 'Needs approval', 'Kept as request 0193a1b2-0000-7000-8000-000000000002'],
+  );
+});
+
 test('other refusals keep their kind and their words', async context => {
   const refuse = (status: number, error: Schemas['ErrorInfo']): Answer => ({
     status,

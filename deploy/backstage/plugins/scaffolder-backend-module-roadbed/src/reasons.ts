@@ -73,8 +73,10 @@ function refusalOfKind(status: number, body: string): Error {
 }
 
 function explain(error: ErrorBody): string {
-  const lines = [error.message];
-  for (const finding of error.findings ?? []) {
+  const findings = error.findings ?? [];
+  // The message may be made of the findings' own; each is told once, with what else there is to say of it.
+  const lines = error.message.split('\n').filter(line => !findings.some(finding => line.startsWith(finding.message)));
+  for (const finding of findings) {
     lines.push(findingLine(finding));
   }
   for (const detail of error.details ?? []) {

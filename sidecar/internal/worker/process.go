@@ -48,6 +48,15 @@ func (p process) kill() error {
 	if !p.alive() {
 		return nil
 	}
+	return p.killGroup()
+}
+
+// killGroup is kill for a process that may have died just now, while others of
+// its group live: they keep its number from being given away.
+func (p process) killGroup() error {
+	if p.ID <= 0 {
+		return nil // it never was one
+	}
 	if err := syscall.Kill(-p.ID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("kill process group %d: %w", p.ID, err)
 	}

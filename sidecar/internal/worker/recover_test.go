@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -171,10 +172,12 @@ func TestAKilledTerraformIsAFailureThatNamesWhatWasInFlight(t *testing.T) {
 	if ok, err := directory(b.dir(id)).read(processFile, &terraform); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	if err := terraform.kill(); err != nil {
+	if err := syscall.Kill(terraform.ID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	outcome := b.await(id)
+	// Its provisioner would go on for ever.
+	eventually(t, "nothing of its group is left", func() bool { return errors.Is(syscall.Kill(-terraform.ID, 0), syscall.ESRCH) })
 	if outcome.Result != "failed" || !strings.Contains(outcome.Message, "terraform_data.slow") {
 		t.Errorf("outcome = %+v", outcome)
 	}

@@ -185,6 +185,7 @@ func (s *supervisor) watch() error {
 			if err := journal.catchUp(); err != nil {
 				s.log.Error("journal not written", "err", err)
 			}
+			s.endRest(terraform, code)
 			return s.dir.write(exitFile, exit{Code: code, At: time.Now()})
 		case <-tick.C:
 		}
@@ -192,11 +193,24 @@ func (s *supervisor) watch() error {
 			if err := journal.catchUp(); err != nil {
 				return err
 			}
-			return s.dir.write(exitFile, exit{Code: journal.infer(), Inferred: true, At: time.Now()})
+			code := journal.infer()
+			s.endRest(terraform, code)
+			return s.dir.write(exitFile, exit{Code: code, Inferred: true, At: time.Now()})
 		}
 		if err := s.stopIfAsked(terraform); err != nil {
 			s.log.Error("Terraform not stopped", "err", err)
 		}
+	}
+}
+
+// endRest ends what a Terraform that was killed has left running: nothing may
+// go on changing things once the run is said to have ended.
+func (s *supervisor) endRest(terraform launched, code int) {
+	if code >= 0 {
+		return // it has ended its own
+	}
+	if err := terraform.killGroup(); err != nil {
+		s.log.Error("what Terraform started may still run", "err", err)
 	}
 }
 

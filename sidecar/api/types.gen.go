@@ -52,6 +52,61 @@ type Allowance = provision.Allowance
 // Alternative A change that makes a denied ask allowed.
 type Alternative = provision.Alternative
 
+// Approval Whose approval a request needs and has. It is bound to the plan, its
+// findings and its price: when a later plan is worse it is asked for anew.
+type Approval struct {
+	// Ceiling The monthly price up to which an approval holds; null until it has been planned.
+	Ceiling *Money `json:"ceiling"`
+
+	// ExpiresAt When it is denied if nobody has approved; null while it does not wait.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// Given Oldest first; those that count now.
+	Given []ApprovalGiven `json:"given"`
+
+	// Granted Every need is met.
+	Granted bool `json:"granted"`
+
+	// MayApprove It waits, and the caller may approve or reject it now.
+	MayApprove bool `json:"may_approve"`
+
+	// Needed Each must be met; known from the submit on.
+	Needed []ApprovalNeed `json:"needed"`
+
+	// Plan What would be done; null until it has been planned.
+	Plan *PlanSummary `json:"plan"`
+
+	// Void Why earlier approvals no longer count; empty when none was lost.
+	Void string `json:"void"`
+}
+
+// ApprovalAnswer defines model for ApprovalAnswer.
+type ApprovalAnswer struct {
+	// Reason For whoever reads it later; a rejection must have one.
+	Reason string `json:"reason,omitempty"`
+}
+
+// ApprovalGiven defines model for ApprovalGiven.
+type ApprovalGiven = provision.ApprovalGiven
+
+// ApprovalNeed defines model for ApprovalNeed.
+type ApprovalNeed struct {
+	// Approvers Entity refs of groups.
+	Approvers []string `json:"approvers"`
+
+	// Count How many of them must approve.
+	Count int `json:"count"`
+
+	// Missing How many have still to.
+	Missing int `json:"missing"`
+
+	// People Who was in those groups when it was asked for, without the requester; only they may approve.
+	People []string `json:"people"`
+
+	// Rules The rules that ask for it.
+	Rules []string `json:"rules"`
+}
+
 // Cancellation defines model for Cancellation.
 type Cancellation struct {
 	Reason string `json:"reason,omitempty"`
@@ -258,7 +313,7 @@ type Fault = provision.Fault
 type Finding = provision.Finding
 
 // GoOn defines model for GoOn.
-type GoOn = map[string]interface{}
+type GoOn = provision.GoOn
 
 // Health defines model for Health.
 type Health struct {
@@ -380,6 +435,12 @@ type Plan struct {
 	Changes []Change `json:"changes"`
 }
 
+// PlanSummary defines model for PlanSummary.
+type PlanSummary = provision.PlanSummary
+
+// PlannedAction defines model for PlannedAction.
+type PlannedAction = provision.PlannedAction
+
 // Preset defines model for Preset.
 type Preset = provision.Preset
 
@@ -402,6 +463,9 @@ type Request struct {
 
 	// Actor The plugin that carried the ask, such as plugin:scaffolder; empty when none.
 	Actor string `json:"actor"`
+
+	// Approval Null when it needs none.
+	Approval *Approval `json:"approval"`
 
 	// CancelReason Set once someone asked to cancel.
 	CancelReason string    `json:"cancel_reason"`
@@ -697,6 +761,12 @@ type SubmitRequestParams struct {
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ApproveRequestParams defines parameters for ApproveRequest.
+type ApproveRequestParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CancelRequestParams defines parameters for CancelRequest.
 type CancelRequestParams struct {
 	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
@@ -721,6 +791,12 @@ type RequestLogsParams struct {
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
 }
 
+// RejectRequestParams defines parameters for RejectRequest.
+type RejectRequestParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetBundleParams defines parameters for GetBundle.
 type GetBundleParams struct {
 	// RoadbedWorker The worker's name.
@@ -739,8 +815,20 @@ type ClaimRunParams struct {
 	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
 }
 
+// GetPlanParams defines parameters for GetPlan.
+type GetPlanParams struct {
+	// RoadbedWorker The worker's name.
+	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
+}
+
 // JudgePlanParams defines parameters for JudgePlan.
 type JudgePlanParams struct {
+	// RoadbedWorker The worker's name.
+	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
+}
+
+// KeepPlanParams defines parameters for KeepPlan.
+type KeepPlanParams struct {
 	// RoadbedWorker The worker's name.
 	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
 }
@@ -793,8 +881,14 @@ type EvaluateJSONRequestBody = Evaluation
 // SubmitRequestJSONRequestBody defines body for SubmitRequest for application/json ContentType.
 type SubmitRequestJSONRequestBody = Submission
 
+// ApproveRequestJSONRequestBody defines body for ApproveRequest for application/json ContentType.
+type ApproveRequestJSONRequestBody = ApprovalAnswer
+
 // CancelRequestJSONRequestBody defines body for CancelRequest for application/json ContentType.
 type CancelRequestJSONRequestBody = Cancellation
+
+// RejectRequestJSONRequestBody defines body for RejectRequest for application/json ContentType.
+type RejectRequestJSONRequestBody = ApprovalAnswer
 
 // JudgePlanJSONRequestBody defines body for JudgePlan for application/json ContentType.
 type JudgePlanJSONRequestBody = Plan

@@ -78,7 +78,8 @@ type Claim struct {
 	Parameters          Parameters        `json:"parameters"`
 	Tags                map[string]string `json:"tags"`
 	ApplyTimeoutSeconds int               `json:"apply_timeout_seconds"`
-	StateRecipients     []string          `json:"state_recipients"` // age public keys that pushed state is sealed for
+	StateRecipients     []string          `json:"state_recipients"`      // age public keys that pushed state is sealed for
+	PlanDigest          string            `json:"plan_digest,omitempty"` // SHA-256, in hex, of the sealed plan that was approved; "" when there is none
 }
 
 // LogLine is one line of a run's log, redacted by the worker.

@@ -29,7 +29,8 @@ type Request struct {
 	BodyDigest      string // of the submission, to tell a replay from a misuse of its key
 	MonthlyCost     *Money // nil when the price is unknown
 	Verdict         Verdict
-	CancelReason    string // set once someone asked to cancel
+	CancelReason    string    // set once someone asked to cancel
+	Approval        *Approval // nil when it needs none
 	Error           *Failure
 	Outputs         map[string]any // non-sensitive, set on succeeded
 	Steps           []Step

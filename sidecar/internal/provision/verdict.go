@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -56,6 +57,10 @@ type Finding struct {
 	Message string `json:"message"`
 	Path    string `json:"path"`    // the parameter it is about, "" when none
 	WayOut  string `json:"way_out"` // what to do about it, "" when nothing
+
+	// Whose approval lifts it, for LevelRequireApproval alone.
+	Approvers []string `json:"approvers,omitempty"` // entity refs of groups
+	Count     int      `json:"count,omitempty"`     // how many of their members
 }
 
 // Estimate is a price with the items that sum to it.
@@ -88,6 +93,22 @@ func (v Verdict) Allowed() bool {
 	return v.Outcome == OutcomeAllow || v.Outcome == OutcomeWarn
 }
 
+// Recommendations are what its notes say, for someone who is still choosing;
+// never nil.
+func (v Verdict) Recommendations() []string {
+	said := []string{}
+	for _, f := range v.Findings {
+		if f.Level == LevelInfo {
+			said = append(said, strings.TrimSpace(f.Message+" "+f.WayOut))
+		}
+	}
+	return said
+}
+
+// Acceptable reports whether the ask may be taken: it may go on, at once or once
+// people have approved.
+func (v Verdict) Acceptable() bool { return v.Outcome != OutcomeDeny && v.Outcome != "" }
+
 // MonthlyCost is the estimate's total, 0 when there is none.
 func (v Verdict) MonthlyCost() Money {
 	if v.Estimate == nil {
@@ -116,6 +137,7 @@ type Ask struct {
 	Parameters  Parameters // final: defaults applied, sensitive ones {"set": true}
 	Before      Parameters // nil on create
 	Changes     []Change   // the plan's; nil at the other stages
+	Partial     bool       // a form is being filled in: what has no value yet is not complained about
 	At          time.Time
 }
 
@@ -185,6 +207,9 @@ type Rules interface {
 	// Findings are all that the guardrails say, in a stable order, and the
 	// digest of the bundle that said it. Any error means that nothing is allowed.
 	Findings(ctx context.Context, input RuleInput) ([]Finding, string, error)
+	// Allowance is the cost limit that applies, or nil when the price is unknown
+	// or the bundle names no limit.
+	Allowance(ctx context.Context, input RuleInput) (*Allowance, error)
 }
 
 // Authorizer answers who may do what. Any error means no.
@@ -204,6 +229,19 @@ type Judge struct {
 // Judge answers the ask. An error means that no verdict could be made, and
 // then nothing is allowed.
 func (j Judge) Judge(ctx context.Context, ask Ask) (Verdict, error) {
+	verdict, input, err := j.weigh(ctx, ask)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if verdict.Input, err = json.Marshal(input); err != nil {
+		return Verdict{}, Errorf(Internal, "encode judge input: %w", err)
+	}
+	return verdict, nil
+}
+
+// weigh is Judge without the record of what the rules saw, for a verdict that
+// nobody stores.
+func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 	verdict := Verdict{At: ask.At}
 	price := RulePrice{Items: map[string]int64{}}
 	estimate, err := j.Prices.Price(ask.Offering, ask.Parameters)
@@ -220,7 +258,7 @@ func (j Judge) Judge(ctx context.Context, ask Ask) (Verdict, error) {
 	case KindOf(err) == Invalid:
 		price.Reason = err.Error()
 	default:
-		return Verdict{}, err
+		return Verdict{}, RuleInput{}, err
 	}
 	input := RuleInput{
 		Stage: ask.Stage, Action: ask.Action,
@@ -229,17 +267,13 @@ func (j Judge) Judge(ctx context.Context, ask Ask) (Verdict, error) {
 		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter,
 		Parameters: ask.Parameters, Before: ask.Before, Price: price, Changes: ask.Changes, At: ask.At,
 	}
-	verdict.Input, err = json.Marshal(input)
-	if err != nil {
-		return Verdict{}, Errorf(Internal, "encode judge input: %w", err)
-	}
 	findings, digest, err := j.Rules.Findings(ctx, input)
 	if err != nil {
-		return Verdict{}, err
+		return Verdict{}, RuleInput{}, err
 	}
-	verdict.Findings, verdict.BundleDigest = worstFirst(findings), digest
+	verdict.Findings, verdict.BundleDigest = worstFirst(ask.settled(findings)), digest
 	verdict.Outcome = outcomeOf(verdict.Findings)
-	return verdict, nil
+	return verdict, input, nil
 }
 
 var severity = map[Level]int{LevelDeny: 0, LevelRequireApproval: 1, LevelWarn: 2, LevelInfo: 3}

@@ -557,7 +557,7 @@ func (r *road) wantMade(name any, databases, roles int) {
 	}
 }
 
-// wantCommands holds Terraform to exactly this many.
+// wantApplies holds Terraform to exactly this many.
 func (r *road) wantApplies(n int) {
 	r.t.Helper()
 	if got := r.commands("apply"); got != n {

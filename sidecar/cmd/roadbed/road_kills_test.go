@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,6 +116,7 @@ func TestTerraformKilled(t *testing.T) {
 	if err != nil || instance.Instance.State != provision.Incomplete {
 		t.Errorf("its instance is %s %v, want incomplete", instance.Instance.State, err)
 	}
+	r.until("its provider is gone, too", func() bool { return errors.Is(syscall.Kill(-pids[0], 0), syscall.ESRCH) })
 	if n := r.number("SELECT count(*) FROM states WHERE head AND instance_id = $1", *request.InstanceId); n != 1 {
 		t.Errorf("%d states of it were kept as the one to go on from", n)
 	}

@@ -62,11 +62,11 @@ export async function openPage(browser: Browser, options: PageOptions = {}): Pro
   return { page, problems, close: () => context.close() };
 }
 
-/** signIn chooses a person on the sign-in page and waits for the portal's navigation. `name` is as shown: "Ann Okafor". */
+/** signIn chooses a person on the sign-in page and waits for the portal's first page. `name` is as shown: "Ann Okafor". */
 export async function signIn(page: Page, name: string): Promise<void> {
   await page.goto(`${baseUrl()}/`);
   await page.getByRole('button', { name: `Sign in as ${name}` }).click();
-  await page.getByRole('button', { name: 'Sign out' }).waitFor();
+  await page.getByRole('navigation', { name: 'Breadcrumbs' }).waitFor();
 }
 
 /** signOut leaves, and waits for the sign-in page. */

@@ -23,6 +23,8 @@ NODE := $(NODE_BIN)node
 NPM := PATH="$(NODE_BIN):$$PATH" npm
 
 export GOFLAGS ?= -buildvcs=false
+# What deploy/providers/tools obtains is found after the machine's own.
+export PATH := $(PATH):$(BUILD)/tools:$(BUILD)/postgres/bin
 
 GO_SOURCES := $(shell git ls-files -co --exclude-standard '*.go' '*.sql' '*.rego' '*.yaml' '*.tf' go.mod go.sum 2>/dev/null | grep -v '^deploy/backstage/')
 PORTAL_SOURCES := $(shell git ls-files -co --exclude-standard $(PORTAL)/packages $(PORTAL)/plugins 2>/dev/null)
@@ -40,12 +42,12 @@ reset: down ## Stop everything and delete its data
 	@echo "Deleted $(DATA). Databases made there are gone with it."
 
 ##@ Check it
-.PHONY: test test-go test-providers test-portal e2e lint verify bench
-test: lint test-go test-providers test-portal e2e bench-submit ## Install what the tests need and run every one of them
+.PHONY: test test-go test-providers test-portal e2e lint verify measure bench
+test: lint test-go test-providers test-portal verify e2e measure ## Install what the tests need and run every one of them
 	@echo "all tests passed"
 
 test-go: tools $(MIRROR)/terraform.rc ## Go and Rego, against real PostgreSQL, NATS and Terraform
-	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -timeout 20m ./...
+	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -timeout 30m ./...
 
 test-providers: tools $(MIRROR)/terraform.rc ## Our Terraform provider and the offerings' modules
 	cd deploy/providers && go test -timeout 15m ./...
@@ -63,15 +65,19 @@ lint: $(ROADBED) ## Formatting, vet, staticcheck, policies, offerings, Terraform
 	$(ROADBED) lint
 	@terraform fmt -check -recursive backstage-templates
 
-verify: generate ## Fail when a generated file is stale
-	@git diff --exit-code -- sidecar/api backstage-templates docs $(PORTAL)/plugins/roadbed/src/api
+GENERATED := sidecar/api backstage-templates docs/offerings $(PORTAL)/plugins/roadbed/src/api
+verify: $(ROADBED) $(PORTAL)/node_modules/.ready ## Fail when a generated file is stale
+	@before="$$(git diff -- $(GENERATED) | git hash-object --stdin)"; \
+	$(MAKE) --no-print-directory generate >/dev/null; \
+	after="$$(git diff -- $(GENERATED) | git hash-object --stdin)"; \
+	[ "$$before" = "$$after" ] || { git diff --stat -- $(GENERATED); echo "generated files were stale: commit what 'make generate' wrote"; exit 1; }
 
-bench: ## Microseconds and allocations of each part of the request path
-	go test -run '^$$' -bench . -benchmem ./sidecar/...
+measure: tools $(MIRROR)/terraform.rc ## Print the road's time, the sidecar's memory, and each part of the request path
+	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -count=1 -v -run '^(TestRoad|TestMemory)$$' ./sidecar/cmd/roadbed
+	go test -run '^$$' -bench '^Benchmark(Authenticate|Check|Price|Judge|Findings|Allow|Accept|Submit|Routes)$$' -benchtime 200x -benchmem ./sidecar/...
 
-.PHONY: bench-submit
-bench-submit: $(ROADBED) ## Resident memory of the sidecar, idle and after 1,000 requests
-	go test -run '^$$' -bench 'Submit|Token|Validate|Price|Findings|Accept' -benchtime 200x -benchmem ./sidecar/...
+bench: ## Every benchmark, at length
+	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -run '^$$' -bench . -benchmem ./sidecar/...
 
 ##@ Make it
 .PHONY: build generate tools chromium clean help
@@ -80,7 +86,7 @@ build: $(ROADBED) $(PORTAL)/packages/app/dist/index.html ## Build the binary and
 generate: $(ROADBED) $(PORTAL)/node_modules/.ready ## Rewrite every generated file
 	go generate ./sidecar/api
 	$(ROADBED) generate
-	cd $(PORTAL) && $(NPM) run --silent generate
+	cd $(PORTAL) && $(NPM) run --silent generate --workspace plugins/roadbed
 
 $(ROADBED): $(GO_SOURCES)
 	@mkdir -p $(@D)

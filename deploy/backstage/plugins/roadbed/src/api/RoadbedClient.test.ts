@@ -60,6 +60,15 @@ test('a refusal is told in the words of the sidecar, with all its findings', asy
 
 test('an answer that never came is told without the browser’s jargon', () => {
   expect(explainError(new TypeError('Failed to fetch')).message).toBe(
-    'Roadbed did not answer. Your network or the portal may be down.',
+    'Roadbed does not answer at the moment. It may be starting again, or the network may be down.',
   );
+});
+
+test('a proxy that cannot reach Roadbed is told without its jargon', async () => {
+  const { sidecar, client } = setUp();
+  const answer = () => new Response('Error occurred while trying to proxy: localhost:7007', { status: 504 });
+  sidecar.on(`GET /requests/${REQUEST_ID}`, answer);
+  const explained = explainError(await client.getRequest(REQUEST_ID).catch(error => error));
+  expect(explained.status).toBe(503);
+  expect(explained.message).not.toMatch(/proxy|localhost/);
 });

@@ -12,9 +12,15 @@ export type Explanation = {
   requestId?: string;
 };
 
+const NO_ANSWER = 'Roadbed does not answer at the moment. It may be starting again, or the network may be down.';
+
 /** explainError finds the sidecar's own words in whatever was thrown. */
 export function explainError(thrown: unknown): Explanation {
   if (ResponseError.is(thrown)) {
+    // What stands between the browser and Roadbed has its own words for not reaching it.
+    if (thrown.statusCode === 502 || thrown.statusCode === 504) {
+      return { status: 503, message: NO_ANSWER, details: [], findings: [] };
+    }
     const body = thrown.body.error as Partial<ErrorInfo>;
     return {
       status: thrown.statusCode,
@@ -28,7 +34,7 @@ export function explainError(thrown: unknown): Explanation {
   // What browsers say when nobody answers is no help to anyone.
   const unreachable = /failed to fetch|networkerror|load failed/i.test(message);
   return {
-    message: unreachable ? 'Roadbed did not answer. Your network or the portal may be down.' : message,
+    message: unreachable ? NO_ANSWER : message,
     details: [],
     findings: [],
   };

@@ -39,49 +39,55 @@ export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: st
     );
   }
 
+  // What has logins says among its outputs where they are kept; a page on the web, for one, has none.
+  const hasCredentials = outputs.some(([name]) => name.includes('credentials'));
   const links = outputs.filter(([, value]) => isLink(value));
   const facts = [...connection(outputs, credentials)].map(([name, value]) => ({
     name: formatField(name),
     value: isSecret(name) ? <code>{formatValue(value)}</code> : formatValue(value),
     after: <CopyButton what={formatField(name).toLowerCase()} text={formatValue(value)} />,
   }));
-  facts.splice(facts.findLastIndex(({ name }) => KNOWN.has(name)) + 1, 0, {
-    name: 'Password',
-    value: credentials === undefined ? <span aria-label="hidden">{HIDDEN}</span> : <code>{formatValue(credentials.password)}</code>,
-    after:
-      credentials === undefined ? (
-        <Button
-          size="small"
-          variant="secondary"
-          iconStart={<RiEyeLine />}
-          isPending={open.pending}
-          onPress={open.run}
-          aria-label="Show password"
-        >
-          Show
-        </Button>
-      ) : (
-        <>
-          <CopyButton what="password" text={formatValue(credentials.password)} />
+  if (hasCredentials) {
+    facts.splice(facts.findLastIndex(({ name }) => KNOWN.has(name)) + 1, 0, {
+      name: 'Password',
+      value: credentials === undefined ? <span aria-label="hidden">{HIDDEN}</span> : <code>{formatValue(credentials.password)}</code>,
+      after:
+        credentials === undefined ? (
           <Button
             size="small"
             variant="secondary"
-            iconStart={<RiEyeOffLine />}
-            onPress={() => setCredentials(undefined)}
-            aria-label="Hide password"
+            iconStart={<RiEyeLine />}
+            isPending={open.pending}
+            onPress={open.run}
+            aria-label="Show password"
           >
-            Hide
+            Show
           </Button>
-        </>
-      ),
-  });
+        ) : (
+          <>
+            <CopyButton what="password" text={formatValue(credentials.password)} />
+            <Button
+              size="small"
+              variant="secondary"
+              iconStart={<RiEyeOffLine />}
+              onPress={() => setCredentials(undefined)}
+              aria-label="Hide password"
+            >
+              Hide
+            </Button>
+          </>
+        ),
+    });
+  }
 
   return (
     <Panel title="Connect">
       <Facts facts={facts} />
-      <Text as="p" variant="body-small" color="secondary" className={classes.line}>
-        Each opening is recorded, with your name and the time.
-      </Text>
+      {hasCredentials && (
+        <Text as="p" variant="body-small" color="secondary" className={classes.line}>
+          Each opening is recorded, with your name and the time.
+        </Text>
+      )}
       {open.error !== undefined && <Refused instance={instance} error={open.error} />}
       {(links.length > 0 || docs) && (
         <ul role="list" aria-label="Links" className={classes.links}>

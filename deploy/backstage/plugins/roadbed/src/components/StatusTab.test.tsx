@@ -137,6 +137,13 @@ test('opens the password on demand only, and hides it again', async () => {
   expect(screen.queryByText('hunter2')).not.toBeInTheDocument();
 });
 
+test('offers no password for what has none', async () => {
+  const site = anInstance({ outputs: { url: 'https://status.example.com' } });
+  renderTab(aReadySidecar().on(instanceRoute, { instance: site, requests: [aRequest()] }));
+  expect(await screen.findByRole('link', { name: /^URL/ })).toBeInTheDocument();
+  expect(screen.queryByRole('button', { name: 'Show password' })).not.toBeInTheDocument();
+});
+
 test('has nothing to connect to, and no cost, once it is destroyed', async () => {
   renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance({ state: 'destroyed' }), requests: [aRequest()] }));
   expect(await screen.findByText('There is nothing to connect to any more.')).toBeInTheDocument();

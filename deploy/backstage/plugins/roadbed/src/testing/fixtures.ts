@@ -103,7 +103,12 @@ export function anInstance(change: Partial<Instance> = {}): Instance {
     generation: 1,
     parameters: {},
     monthly_cost: 85.5,
-    outputs: { endpoint: 'orders-store.db.internal', port: 5432, dashboard: 'https://grafana.example.com/d/1' },
+    outputs: {
+      endpoint: 'orders-store.db.internal',
+      port: 5432,
+      credentials_secret_arn: 'roadbed://instances/0193/credentials',
+      dashboard: 'https://grafana.example.com/d/1',
+    },
     request_id: REQUEST_ID,
     entity_ref: 'resource:dev/orders-store.postgres-database',
     created_at: '2026-05-03T14:30:00Z',

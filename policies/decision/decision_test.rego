@@ -30,7 +30,7 @@ test_what_requires_approval_is_denied_and_says_so if {
 		]),
 		"path": "storage_gb",
 		"way_out": "Choose 500 GB or less, or ask #platform-team.",
-	}} with input as large
+	}} with input as large with data.limits.start_smaller.above_gb as 1000
 }
 
 test_a_cost_limit_that_an_approval_lifts_is_denied_and_says_so if {

@@ -6,14 +6,12 @@
 #   - ref: docs/policies.md#cheaper_arm_twin
 package roadbed.guardrails.cheaper_arm_twin
 
+import data.roadbed.lib.arm
+
 findings contains finding if {
 	not input.action == "destroy"
-	is_string(input.parameters.instance_class)
-	some family, row in data.arm_twins.families
-	startswith(input.parameters.instance_class, concat("", [family, "."]))
-	size := trim_prefix(input.parameters.instance_class, family)
-	twin := concat("", [row.twin, size])
-	saving := _saving(input.parameters.instance_class, twin, row.saving_percent)
+	twin := arm.twin(input.parameters.instance_class)
+	saving := _saving(input.parameters.instance_class, twin.class, twin.saving_percent)
 	saving > 0
 
 	finding := {
@@ -21,7 +19,7 @@ findings contains finding if {
 		"level": "warn",
 		"message": sprintf(
 			"ARM instances are %d%% cheaper than Intel. Consider %s instead of %s. Proceeding with your selection.",
-			[saving, twin, input.parameters.instance_class],
+			[saving, twin.class, input.parameters.instance_class],
 		),
 		"path": "instance_class",
 		"way_out": "",

@@ -6,6 +6,7 @@
 #   - ref: docs/policies.md#cost_limit
 package roadbed.guardrails.cost_limit
 
+import data.roadbed.lib.allowance
 import data.roadbed.lib.money
 
 findings contains finding if {
@@ -51,8 +52,4 @@ _priced if {
 
 _within if input.price.monthly_mills <= _limit
 
-_limit := money.mills(object.get(
-	data.limits.cost_limit.environments,
-	input.environment.name,
-	data.limits.cost_limit.otherwise,
-))
+_limit := allowance.limit_mills

@@ -118,6 +118,7 @@ func explain(w io.Writer, err error) int {
 			fmt.Fprintf(w, "  %s: %s\n", fault.Path, fault.Message)
 		}
 	}
+	printAlternatives(w, shown.Alternatives)
 	if shown.RequestID != "" {
 		fmt.Fprintf(w, "  (request %s)\n", shown.RequestID)
 	}

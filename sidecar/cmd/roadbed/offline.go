@@ -53,7 +53,7 @@ type estimateCommand struct {
 
 // Run prices the parameters given, with defaults for the rest. Parameters that
 // the price does not depend on may be left out.
-func (c *estimateCommand) Run(out io.Writer) error {
+func (c *estimateCommand) Run(ctx context.Context, out io.Writer) error {
 	d, err := c.load()
 	if err != nil {
 		return err
@@ -62,14 +62,17 @@ func (c *estimateCommand) Run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	estimate, err := d.offlineService().Estimate(c.Offering, c.parameters(o))
+	estimate, recommendations, err := d.offlineService().Estimate(ctx, c.Offering, c.parameters(o))
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(out, httpapi.EstimateView(estimate))
+		return printJSON(out, httpapi.EstimateView(estimate, recommendations))
 	}
 	printEstimate(out, estimate)
+	for _, text := range recommendations {
+		fmt.Fprintf(out, "  %s %s\n", levelMarks[provision.LevelInfo], text)
+	}
 	return nil
 }
 
@@ -79,10 +82,11 @@ type evaluateCommand struct {
 	Offering string   `arg:"" help:"The offering's id, such as postgres-database."`
 	As       string   `help:"Who asks, as a user entity ref; by default a member of the owning team." placeholder:"USER"`
 	Group    []string `help:"A group of the one who asks, as an entity ref; repeat it for each." placeholder:"GROUP"`
+	Advise   bool     `help:"Say also what each parameter may be, and what the presets would cost."`
 	JSON     bool     `name:"json" help:"Print what the API answers."`
 }
 
-// Run prints the verdict. It exits 0 when the ask is allowed, 3 when not.
+// Run prints the verdict and, of a denial, the smallest changes that would be allowed. It exits 0 when the ask is allowed, 3 when not.
 func (c *evaluateCommand) Run(ctx context.Context, out io.Writer) error {
 	d, err := c.load()
 	if err != nil {
@@ -98,16 +102,19 @@ func (c *evaluateCommand) Run(ctx context.Context, out io.Writer) error {
 		who.Subject = "user:default/you"
 		who.Groups = append(who.Groups, provision.OwnerRef(given.Text(o.Roles.Owner)))
 	}
-	verdict, err := d.offlineService().Evaluate(ctx, who, c.Offering, given)
+	answer, err := d.offlineService().Evaluate(ctx, who, provision.Question{Offering: c.Offering, Parameters: given, Advise: true})
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		err = printJSON(out, httpapi.VerdictView(verdict))
-	} else {
-		printVerdict(out, verdict)
+	if answer.Allowed() && !c.Advise {
+		answer.Advice = nil
 	}
-	if err == nil && !verdict.Allowed() {
+	if c.JSON {
+		err = printJSON(out, httpapi.VerdictView(answer))
+	} else {
+		printAnswer(out, answer, o, c.Advise)
+	}
+	if err == nil && !answer.Allowed() {
 		return exit(exitDenied)
 	}
 	return err
@@ -204,16 +211,32 @@ var levelMarks = map[provision.Level]string{
 	provision.LevelDeny: "✕", provision.LevelRequireApproval: "◌", provision.LevelWarn: "!", provision.LevelInfo: "·",
 }
 
-func printVerdict(out io.Writer, v provision.Verdict) {
-	if v.Estimate != nil {
-		printEstimate(out, *v.Estimate)
+func printAnswer(out io.Writer, a provision.Answer, o provision.Offering, all bool) {
+	if a.Estimate != nil {
+		printEstimate(out, *a.Estimate)
 	}
-	if v.Allowed() {
+	if a.Allowance != nil {
+		fmt.Fprintf(out, "  %s\n", leftOf(*a.Allowance))
+	}
+	if a.Allowed() {
 		fmt.Fprintln(out, "✓ Allowed")
 	} else {
 		fmt.Fprintln(out, "✕ Not allowed")
 	}
-	printFindings(out, v.Findings)
+	printFindings(out, a.Findings)
+	if a.Advice != nil {
+		printAlternatives(out, a.Advice.Alternatives)
+	}
+	if a.Advice != nil && all {
+		printAdvice(out, *a.Advice, o)
+	}
+}
+
+func leftOf(a provision.Allowance) string {
+	if a.Left < 0 {
+		return fmt.Sprintf("%s over the limit of %s / month in %s", -a.Left, a.Limit, a.Scope)
+	}
+	return fmt.Sprintf("%s left of %s / month in %s", a.Left, a.Limit, a.Scope)
 }
 
 func printFindings(out io.Writer, findings []provision.Finding) {

@@ -88,7 +88,14 @@ func (c *connection) answer(ctx context.Context, out io.Writer, r api.Request, f
 	return nil
 }
 
-// denied prints a denial as the request that it was stored as.
+// deniedRequest is a denied request with what would be allowed, for --json.
+type deniedRequest struct {
+	api.Request
+	Alternatives []provision.Alternative `json:"alternatives"`
+}
+
+// denied prints a denial as the request that it was stored as, and what would
+// be allowed.
 func (c *connection) denied(ctx context.Context, out io.Writer, refused *provision.Error, asJSON bool) error {
 	id, err := uuid.Parse(refused.RequestID)
 	if err != nil {
@@ -99,9 +106,10 @@ func (c *connection) denied(ctx context.Context, out io.Writer, refused *provisi
 		return refused // its message has every reason, too
 	}
 	if asJSON {
-		err = printJSON(out, r)
+		err = printJSON(out, deniedRequest{r, append([]provision.Alternative{}, refused.Alternatives...)})
 	} else {
 		printRequest(out, r, time.Now())
+		printAlternatives(out, refused.Alternatives)
 	}
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,9 +41,10 @@ func refusalOf(res *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) // a part is still more than nothing
 	var body api.ErrorBody
 	refused := &provision.Error{}
-	if err := json.Unmarshal(text, &body); err == nil && body.Error.Message != "" {
+	if err := decode(text, &body); err == nil && body.Error.Message != "" {
 		refused.Kind, refused.Message, refused.RequestID = kinds[body.Error.Name], body.Error.Message, body.Error.RequestId
 		refused.Details, refused.Findings = body.Error.Details, body.Error.Findings
+		refused.Alternatives = body.Error.Alternatives
 	} else {
 		refused.Kind = statuses[res.StatusCode]
 		refused.Message = fmt.Sprintf("%s answered %q, and not as Roadbed's API does", res.Request.URL.Host, res.Status)

@@ -57,9 +57,14 @@ func (c *Client) Estimate(ctx context.Context, offering string, p provision.Para
 
 // Evaluate is the verdict that Submit would meet; a denial is no error here.
 func (c *Client) Evaluate(ctx context.Context, offering string, p provision.Parameters) (api.Verdict, error) {
+	return c.Ask(ctx, offering, api.Evaluation{Parameters: p})
+}
+
+// Ask is Evaluate for a form that is not filled in yet, or with advice.
+func (c *Client) Ask(ctx context.Context, offering string, e api.Evaluation) (api.Verdict, error) {
 	var v api.Verdict
 	_, err := c.do(ctx, call{
-		method: http.MethodPost, path: "/offerings/" + url.PathEscape(offering) + "/evaluate", body: api.ParametersBody{Parameters: p}, repeatable: true,
+		method: http.MethodPost, path: "/offerings/" + url.PathEscape(offering) + "/evaluate", body: e, repeatable: true,
 	}, &v)
 	return v, err
 }

@@ -96,7 +96,10 @@ func explain(err error, logID string) (info api.ErrorInfo, status int, retry tim
 		return api.ErrorInfo{Name: f.name, Message: "An internal error occurred logId=" + logID}, f.status, 0
 	}
 	f := faults[shown.Kind]
-	info = api.ErrorInfo{Name: f.name, Message: shown.Message, Details: shown.Details, Findings: shown.Findings, RequestId: shown.RequestID}
+	info = api.ErrorInfo{
+		Name: f.name, Message: shown.Message, Details: shown.Details, Findings: shown.Findings,
+		Alternatives: shown.Alternatives, RequestId: shown.RequestID,
+	}
 	retry = shown.RetryAfter
 	if retry == 0 {
 		retry = defaultRetry

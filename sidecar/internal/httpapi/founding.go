@@ -73,11 +73,11 @@ func (s *Server) estimateForm(w http.ResponseWriter, r *http.Request, _ provisio
 	if err := readJSON(w, r, maxBody, false, &parameters); err != nil {
 		return err
 	}
-	estimate, err := s.Service.Estimate(pathText(r, "id"), parameters)
+	estimate, recommendations, err := s.Service.Estimate(r.Context(), pathText(r, "id"), parameters)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, EstimateView(estimate))
+	return writeJSON(w, http.StatusOK, EstimateView(estimate, recommendations))
 }
 
 func (s *Server) requestStatus(w http.ResponseWriter, r *http.Request, p provision.Principal) error {

@@ -59,21 +59,23 @@ func (s *Server) estimate(w http.ResponseWriter, r *http.Request, _ provision.Pr
 	if err := readJSON(w, r, maxBody, false, &body); err != nil {
 		return err
 	}
-	estimate, err := s.Service.Estimate(pathText(r, "id"), body.Parameters)
+	estimate, recommendations, err := s.Service.Estimate(r.Context(), pathText(r, "id"), body.Parameters)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, EstimateView(estimate))
+	return writeJSON(w, http.StatusOK, EstimateView(estimate, recommendations))
 }
 
 func (s *Server) evaluate(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
-	var body api.ParametersBody
+	var body api.Evaluation
 	if err := readJSON(w, r, maxBody, false, &body); err != nil {
 		return err
 	}
-	verdict, err := s.Service.Evaluate(r.Context(), p, pathText(r, "id"), body.Parameters)
+	answer, err := s.Service.Evaluate(r.Context(), p, provision.Question{
+		Offering: pathText(r, "id"), Parameters: body.Parameters, Partial: body.Partial, Advise: body.Advise,
+	})
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, VerdictView(verdict))
+	return writeJSON(w, http.StatusOK, VerdictView(answer))
 }

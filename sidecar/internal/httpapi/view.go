@@ -27,7 +27,7 @@ func (s *Server) requestView(r provision.Request, now time.Time) api.Request {
 		v.InstanceId = &r.InstanceID
 	}
 	if r.Verdict.Estimate != nil {
-		estimate := EstimateView(*r.Verdict.Estimate)
+		estimate := EstimateView(*r.Verdict.Estimate, r.Verdict.Recommendations())
 		v.Estimate = &estimate
 	}
 	for i, step := range r.Steps {
@@ -106,27 +106,36 @@ func (s *Server) offeringName(id string) string {
 	return cmp.Or(o.Name, id)
 }
 
-// EstimateView is an estimate as the API shows it.
-func EstimateView(e provision.Estimate) api.Estimate {
+// EstimateView is an estimate as the API shows it: exact, and in whole cents
+// under the names that end in total and in breakdown. Each is rounded once.
+func EstimateView(e provision.Estimate, recommendations []string) api.Estimate {
 	v := api.Estimate{
-		MonthlyCost: e.MonthlyCost, MonthlyTotal: e.MonthlyCost, AnnualCost: e.AnnualCost, AnnualTotal: e.AnnualCost,
+		MonthlyCost: e.MonthlyCost, MonthlyTotal: toCents(e.MonthlyCost), AnnualCost: e.AnnualCost, AnnualTotal: toCents(e.AnnualCost),
 		Items: orEmpty(e.Items), Breakdown: map[string]api.Money{}, PricesDigest: e.PricesDigest,
-		Recommendations: []string{},
+		Recommendations: orEmpty(recommendations),
 	}
 	for _, item := range e.Items {
 		v.Breakdown[item.Name] += item.MonthlyCost
 	}
+	for name, cost := range v.Breakdown {
+		v.Breakdown[name] = toCents(cost)
+	}
 	return v
 }
 
-// VerdictView is a verdict as the API shows it.
-func VerdictView(v provision.Verdict) api.Verdict {
+func toCents(m provision.Money) provision.Money {
+	return provision.Money(m.Cents()) * provision.Dollar / 100
+}
+
+// VerdictView is an answer as the API shows it.
+func VerdictView(a provision.Answer) api.Verdict {
+	v := a.Verdict
 	view := api.Verdict{
-		Allowed: v.Allowed(), Outcome: v.Outcome, Findings: orEmpty(v.Findings), BundleDigest: v.BundleDigest, At: v.At.UTC(),
-		Recommendations: []string{},
+		Allowed: v.Allowed(), Outcome: v.Outcome, Findings: orEmpty(v.Findings), Allowance: a.Allowance,
+		Recommendations: v.Recommendations(), Advice: a.Advice, BundleDigest: v.BundleDigest, At: v.At.UTC(),
 	}
 	if v.Estimate != nil {
-		estimate := EstimateView(*v.Estimate)
+		estimate := EstimateView(*v.Estimate, view.Recommendations)
 		view.Estimate = &estimate
 	}
 	return view

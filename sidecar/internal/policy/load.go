@@ -27,7 +27,7 @@ type Bundle struct {
 	rules  []Rule
 	rank   map[string]int // rule name to its place among findings
 
-	findings, allow, reason rego.PreparedEvalQuery
+	findings, allowance, allow, reason rego.PreparedEvalQuery
 }
 
 // Rule describes one guardrail, from its metadata.
@@ -68,6 +68,7 @@ func Load(fsys fs.FS) (*Bundle, error) {
 	store := newStore(data)
 	for query, prepared := range map[string]*rego.PreparedEvalQuery{
 		"data.roadbed.decision.findings": &b.findings,
+		"data.roadbed.lib.allowance":     &b.allowance,
 		"data.roadbed.authz.allow":       &b.allow,
 		"data.roadbed.authz.reason":      &b.reason,
 	} {

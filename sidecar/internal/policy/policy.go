@@ -11,6 +11,7 @@ package policy
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,6 +54,41 @@ func (b *Bundle) FindingsJSON(ctx context.Context, document []byte) ([]provision
 		}
 	}
 	return b.judge(ctx, input)
+}
+
+// Allowance is the cost limit that applies to input, from data.roadbed.lib.allowance;
+// nil when the price is unknown or the bundle names no limit. A limit that is
+// no whole number of mills is an Internal error.
+func (b *Bundle) Allowance(ctx context.Context, input provision.RuleInput) (*provision.Allowance, error) {
+	if !input.Price.Known {
+		return nil, nil
+	}
+	document, err := ruleInput(input)
+	if err != nil {
+		return nil, fmt.Errorf("read guardrail input for %s: %w", input.Name, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	results, err := b.allowance.Eval(ctx, rego.EvalParsedInput(document))
+	if err != nil {
+		return nil, fmt.Errorf("evaluate allowance: %w", err)
+	}
+	if len(results) == 0 {
+		return nil, nil
+	}
+	said, _ := results[0].Expressions[0].Value.(map[string]any)
+	number, isNumber := said["limit_mills"].(json.Number)
+	scope, isText := said["scope"].(string)
+	if !isNumber && !isText {
+		return nil, nil
+	}
+	mills, err := number.Int64()
+	if err != nil || !isText {
+		return nil, fmt.Errorf("evaluate allowance: limit_mills is %v and scope %v; they must be a whole number and a text", said["limit_mills"], said["scope"])
+	}
+	limit := provision.Money(mills)
+	return &provision.Allowance{Limit: limit, Left: limit - input.Price.MonthlyMills, Scope: scope}, nil
 }
 
 // required are the paths in an input without which a rule would be undefined,

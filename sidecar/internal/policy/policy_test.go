@@ -143,6 +143,33 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+func TestAllowance(t *testing.T) {
+	t.Parallel()
+	unknown := postgres("dev", 0)
+	unknown.Price = provision.RulePrice{Reason: "no price"}
+	tests := map[string]struct {
+		input provision.RuleInput
+		want  *provision.Allowance
+	}{
+		"what is left is the limit less the price": {postgres("dev", 85500), &provision.Allowance{Limit: 100_000, Left: 14_500, Scope: "dev"}},
+		"what is too much is negative":             {postgres("dev", 100005), &provision.Allowance{Limit: 100_000, Left: -5, Scope: "dev"}},
+		"each environment has its own":             {postgres("prod", 1), &provision.Allowance{Limit: 10_000_000, Left: 9_999_999, Scope: "prod"}},
+		"nothing is left of an unknown price":      {unknown, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := load(t).Allowance(t.Context(), tt.input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("allowance (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestFindingsSpeakToTheRequester(t *testing.T) {
 	t.Parallel()
 	got, _, err := load(t).Findings(t.Context(), postgres("dev", 100005, with("storage_gb", 501)))
@@ -158,6 +185,9 @@ func TestFindingsSpeakToTheRequester(t *testing.T) {
 		Message: "Databases over 500 GB require approval in dev; this asks for 501 GB. " +
 			"Approvals cannot be given here yet, so it is denied; ask #platform-team.",
 		WayOut: "Choose 500 GB or less, or ask #platform-team.",
+	}, {
+		Rule: "start_smaller", Level: provision.LevelInfo, Path: "storage_gb",
+		Message: "501 GB is much for dev. Consider starting with 250GB.",
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
@@ -312,6 +342,7 @@ func TestTheBundleDescribesItself(t *testing.T) {
 	want := []string{
 		"cost_limit", "large_database", "high_cost", "backup_retention", "multi_az",
 		"name_contains_environment", "team_owner", "cost_center", "cheaper_arm_twin",
+		"arm_saving", "start_smaller", "long_backups",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)

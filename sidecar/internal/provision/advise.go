@@ -62,11 +62,12 @@ const gridCells = 16
 
 // Advise judges neighbours of an ask: every one that it names was judged with
 // this Judge and is allowed. It costs some hundred judgements, so it is for a
-// person's form and answer, not for the queue.
+// person's form and answer, not for the queue; when ctx ends it stops with that
+// error. Presets are the Service's to lay over the ask.
 func (j Judge) Advise(ctx context.Context, ask Ask) (Advice, error) {
 	a := &adviser{ctx: ctx, judge: j, ask: ask, verdicts: map[string]judged{}}
 	current := a.verdict(ask.Parameters)
-	advice := Advice{Ranges: map[string]Range{}}
+	advice := Advice{Ranges: map[string]Range{}, Alternatives: []Alternative{}, Presets: []JudgedPreset{}}
 	free := a.free()
 	var single []Alternative
 	for _, p := range free {
@@ -82,7 +83,10 @@ func (j Judge) Advise(ctx context.Context, ask Ask) (Advice, error) {
 	if len(single) == 0 {
 		single = a.pairs(free)
 	}
-	advice.Alternatives = a.smallest(single)
+	advice.Alternatives = append(advice.Alternatives, a.smallest(single)...)
+	for i, alternative := range advice.Alternatives {
+		advice.Alternatives[i].Text = inWords(ask.Offering, ask.Parameters, alternative.Changes)
+	}
 	return advice, a.err
 }
 
@@ -99,7 +103,7 @@ type adviser struct {
 	err      error // the first; everything after it is void
 }
 
-// judge_ is the verdict on other parameters, made once for each.
+// verdict is the judgement on other parameters, made once for each.
 func (a *adviser) verdict(p Parameters) judged {
 	if a.err != nil {
 		return judged{}
@@ -114,7 +118,7 @@ func (a *adviser) verdict(p Parameters) judged {
 	}
 	ask := a.ask
 	ask.Parameters = p
-	verdict, err := a.judge.Judge(a.ctx, ask)
+	verdict, _, err := a.judge.weigh(a.ctx, ask)
 	if err != nil {
 		a.err = err
 		return judged{}
@@ -184,17 +188,7 @@ func optionValues(p Parameter) []any {
 func (a *adviser) allowedIntegers(base Parameters, p Parameter) values {
 	low, high := *p.Min, *p.Max
 	at := func(n int64) bool { return a.verdict(with(base, p.Name, n)).allowed }
-	points := []int64{low, high}
-	for i := int64(1); i < gridCells; i++ {
-		points = append(points, low+(high-low)*i/gridCells)
-	}
-	for _, known := range []any{base[p.Name], p.Default} {
-		if n, ok := known.(int64); ok && n > low && n < high {
-			points = append(points, n)
-		}
-	}
-	slices.Sort(points)
-	points = slices.Compact(points)
+	points := grid(base, p)
 
 	var spans []Span
 	open := at(low)
@@ -214,6 +208,23 @@ func (a *adviser) allowedIntegers(base Parameters, p Parameter) values {
 		spans = append(spans, Span{start, high})
 	}
 	return values{spans: spans, whole: len(spans) == 1 && spans[0] == Span{low, high}}
+}
+
+// grid are the values of an integer that are tried before bisection: its ends,
+// what it is and would be by default, and some between, in order.
+func grid(base Parameters, p Parameter) []int64 {
+	low, high := *p.Min, *p.Max
+	points := []int64{low, high}
+	for i := int64(1); i < gridCells; i++ {
+		points = append(points, low+(high-low)*i/gridCells)
+	}
+	for _, known := range []any{base[p.Name], p.Default} {
+		if n, ok := known.(int64); ok && n > low && n < high {
+			points = append(points, n)
+		}
+	}
+	slices.Sort(points)
+	return slices.Compact(points)
 }
 
 // bisect is the first n in (low, high] for which is holds, when it holds from
@@ -259,58 +270,6 @@ func (a *adviser) nearest(base Parameters, p Parameter, allowed values) []Altern
 	}
 	slices.SortStableFunc(found, a.compare)
 	return found[:min(len(found), 1)]
-}
-
-// pairs are the changes of two parameters: each value of the smaller with the
-// nearest of the other. Two integers are tried only when nothing else does:
-// that is the long way, and few people would rather count days than turn off a
-// switch.
-func (a *adviser) pairs(free []Parameter) []Alternative {
-	found := a.pairsOf(free, func(step Parameter) bool { return step.Type != "integer" })
-	if len(found) == 0 {
-		found = a.pairsOf(free, func(step Parameter) bool { return step.Type == "integer" })
-	}
-	return found
-}
-
-func (a *adviser) pairsOf(free []Parameter, wanted func(step Parameter) bool) []Alternative {
-	var found []Alternative
-	for i, first := range free {
-		for _, second := range free[i+1:] {
-			step, search := first, second
-			if size(step) > size(search) {
-				step, search = search, step
-			}
-			if !wanted(step) {
-				continue
-			}
-			for _, value := range stepValues(step) {
-				base := with(a.ask.Parameters, step.Name, value)
-				found = append(found, a.nearest(base, search, a.allowed(base, search))...)
-			}
-		}
-	}
-	return found
-}
-
-func size(p Parameter) int64 {
-	if p.Type == "integer" {
-		return *p.Max - *p.Min + 1
-	}
-	return int64(len(optionValues(p)))
-}
-
-// stepValues are all values of a small parameter, and a sample of a large one.
-func stepValues(p Parameter) []any {
-	if p.Type != "integer" {
-		return optionValues(p)
-	}
-	var all []any
-	stride := max((*p.Max-*p.Min)/64, 1)
-	for n := *p.Min; n <= *p.Max; n += stride {
-		all = append(all, n)
-	}
-	return all
 }
 
 // compare puts the smaller change first: fewer parameters, then less change of

@@ -48,13 +48,14 @@ func (k Kind) String() string {
 // the thing, the limit and the way out. Details is empty or has every fault at
 // once; Findings is set on a denial, RequestID when the ask was stored.
 type Error struct {
-	Kind       Kind
-	Message    string
-	Details    []Fault
-	Findings   []Finding
-	RequestID  string        // empty when nothing was stored
-	RetryAfter time.Duration // for Unavailable: when to ask again; 0 is the door's default
-	cause      error
+	Kind         Kind
+	Message      string
+	Details      []Fault
+	Findings     []Finding
+	Alternatives []Alternative // of a denial: what would be allowed, when that was found in time
+	RequestID    string        // empty when nothing was stored
+	RetryAfter   time.Duration // for Unavailable: when to ask again; 0 is the door's default
+	cause        error
 }
 
 // Fault is one thing wrong with an input.

@@ -1,51 +1,30 @@
 package provision
 
-import (
-	"errors"
-	"maps"
-	"slices"
-	"strings"
-)
+import "context"
 
-// Estimate prices the parameters given, with defaults for the rest. What is
-// given must be right; that others are missing is no fault of a price, unless
-// the formula reads them.
-func (s *Service) Estimate(offeringID string, given Parameters) (Estimate, error) {
+// Estimate prices the parameters given, with defaults for the rest, and says
+// what to consider. What is given must be right; that others are missing is no
+// fault of a price, unless the formula reads them.
+func (s *Service) Estimate(ctx context.Context, offeringID string, parameters Parameters) (Estimate, []string, error) {
 	offering, err := s.Catalog.Offering(offeringID)
 	if err != nil {
-		return Estimate{}, err
+		return Estimate{}, nil, err
 	}
-	parameters, err := s.priced(offering, given)
+	given, err := s.given(offering, parameters)
 	if err != nil {
-		return Estimate{}, err
+		return Estimate{}, nil, err
 	}
-	return s.Judge.Prices.Price(offering, parameters)
-}
-
-func (s *Service) priced(offering Offering, given Parameters) (Parameters, error) {
-	checked, err := s.Catalog.Check(offering, given)
-	var invalid *Error
-	if err == nil || !errors.As(err, &invalid) {
-		return checked, err
+	estimate, err := s.Judge.Prices.Price(offering, given)
+	if err != nil {
+		return Estimate{}, nil, err
 	}
-	wrong := slices.DeleteFunc(slices.Clone(invalid.Details), func(f Fault) bool {
-		name, _, _ := strings.Cut(strings.TrimPrefix(f.Path, "/"), "/")
-		_, isGiven := given[name]
-		return !isGiven || given[name] == "" // a form sends its empty fields too
-	})
-	if len(wrong) > 0 {
-		said := make([]string, len(wrong))
-		for i, fault := range wrong {
-			said[i] = fault.Message
-		}
-		return nil, &Error{Kind: Invalid, Message: strings.Join(said, "; "), Details: wrong}
+	ask, err := s.draft(offering, given)
+	if KindOf(err) == Invalid { // a price does not depend on the place
+		return estimate, []string{}, nil
 	}
-	filled := Parameters{}
-	for _, p := range offering.Parameters {
-		if p.Default != nil {
-			filled[p.Name] = p.Default
-		}
+	if err != nil {
+		return Estimate{}, nil, err
 	}
-	maps.Copy(filled, given)
-	return filled, nil
+	verdict, _, err := s.Judge.weigh(ctx, ask)
+	return estimate, verdict.Recommendations(), err
 }

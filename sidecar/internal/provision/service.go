@@ -51,9 +51,10 @@ func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Requ
 	if !verdict.Allowed() {
 		record := Refused(request, "", verdict.At)
 		if err := s.Store.Refuse(ctx, record); err != nil {
-			return s.replayed(err, request)
+			first, err := s.replayed(err, request)
+			return first, s.withAlternatives(ctx, err, ask.judged)
 		}
-		return record.Request, denial(record.Request)
+		return record.Request, s.withAlternatives(ctx, denial(record.Request), ask.judged)
 	}
 	if ask.owner == "" {
 		return Request{}, Errorf(Denied, "no policy asks for an owner, and nothing may be made that nobody owns; give %s", ask.offering.Roles.Owner)
@@ -74,30 +75,6 @@ func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Requ
 		return s.replayed(err, request)
 	}
 	return record.Request, nil
-}
-
-// Evaluate answers what Submit would, and stores nothing.
-func (s *Service) Evaluate(ctx context.Context, p Principal, offering string, parameters Parameters) (Verdict, error) {
-	ask, err := s.prepare(ctx, p, offering, parameters, StageForm)
-	if err != nil {
-		return Verdict{}, err
-	}
-	return s.Judge.Judge(ctx, ask.judged)
-}
-
-// Advise is Evaluate with what would be allowed instead, and what each field may
-// be now.
-func (s *Service) Advise(ctx context.Context, p Principal, offering string, parameters Parameters) (Verdict, Advice, error) {
-	ask, err := s.prepare(ctx, p, offering, parameters, StageForm)
-	if err != nil {
-		return Verdict{}, Advice{}, err
-	}
-	verdict, err := s.Judge.Judge(ctx, ask.judged)
-	if err != nil {
-		return Verdict{}, Advice{}, err
-	}
-	advice, err := s.Judge.Advise(ctx, ask.judged)
-	return verdict, advice, err
 }
 
 // Destroy asks for the end of an instance. While its create has not begun to
@@ -348,6 +325,24 @@ func (s *Service) replayed(err error, asked Request) (Request, error) {
 	}
 }
 
+// alternativesWithin is how long a denial waits for what would be allowed.
+const alternativesWithin = 150 * time.Millisecond
+
+// withAlternatives adds to a denial what would be allowed, if that is found in
+// time; it is a help and never changes the answer.
+func (s *Service) withAlternatives(ctx context.Context, err error, ask Ask) error {
+	var denied *Error
+	if !errors.As(err, &denied) || denied.Kind != Denied {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, alternativesWithin)
+	defer cancel()
+	if advice, err := s.Judge.Advise(ctx, ask); err == nil {
+		denied.Alternatives = advice.Alternatives
+	}
+	return err
+}
+
 func denial(r Request) error {
 	return &Error{Kind: Denied, Message: r.Error.Message, Findings: r.Verdict.Findings, RequestID: r.ID.String()}
 }
@@ -374,8 +369,8 @@ type prepared struct {
 }
 
 func (s *Service) prepare(ctx context.Context, p Principal, offeringID string, raw Parameters, stage Stage) (prepared, error) {
-	if !p.IsUser() {
-		return prepared{}, Errorf(Denied, "only a person may ask for infrastructure; %s asked on nobody's behalf", p.Subject)
+	if err := person(p); err != nil {
+		return prepared{}, err
 	}
 	offering, err := s.Catalog.Offering(offeringID)
 	if err != nil {
@@ -389,13 +384,9 @@ func (s *Service) prepare(ctx context.Context, p Principal, offeringID string, r
 		offering: offering, name: parameters.Text(offering.Roles.Name),
 		owner: OwnerRef(parameters.Text(offering.Roles.Owner)), costCenter: parameters.Text(offering.Roles.CostCenter),
 	}
-	environment, ok := s.Environments[parameters.Text(offering.Roles.Environment)]
-	if !ok {
-		return prepared{}, Errorf(Invalid, "environment %q is not configured; there are %s",
-			parameters.Text(offering.Roles.Environment), strings.Join(s.environmentNames(), ", "))
-	}
-	if !slices.Contains(offering.Implementations, environment.Implementation) {
-		return prepared{}, Errorf(Invalid, "%s cannot be made in %s: it has no %q implementation", offering.Name, environment.Name, environment.Implementation)
+	environment, err := s.place(offering, parameters.Text(offering.Roles.Environment))
+	if err != nil {
+		return prepared{}, err
 	}
 	ask.environment = environment
 	// Without an owner there is nobody to ask for; the guardrails say so, and Submit holds it.
@@ -419,6 +410,29 @@ func (s *Service) prepare(ctx context.Context, p Principal, offeringID string, r
 		Parameters: unsealed(ask.sealed), At: s.Now().UTC(),
 	}
 	return ask, nil
+}
+
+func person(p Principal) error {
+	if !p.IsUser() {
+		return Errorf(Denied, "only a person may ask for infrastructure; %s asked on nobody's behalf", p.Subject)
+	}
+	return nil
+}
+
+// place is the environment called name, if the offering can be made there.
+func (s *Service) place(o Offering, name string) (Environment, error) {
+	environment, ok := s.Environments[name]
+	var err *Error
+	switch {
+	case !ok:
+		err = Errorf(Invalid, "environment %q is not configured; there are %s", name, strings.Join(s.environmentNames(), ", "))
+	case !slices.Contains(o.Implementations, environment.Implementation):
+		err = Errorf(Invalid, "%s cannot be made in %s: it has no %q implementation", o.Name, name, environment.Implementation)
+	default:
+		return environment, nil
+	}
+	err.Details = []Fault{{Path: "/" + o.Roles.Environment, Message: err.Message}}
+	return Environment{}, err
 }
 
 func (s *Service) environmentNames() []string {

@@ -35,6 +35,10 @@ func (c catalog) Check(_ provision.Offering, p provision.Parameters) (provision.
 	return p, nil
 }
 
+func (c catalog) CheckPart(_ provision.Offering, p provision.Parameters, _ []string) (provision.Parameters, error) {
+	return p, nil
+}
+
 // book prices small; xlarge has no price.
 type book struct{}
 
@@ -58,6 +62,10 @@ func (r rules) Findings(_ context.Context, input provision.RuleInput) ([]provisi
 		findings = append(findings, provision.Finding{Rule: "limit", Level: provision.LevelDeny, Message: "too dear for " + input.Environment.Name + "."})
 	}
 	return findings, "sha256:b0b0", nil
+}
+
+func (r rules) Allowance(_ context.Context, input provision.RuleInput) (*provision.Allowance, error) {
+	return &provision.Allowance{Limit: 100 * provision.Dollar, Left: 100*provision.Dollar - input.Price.MonthlyMills, Scope: input.Environment.Name}, nil
 }
 
 // authz lets members act for their group.

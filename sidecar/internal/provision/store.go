@@ -124,6 +124,9 @@ type Catalog interface {
 	// Check validates parameters against the offering, applies defaults and
 	// normalises values. Every fault at once is an Invalid error with Details.
 	Check(o Offering, p Parameters) (Parameters, error)
+	// CheckPart is Check for the named parameters alone, none of which need be
+	// there.
+	CheckPart(o Offering, p Parameters, names []string) (Parameters, error)
 }
 
 // Keys opens and seals what only Roadbed may read.

@@ -10,7 +10,9 @@ import (
 )
 
 type policyCommand struct {
-	Test policyTestCommand `cmd:"" help:"Run the policies' own tests, and hold their coverage."`
+	Test   policyTestCommand   `cmd:"" help:"Run the policies' own tests, and hold their coverage."`
+	Replay policyReplayCommand `cmd:"" help:"Say what other policies would have said of everything that was asked, and of what lives."`
+	Export policyExportCommand `cmd:"" help:"Write every stored verdict and living instance as JSON lines, for replay."`
 }
 
 // policyFiles names the policies alone, for what needs no offering.

@@ -44,16 +44,7 @@ func (m mapping) MarshalYAML() (any, error) {
 // parameters, one of the advanced and, when there are some, one of the expert.
 // The form asks and shows; what is allowed is decided when it is submitted.
 func Template(o provision.Offering) ([]byte, error) {
-	var pages []any
-	for _, page := range []struct{ level, title, description string }{
-		{"basic", "What you need", ""},
-		{"advanced", "Options", "Each has a sensible default; leave what you do not need to change."},
-		{"expert", "Expert", "Handed to the module as it is written."},
-	} {
-		if p := formPage(o, page.level, page.title, page.description); p != nil {
-			pages = append(pages, p)
-		}
-	}
+	pages := formPages(o)
 	metadata := mapping{
 		{"name", o.ID},
 		{"title", o.Name},
@@ -103,44 +94,97 @@ func Template(o provision.Offering) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// formInput is what the action is given. Backstage keeps the fields of kind
-// Secret apart from the parameters, so that no task stores them.
+// formInput is what the action is given: the offering's parameters by name, for
+// the form has fields that are none. What is not filled in is left out when the
+// task runs. Backstage keeps the fields of kind Secret apart from the
+// parameters, so that no task stores them.
 func formInput(o provision.Offering) mapping {
-	secrets := mapping{}
+	parameters, secrets := mapping{}, mapping{}
 	for _, p := range o.Parameters {
 		if p.Sensitive {
 			secrets = append(secrets, entry{p.Name, "${{ secrets." + p.Name + " }}"})
+		} else {
+			parameters = append(parameters, entry{p.Name, "${{ parameters." + p.Name + " }}"})
 		}
 	}
-	input := mapping{{"offering", o.ID}, {"parameters", "${{ parameters }}"}}
+	input := mapping{{"offering", o.ID}, {"parameters", parameters}}
 	if len(secrets) > 0 {
 		input = append(input, entry{"secrets", secrets})
 	}
 	return input
 }
 
-func formPage(o provision.Offering, level, title, description string) any {
-	properties, required := mapping{}, []string{}
+// The fields that Roadbed adds to a form. They have no value, and no parameter
+// can have their names. A portal without Roadbed's frontend shows nothing there.
+const (
+	presetsField = "roadbedPresets"
+	verdictField = "roadbedVerdict"
+)
+
+// formPages are the pages that have parameters, by level. The first offers the
+// presets, each ends with the price and the verdict, and the last one is not
+// left while policy does not allow what it asks for.
+func formPages(o provision.Offering) []any {
+	var pages []mapping
+	var properties []mapping
+	for _, level := range []struct{ name, title, description string }{
+		{"basic", "What you need", ""},
+		{"advanced", "Options", "Each has a sensible default; leave what you do not need to change."},
+		{"expert", "Expert", "Handed to the module as it is written."},
+	} {
+		fields, required := formFields(o, level.name)
+		if len(fields) == 0 {
+			continue
+		}
+		page := mapping{{"title", level.title}}
+		if level.description != "" {
+			page = append(page, entry{"description", level.description})
+		}
+		if len(required) > 0 {
+			page = append(page, entry{"required", required})
+		}
+		// The page as a whole is a field of ours, so that a click can set several.
+		page = append(page, entry{"ui:field", "RoadbedPage"}, entry{"ui:options", mapping{{"offering", o.ID}}})
+		pages, properties = append(pages, page), append(properties, fields)
+	}
+	var form []any
+	for i, page := range pages {
+		if i == 0 && len(o.Presets) > 0 {
+			properties[i] = append(properties[i], entry{presetsField, addedField("Presets", "RoadbedPresets")})
+		}
+		options := mapping{{"offering", o.ID}}
+		if i == len(pages)-1 {
+			options = append(options, entry{"final", true})
+		}
+		verdict := append(addedField("Price and policy", "RoadbedVerdict"), entry{"ui:options", options})
+		properties[i] = append(properties[i], entry{verdictField, verdict})
+		form = append(form, append(page, entry{"properties", properties[i]}))
+	}
+	return form
+}
+
+// formFields are the parameters of one level as fields, and the names of those
+// that must be filled in.
+func formFields(o provision.Offering, level string) (fields mapping, required []string) {
 	for _, p := range o.Parameters {
 		if p.Level != level {
 			continue
 		}
-		properties = append(properties, entry{p.Name, formField(o, p)})
+		fields = append(fields, entry{p.Name, formField(o, p)})
 		if p.Required {
 			required = append(required, p.Name)
 		}
 	}
-	if len(properties) == 0 {
-		return nil
+	return fields, required
+}
+
+func addedField(title, field string) mapping {
+	return mapping{
+		{"title", title},
+		{"type", "null"},
+		{"ui:field", field},
+		{"ui:backstage", mapping{{"review", mapping{{"show", false}}}}},
 	}
-	page := mapping{{"title", title}}
-	if description != "" {
-		page = append(page, entry{"description", description})
-	}
-	if len(required) > 0 {
-		page = append(page, entry{"required", required})
-	}
-	return append(page, entry{"properties", properties})
 }
 
 // formField says no more than the schema does, in the words that Backstage's

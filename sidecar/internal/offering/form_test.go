@@ -63,6 +63,8 @@ type form struct {
 			Title      string
 			Required   []string
 			Properties map[string]map[string]any
+			Field      string         `yaml:"ui:field"`
+			Options    map[string]any `yaml:"ui:options"`
 		}
 		Steps []struct {
 			ID, Action string
@@ -92,7 +94,7 @@ func TestTheDatabaseFormAsksLittleAtFirst(t *testing.T) {
 		t.Fatalf("form = %+v", f)
 	}
 	basic := f.Spec.Parameters[0]
-	if diff := cmp.Diff([]string{"database_name", "environment", "team_owner", "cost_center"}, basic.Required); diff != "" || len(basic.Properties) != 4 {
+	if diff := cmp.Diff([]string{"database_name", "environment", "team_owner", "cost_center"}, basic.Required); diff != "" || len(basic.Properties) != 4+2 {
 		t.Errorf("first page differs (-want +got):\n%s", diff)
 	}
 	for name, placeholder := range map[string]string{"database_name": "my-service-db", "team_owner": "backend-team", "cost_center": "CC-1234"} {
@@ -130,11 +132,42 @@ func TestTheDatabaseFormAsksLittleAtFirst(t *testing.T) {
 		t.Errorf("storage = %v", storage)
 	}
 	step := f.Spec.Steps[0]
-	if step.ID != "request" || step.Action != "roadbed:request" || step.Input["offering"] != "postgres-database" || step.Input["parameters"] != "${{ parameters }}" {
+	if step.ID != "request" || step.Action != "roadbed:request" || step.Input["offering"] != "postgres-database" {
 		t.Errorf("step = %+v", step)
 	}
 	if f.Spec.Output.Links[0]["url"] != "${{ steps.request.output.requestUrl }}" || f.Spec.Output.Links[1]["entityRef"] != "${{ steps.request.output.entityRef }}" {
 		t.Errorf("links = %v", f.Spec.Output.Links)
+	}
+}
+
+func TestOnlyParametersAreSubmitted(t *testing.T) {
+	for _, id := range []string{"postgres-database", "static-site"} {
+		_, o := builtin(t, id)
+		want := map[string]any{}
+		for _, p := range o.Parameters {
+			want[p.Name] = "${{ parameters." + p.Name + " }}"
+		}
+		if diff := cmp.Diff(want, formOf(t, id).Spec.Steps[0].Input["parameters"]); diff != "" {
+			t.Errorf("what %s submits differs (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
+func TestEveryPageEndsWithPriceAndPolicy(t *testing.T) {
+	for _, id := range []string{"postgres-database", "static-site"} {
+		pages := formOf(t, id).Spec.Parameters
+		for i, page := range pages {
+			if page.Field != "RoadbedPage" || page.Options["offering"] != id {
+				t.Errorf("page %q of %s is a %q with options %v", page.Title, id, page.Field, page.Options)
+			}
+			options, _ := page.Properties["roadbedVerdict"]["ui:options"].(map[string]any)
+			if final := options["final"] == true; final != (i == len(pages)-1) {
+				t.Errorf("page %q of %s: final = %v", page.Title, id, final)
+			}
+			if _, offered := page.Properties["roadbedPresets"]; offered != (i == 0) {
+				t.Errorf("page %q of %s: presets offered = %v", page.Title, id, offered)
+			}
+		}
 	}
 }
 

@@ -2,6 +2,8 @@
 // new one run through its steps, and believes every token. It is never part of a portal. See README.md for how to start it.
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { judge, offering } from './offering.ts';
+import type { EvaluationInput } from '../src/api/RoadbedApi.ts';
 import type {
   Finding,
   InfrastructureRequest,
@@ -58,6 +60,7 @@ function estimate(multiplier = 1) {
     items,
     breakdown: Object.fromEntries(items.map(item => [item.name, item.monthly_cost])),
     prices_digest: 'sha256:0',
+    recommendations: [],
   };
 }
 
@@ -299,6 +302,14 @@ function subject(incoming: IncomingMessage): string {
   }
 }
 
+async function readBody(incoming: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const part of incoming) {
+    text += part;
+  }
+  return text ? JSON.parse(text) : undefined;
+}
+
 function refuse(name: string, statusCode: number, message: string) {
   return { status: statusCode, body: { error: { name, message }, request: { method: '', url: '' }, response: { statusCode } } };
 }
@@ -362,7 +373,7 @@ function stream(incoming: IncomingMessage, outgoing: ServerResponse, topic: stri
   });
 }
 
-function answer(method: string, path: string, query: URLSearchParams, who: string): { status: number; body: unknown } {
+function answer(method: string, path: string, query: URLSearchParams, who: string, body: unknown): { status: number; body: unknown } {
   const ok = (body: unknown, status = 200) => ({ status, body });
   const [kind, id, verb] = path.split('/').slice(1);
   if (kind === 'me') {
@@ -373,7 +384,9 @@ function answer(method: string, path: string, query: URLSearchParams, who: strin
     return ok({ items: environments });
   }
   if (kind === 'offerings') {
-    const offering = { id: 'postgres-database', name: 'PostgreSQL database', version: '1.3.0', docs: 'https://docs.example.com/postgres' };
+    if (verb === 'evaluate') {
+      return ok(judge(body as EvaluationInput));
+    }
     return ok(id ? offering : { items: [offering] });
   }
   if (kind === 'entities') {
@@ -456,9 +469,10 @@ const server = createServer((incoming, outgoing) => {
     setTimeout(() => outgoing.writeHead(410, { 'content-type': 'application/json' }).end(JSON.stringify(refuse('GoneError', 410, 'read it all').body)), 1000);
     return undefined;
   }
-  const { status, body } = answer(incoming.method ?? 'GET', path, url.searchParams, subject(incoming));
-  outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  return undefined;
+  return readBody(incoming).then(sent => {
+    const { status, body } = answer(incoming.method ?? 'GET', path, url.searchParams, subject(incoming), sent);
+    outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  });
 });
 
 furnish();

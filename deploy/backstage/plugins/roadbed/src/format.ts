@@ -5,6 +5,13 @@ export function formatMoney(amount: number): string {
   return dollars.format(amount);
 }
 
+const wholeDollars = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD', maximumFractionDigits: 0 });
+
+/** formatLimit writes dollars that are mostly whole ones, without cents that say nothing: "$100", "$99.50". */
+export function formatLimit(amount: number): string {
+  return (Number.isInteger(amount) ? wholeDollars : dollars).format(amount);
+}
+
 /** formatMonthly writes a price: "$85.50 / month"; an unknown one says so. */
 export function formatMonthly(amount: number | null | undefined): string {
   return typeof amount === 'number' ? `${formatMoney(amount)} / month` : 'Price unknown';

@@ -9,6 +9,7 @@ import { EntityContentBlueprint } from '@backstage/plugin-catalog-react/alpha';
 import { RiStackLine } from '@remixicon/react';
 import { roadbedApiRef } from './api/RoadbedApi';
 import { RoadbedClient } from './api/RoadbedClient';
+import { formFields } from './form/extensions';
 import {
   createPageRouteRef,
   formRouteRef,
@@ -85,5 +86,5 @@ export const roadbedPlugin = createFrontendPlugin({
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, resourcesPage, statusTab],
+  extensions: [client, page, requestsPage, resourcesPage, statusTab, ...formFields],
 });

@@ -1,4 +1,7 @@
 import '@testing-library/jest-dom';
 
+// Forms scroll to their top with each page, and jsdom only says that it cannot.
+window.scrollTo = () => {};
+
 // axe looks for icon fonts with a canvas, which jsdom has not; without one it leaves that check out.
 HTMLCanvasElement.prototype.getContext = () => null;

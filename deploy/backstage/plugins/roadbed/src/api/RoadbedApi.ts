@@ -2,6 +2,7 @@ import { createApiRef } from '@backstage/frontend-plugin-api';
 import type {
   Credentials,
   Environment,
+  Evaluation,
   InfrastructureRequest,
   Instance,
   InstanceWithRequests,
@@ -10,6 +11,7 @@ import type {
   Offering,
   Page,
   RequestState,
+  Verdict,
 } from './types';
 import type { ServerEvent } from './serverEvents';
 
@@ -25,6 +27,9 @@ export type RequestFilter = {
 
 /** Which instances to list. */
 export type InstanceFilter = { owner?: string; offering?: string; environment?: string; cursor?: string };
+
+/** What to judge; `partial` while the form is being filled in, `advise` for what would be allowed instead. */
+export type EvaluationInput = Pick<Evaluation, 'parameters'> & Partial<Evaluation>;
 
 /** Where a stream begins, when it is given up, and who is told that it is open. */
 export type StreamOptions = { after?: string; signal: AbortSignal; onOpen?(): void };
@@ -50,6 +55,8 @@ export interface RoadbedApi {
   openCredentials(id: string): Promise<Credentials>;
   listOfferings(): Promise<Offering[]>;
   getOffering(id: string): Promise<Offering>;
+  /** evaluate gives the price and what policy says of parameters. Nothing is stored. */
+  evaluate(offering: string, evaluation: EvaluationInput, signal?: AbortSignal): Promise<Verdict>;
   listEnvironments(): Promise<Environment[]>;
   getMe(): Promise<Me>;
 }

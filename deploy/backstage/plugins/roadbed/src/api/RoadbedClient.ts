@@ -1,6 +1,6 @@
 import { ResponseError } from '@backstage/errors';
 import type { FetchApi } from '@backstage/frontend-plugin-api';
-import type { InstanceFilter, RequestFilter, RoadbedApi, StreamOptions } from './RoadbedApi';
+import type { EvaluationInput, InstanceFilter, RequestFilter, RoadbedApi, StreamOptions } from './RoadbedApi';
 import { readServerEvents, type ServerEvent } from './serverEvents';
 import type {
   Credentials,
@@ -12,9 +12,11 @@ import type {
   Me,
   Offering,
   Page,
+  Verdict,
 } from './types';
 
 const PAGE_SIZE = 25;
+const JSON_HEADERS = { Accept: 'application/json', 'Content-Type': 'application/json' };
 
 /** RoadbedClient talks to the sidecar through the portal's fetch, which finds it and signs the calls. */
 export class RoadbedClient implements RoadbedApi {
@@ -78,6 +80,11 @@ export class RoadbedClient implements RoadbedApi {
     return this.getJson(`/offerings/${encodeURIComponent(id)}`);
   }
 
+  async evaluate(offering: string, evaluation: EvaluationInput, signal?: AbortSignal): Promise<Verdict> {
+    const path = `/offerings/${encodeURIComponent(offering)}/evaluate`;
+    return (await this.call(path, { method: 'POST', headers: JSON_HEADERS, body: JSON.stringify(evaluation), signal })).json();
+  }
+
   async listEnvironments(): Promise<Environment[]> {
     return (await this.getJson<{ items: Environment[] }>('/environments')).items;
   }
@@ -91,7 +98,7 @@ export class RoadbedClient implements RoadbedApi {
   }
 
   private async post<T>(path: string, idempotencyKey?: string): Promise<T> {
-    const headers: Record<string, string> = { Accept: 'application/json', 'Content-Type': 'application/json' };
+    const headers: Record<string, string> = { ...JSON_HEADERS };
     if (idempotencyKey) {
       headers['Idempotency-Key'] = idempotencyKey;
     }

@@ -75,7 +75,9 @@ export interface paths {
         put?: never;
         /**
          * Whether policy would allow the parameters, with every finding.
-         * @description The answer is 200 for a denial too. Nothing is stored.
+         * @description The answer is 200 for a denial too. Nothing is stored. With `partial` it
+         *     serves a form that is not filled in yet; with `advise` it says what would
+         *     be allowed instead, and what each field may be.
          */
         post: operations["evaluate"];
         delete?: never;
@@ -522,6 +524,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/databases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for a PostgreSQL database, with its parameters as the body. */
+        post: operations["createDatabase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/{id}/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The offering's id. */
+                id: components["parameters"]["OfferingId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a form would cost, with its fields as the body. */
+        post: operations["estimateForm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        /** How a request fares. */
+        get: operations["requestStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{id}/logs": {
+        parameters: {
+            query?: {
+                /** @description Only lines after this position. */
+                after?: number;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        /** The request's log, as /requests/{id}/logs gives it. */
+        get: operations["requestStatusLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/.backstage/auth/v1/jwks.json": {
         parameters: {
             query?: never;
@@ -705,18 +785,38 @@ export interface components {
         ParametersBody: {
             parameters: components["schemas"]["Parameters"];
         };
+        Evaluation: {
+            parameters: components["schemas"]["Parameters"];
+            /**
+             * @description The form is being filled in: what is absent, empty or null is not
+             *     complained about, what is given is checked, and findings about what
+             *     has no value yet are left out.
+             * @default false
+             */
+            partial: boolean;
+            /**
+             * @description Answer with advice.
+             * @default false
+             */
+            advise: boolean;
+        };
+        /** @description Exact amounts, and the same rounded to cents for display. */
         Estimate: {
             monthly_cost: components["schemas"]["Money"];
+            /** @description monthly_cost in whole cents. */
             monthly_total: components["schemas"]["Money"];
             annual_cost: components["schemas"]["Money"];
+            /** @description annual_cost in whole cents. */
             annual_total: components["schemas"]["Money"];
             /** @description They sum to monthly_cost exactly. */
             items: components["schemas"]["CostItem"][];
-            /** @description The items by name. */
+            /** @description The items by name, in whole cents. */
             breakdown: {
                 [key: string]: components["schemas"]["Money"];
             };
             prices_digest: string;
+            /** @description What to consider, in sentences. */
+            recommendations: string[];
         };
         CostItem: {
             name: string;
@@ -737,10 +837,69 @@ export interface components {
             outcome: components["schemas"]["Outcome"];
             /** @description Null when the price is unknown. */
             estimate: components["schemas"]["Estimate"] | null;
+            /** @description Denials first. Those of level info are what recommendations says. */
             findings: components["schemas"]["Finding"][];
+            /** @description Null while the price or the environment is unknown. */
+            allowance: components["schemas"]["Allowance"] | null;
+            /** @description What to consider, in sentences. */
+            recommendations: string[];
+            advice?: components["schemas"]["Advice"];
             bundle_digest: string;
             /** Format: date-time */
             at: string;
+        };
+        /** @description The cost limit that applies, a month. */
+        Allowance: {
+            limit: components["schemas"]["Money"];
+            /** @description The limit less the price; negative when that exceeds it. */
+            left: components["schemas"]["Money"];
+            /** @description Whose limit it is: the environment. */
+            scope: string;
+        };
+        /** @description What would be allowed instead, or beside it; all of it was judged as the ask was. */
+        Advice: {
+            /** @description What each parameter may be while the others stay, by name; only numbers with limits, choices and switches. */
+            ranges: {
+                [key: string]: components["schemas"]["Range"];
+            };
+            /** @description Empty when it is allowed already. */
+            alternatives: components["schemas"]["Alternative"][];
+            /** @description The offering's presets, laid over what is given. */
+            presets: components["schemas"]["JudgedPreset"][];
+        };
+        /** @description Nothing is allowed when both lists are empty. */
+        Range: {
+            /** @description For numbers, lowest first. */
+            spans: components["schemas"]["Span"][];
+            /** @description For choices and switches. */
+            values: unknown[];
+            /** @description Every value that the schema has is allowed. */
+            whole: boolean;
+        };
+        /** @description From min to max, both allowed and all between. */
+        Span: {
+            /** Format: int64 */
+            min: number;
+            /** Format: int64 */
+            max: number;
+        };
+        /** @description A change that makes a denied ask allowed. */
+        Alternative: {
+            changes: components["schemas"]["Parameters"];
+            monthly_cost: components["schemas"]["Money"];
+            /**
+             * @description The change in words.
+             * @example storage 300 → 156 GB
+             */
+            text: string;
+        };
+        JudgedPreset: {
+            name: string;
+            title: string;
+            /** @description Null when the price is unknown. */
+            monthly_cost: components["schemas"]["Money"] | null;
+            allowed: boolean;
+            parameters: components["schemas"]["Parameters"];
         };
         Submission: {
             offering: string;
@@ -1038,6 +1197,38 @@ export interface components {
             /** @description Whether it is now the state to go on from. */
             head: boolean;
         };
+        DatabaseAccepted: {
+            request_id: components["schemas"]["Id"];
+            status: components["schemas"]["Status"];
+            database_name: string;
+            /** @description Null until there is history to tell from. */
+            estimated_completion_time: string | null;
+            status_url: string;
+        };
+        RequestStatus: {
+            request_id: components["schemas"]["Id"];
+            status: components["schemas"]["Status"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: date-time */
+            estimated_completion: string | null;
+            resource: components["schemas"]["RequestedResource"];
+            steps: components["schemas"]["Step"][];
+            /** @description Null until it is completed. */
+            outputs: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Null unless it has failed. */
+            error: string | null;
+            logs_url: string;
+        };
+        RequestedResource: {
+            type: string;
+            name: string;
+            environment: string;
+        };
         KeySet: {
             keys: components["schemas"]["PublicKey"][];
         };
@@ -1069,6 +1260,8 @@ export interface components {
             message: string;
             details?: components["schemas"]["Fault"][];
             findings?: components["schemas"]["Finding"][];
+            /** @description With a denial: the smallest changes that would be allowed, when they are found in time. */
+            alternatives?: components["schemas"]["Alternative"][];
             /** @description The request that was stored with this answer. */
             request_id?: string;
         };
@@ -1105,6 +1298,8 @@ export interface components {
         RequiredIdempotencyKey: string;
         /** @description Accepted, not needed; cancelling twice is cancelling once. */
         IdempotencyKey: string;
+        /** @description The caller's name for this ask, as POST /requests has; optional here. */
+        OptionalIdempotencyKey: string;
         /** @description Only this owner's: an entity ref, or a bare team name. */
         OwnerFilter: string;
         /** @description Only of this offering. */
@@ -1207,7 +1402,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: components["requestBodies"]["ParametersInput"];
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Evaluation"];
+            };
+        };
         responses: {
             /** @description The verdict. */
             200: {
@@ -1821,6 +2020,115 @@ export interface operations {
                 };
                 content: {
                     "application/gzip": string;
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    createDatabase: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The caller's name for this ask, as POST /requests has; optional here. */
+                "Idempotency-Key"?: components["parameters"]["OptionalIdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Parameters"];
+            };
+        };
+        responses: {
+            /** @description The request is stored and queued. */
+            202: {
+                headers: {
+                    /** @description The path of its status. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatabaseAccepted"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    estimateForm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The offering's id. */
+                id: components["parameters"]["OfferingId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Parameters"];
+            };
+        };
+        responses: {
+            /** @description The price. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    requestStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request's status. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestStatus"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    requestStatusLogs: {
+        parameters: {
+            query?: {
+                /** @description Only lines after this position. */
+                after?: number;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Log lines, in order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogList"];
+                    "text/event-stream": string;
+                    "text/plain": string;
                 };
             };
             default: components["responses"]["Refusal"];

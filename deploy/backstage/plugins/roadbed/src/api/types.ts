@@ -8,6 +8,13 @@ export type Step = Schemas['Step'];
 export type StepStatus = Step['status'];
 export type Finding = Schemas['Finding'];
 export type Estimate = Schemas['Estimate'];
+export type Verdict = Schemas['Verdict'];
+export type Advice = Schemas['Advice'];
+export type Range = Schemas['Range'];
+export type Alternative = Schemas['Alternative'];
+export type Evaluation = Schemas['Evaluation'];
+export type Parameter = Schemas['Parameter'];
+export type Parameters = Schemas['Parameters'];
 export type Failure = Schemas['Failure'];
 /** InfrastructureRequest is the API's Request, which is also the name of a browser's own type. */
 export type InfrastructureRequest = Schemas['Request'];

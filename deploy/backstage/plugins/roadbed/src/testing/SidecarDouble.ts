@@ -2,7 +2,7 @@ import type { FetchApi } from '@backstage/frontend-plugin-api';
 import type { ErrorInfo } from '../api/types';
 
 /** One call that the pages made. */
-export type Call = { method: string; path: string; query: URLSearchParams; headers: Headers };
+export type Call = { method: string; path: string; query: URLSearchParams; headers: Headers; body: unknown };
 
 type Answer = (call: Call) => Response | Promise<Response>;
 
@@ -22,6 +22,7 @@ export class SidecarDouble {
         path: url.pathname,
         query: url.searchParams,
         headers: new Headers(init?.headers),
+        body: typeof init?.body === 'string' ? JSON.parse(init.body) : undefined,
       };
       this.calls.push(call);
       const streams = call.headers.get('accept') === 'text/event-stream' ? ' stream' : '';

@@ -1,4 +1,4 @@
-import type { Estimate, Finding, InfrastructureRequest, Instance, Step, StepStatus } from '../api/types';
+import type { Estimate, Finding, InfrastructureRequest, Instance, Offering, Parameter, Step, StepStatus, Verdict } from '../api/types';
 
 export const REQUEST_ID = '01980000-0000-7000-8000-000000000001';
 export const INSTANCE_ID = '01980000-0000-7000-8000-0000000000aa';
@@ -40,6 +40,7 @@ export const estimate: Estimate = {
   ],
   breakdown: { compute: 60, storage: 11.5, backup: 14 },
   prices_digest: 'sha256:00',
+  recommendations: [],
 };
 
 export const overLimit: Finding = {
@@ -129,3 +130,63 @@ export const anEntity = {
   },
   spec: { type: 'postgres-database', owner: 'group:default/payments' },
 };
+
+/** aDatabase is the offering that most of this asks for. */
+export const aDatabase: Offering = {
+  id: 'postgres-database',
+  name: 'PostgreSQL Database',
+  description: '',
+  category: 'databases',
+  icon: '',
+  version: '1.2.0',
+  digest: 'sha256:00',
+  parameters: [
+    aParameter({ name: 'database_name', title: 'Database name', required: true, pattern: '^[a-z][a-z0-9-]{2,30}$' }),
+    aParameter({
+      name: 'environment',
+      title: 'Environment',
+      type: 'enum',
+      required: true,
+      default: 'dev',
+      options: [
+        { value: 'dev', label: 'Development' },
+        { value: 'prod', label: 'Production' },
+      ],
+    }),
+    aParameter({ name: 'storage_gb', title: 'Storage (GB)', type: 'integer', default: 100, min: 20, max: 1000, level: 'advanced' }),
+    aParameter({ name: 'multi_az', title: 'Multi-AZ', type: 'boolean', default: false, level: 'advanced' }),
+    aParameter({ name: 'admin_password', title: 'Password', sensitive: true }),
+    aParameter({ name: 'custom_parameters', title: 'Settings', type: 'map', pattern: '^[a-z_]+$', level: 'expert' }),
+  ],
+  outputs: [],
+  cost_estimate: { monthly_min: 30, monthly_max: 2000, formula: '', items: {} },
+  roles: { name: 'database_name', environment: 'environment', owner: 'team_owner', cost_center: 'cost_center' },
+  presets: [
+    { name: 'small', title: 'Small', description: 'Development and testing', parameters: { storage_gb: 50 }, monthly_cost: 42.75 },
+    { name: 'large', title: 'Large', description: 'Production workloads', parameters: { storage_gb: 500, multi_az: true }, monthly_cost: 755 },
+  ],
+  implementations: ['local'],
+  steps: [],
+  tags: {},
+  docs: '',
+  schema: {},
+};
+
+function aParameter(change: Partial<Parameter> & { name: string; title: string }): Parameter {
+  return { type: 'string', required: false, description: '', level: 'basic', immutable: false, sensitive: false, multiline: false, ...change };
+}
+
+/** aVerdict is that $85.50 a month are allowed in dev, but for `change`. */
+export function aVerdict(change: Partial<Verdict> = {}): Verdict {
+  return {
+    allowed: true,
+    outcome: 'allow',
+    estimate,
+    findings: [],
+    allowance: { limit: 100, left: 14.5, scope: 'dev' },
+    recommendations: [],
+    bundle_digest: 'sha256:00',
+    at: '2026-05-03T14:30:00Z',
+    ...change,
+  };
+}

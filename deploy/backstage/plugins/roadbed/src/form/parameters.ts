@@ -1,0 +1,83 @@
+import type { Offering, Parameter, Parameters } from '../api/types';
+
+/** What a form holds, sorted: what can be judged, and numbers that cannot and whose price is therefore missing. */
+export type Given = { parameters: Parameters; uncounted: Parameter[] };
+
+/**
+ * readForm takes an offering's parameters out of a form that may be half filled in. A value that the form itself will
+ * object to is left out, as is what is not to be shown to anyone.
+ */
+export function readForm(offering: Offering, form: Parameters): Given {
+  const given: Given = { parameters: {}, uncounted: [] };
+  for (const parameter of offering.parameters) {
+    const value = form[parameter.name];
+    if (parameter.sensitive || isEmpty(value)) {
+      continue;
+    }
+    if (isValid(parameter, value)) {
+      given.parameters[parameter.name] = value;
+    } else if (parameter.type === 'integer') {
+      given.uncounted.push(parameter);
+    }
+  }
+  return given;
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === '' || (isMap(value) && Object.keys(value).length === 0);
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isValid({ type, pattern, min, max, options }: Parameter, value: unknown): boolean {
+  switch (type) {
+    case 'integer':
+      return Number.isInteger(value) && (value as number) >= (min ?? -Infinity) && (value as number) <= (max ?? Infinity);
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'enum':
+      return (options ?? []).some(option => option.value === value);
+    case 'map':
+      return isMap(value) && Object.entries(value).every(([key, part]) => typeof part === 'string' && matches(pattern, key));
+    default: {
+      // Lengths are counted in characters, as the sidecar counts them.
+      const length = typeof value === 'string' ? [...value].length : -1;
+      return length >= (min ?? 0) && length <= (max ?? Infinity) && matches(pattern, String(value));
+    }
+  }
+}
+
+function matches(pattern: string | undefined, text: string): boolean {
+  try {
+    return !pattern || new RegExp(pattern, 'u').test(text);
+  } catch {
+    // The sidecar's dialect knows more than a browser's; then it has the say.
+    return true;
+  }
+}
+
+/** changedParameters are the parameters that may have a price and differ from their default. */
+export function changedParameters(offering: Offering, parameters: Parameters): Parameter[] {
+  return offering.parameters.filter(
+    ({ name, type, default: usual }) =>
+      ['enum', 'integer', 'boolean'].includes(type) &&
+      name !== offering.roles.environment &&
+      usual !== undefined &&
+      name in parameters &&
+      parameters[name] !== usual,
+  );
+}
+
+/** sayValue writes a value of a parameter, choices by their label up to its details: "Small", "off", "1,000". */
+export function sayValue({ options }: Pick<Parameter, 'options'>, value: unknown): string {
+  if (typeof value === 'boolean') {
+    return value ? 'on' : 'off';
+  }
+  if (typeof value === 'number') {
+    return value.toLocaleString('en-US');
+  }
+  const label = options?.find(option => option.value === value)?.label ?? String(value);
+  return label.split(/ [(-]/)[0];
+}

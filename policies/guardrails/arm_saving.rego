@@ -11,15 +11,14 @@ import data.roadbed.lib.money
 
 findings contains finding if {
 	not input.action == "destroy"
-	twin := arm.twin(input.parameters.instance_class)
-	saving := _compute - _twin_compute(twin)
+	saving := _compute - _twin_compute
 	saving > money.mills(data.limits.arm_saving.above_monthly)
 
 	finding := {
 		"rule": "arm_saving",
 		"level": "info",
 		"message": sprintf("%s would cost %s/month less than %s, instance for instance.", [
-			twin.class,
+			arm.twin.class,
 			money.text(saving),
 			input.parameters.instance_class,
 		]),
@@ -31,8 +30,6 @@ findings contains finding if {
 # The instance alone: storage and backups cost the same with either.
 _compute := input.price.item_mills.compute
 
-_twin_compute(twin) := money.mills(data.prices.prices[twin.class])
-
-_twin_compute(twin) := floor((_compute * (100 - twin.saving_percent)) / 100) if {
-	not data.prices.prices[twin.class]
-}
+_twin_compute := money.mills(price) if {
+	price := data.prices.prices[arm.twin.class]
+} else := floor((_compute * (100 - arm.twin.saving_percent)) / 100)

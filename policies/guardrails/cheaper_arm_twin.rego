@@ -10,8 +10,7 @@ import data.roadbed.lib.arm
 
 findings contains finding if {
 	not input.action == "destroy"
-	twin := arm.twin(input.parameters.instance_class)
-	saving := _saving(input.parameters.instance_class, twin.class, twin.saving_percent)
+	saving := _saving(input.parameters.instance_class, arm.twin.class, arm.twin.saving_percent)
 	saving > 0
 
 	finding := {
@@ -19,7 +18,7 @@ findings contains finding if {
 		"level": "warn",
 		"message": sprintf(
 			"ARM instances are %d%% cheaper than Intel. Consider %s instead of %s. Proceeding with your selection.",
-			[saving, twin.class, input.parameters.instance_class],
+			[saving, arm.twin.class, input.parameters.instance_class],
 		),
 		"path": "instance_class",
 		"way_out": "",

@@ -190,11 +190,46 @@ func TestOracleAgreesWithRego(t *testing.T) {
 	}
 }
 
-func BenchmarkAdvise(b *testing.B) {
+// BenchmarkAdviseTwoFields is a denial that needs two changes.
+func BenchmarkAdviseTwoFields(b *testing.B) {
 	rig := newAdviceRig(b)
 	denied := rig.ask("dev", parameters("dev", "db.t3.large", 300, 7, true))
 	for b.Loop() {
 		if _, err := rig.judge.Advise(b.Context(), denied); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAdviseOneField is a denial that one change mends.
+func BenchmarkAdviseOneField(b *testing.B) {
+	rig := newAdviceRig(b)
+	denied := rig.ask("dev", parameters("dev", "db.t3.medium", 100, 7, true))
+	for b.Loop() {
+		advice, err := rig.judge.Advise(b.Context(), denied)
+		if err != nil || len(advice.Alternatives) == 0 || len(advice.Alternatives[0].Changes) != 1 {
+			b.Fatal(advice.Alternatives, err)
+		}
+	}
+}
+
+// BenchmarkAdviseTwoNumbers is the longest way: only two numbers together would do.
+func BenchmarkAdviseTwoNumbers(b *testing.B) {
+	rig := newAdviceRig(b)
+	denied := rig.ask("prod", parameters("prod", "db.t3.small", 900, 1, true))
+	for b.Loop() {
+		advice, err := rig.judge.Advise(b.Context(), denied)
+		if err != nil || len(advice.Alternatives) == 0 || len(advice.Alternatives[0].Changes) != 2 {
+			b.Fatal(advice.Alternatives, err)
+		}
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	rig := newAdviceRig(b)
+	ask := rig.ask("dev", parameters("dev", "db.t3.large", 300, 7, true))
+	for b.Loop() {
+		if _, err := rig.judge.Judge(b.Context(), ask); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -23,7 +23,7 @@ func TestCallsAreAsTheContractSays(t *testing.T) {
 	id := provision.NewID()
 	owner, cursor, limit, mine := "payments", "next page", 7, true
 	states := []provision.State{provision.Queued, provision.Applying}
-	estimate := api.Estimate{MonthlyCost: 85500, MonthlyTotal: 85500, AnnualCost: 1026000, AnnualTotal: 1026000,
+	estimate := api.Estimate{Recommendations: []string{}, MonthlyCost: 85500, MonthlyTotal: 85500, AnnualCost: 1026000, AnnualTotal: 1026000,
 		Items: []provision.CostItem{{Name: "compute", MonthlyCost: 85500}}, Breakdown: map[string]api.Money{"compute": 85500}, PricesDigest: "sha256:1"}
 	p := provision.Parameters{"database_name": "orders", "storage_gb": json.Number("100")}
 	tests := map[string]struct {
@@ -51,8 +51,8 @@ func TestCallsAreAsTheContractSays(t *testing.T) {
 		},
 		"a verdict that denies is no error": {
 			call: func(ctx context.Context, c *Client) (any, error) { return c.Evaluate(ctx, "postgres-database", p) }, operation: "evaluate",
-			answer: answer{body: api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, At: noon}},
-			want:   api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, At: noon},
+			answer: answer{body: api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, At: noon}},
+			want:   api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, At: noon},
 			body:   `{"parameters":{"database_name":"orders","storage_gb":100}}`,
 		},
 		"an ask carries its key": {

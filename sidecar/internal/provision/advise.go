@@ -55,10 +55,14 @@ type JudgedPreset struct {
 // most alternatives that are worth reading.
 const mostAlternatives = 3
 
-// gridCells is how finely an integer's values are sampled before bisection. A
-// parameter's allowed values are found exactly when no cell hides two changes
-// of the verdict; guardrails have thresholds, not stripes.
-const gridCells = 16
+// How finely an integer's values are sampled before bisection: what a person
+// is shown, and what a second parameter is tried with. The allowed values are
+// found exactly when no cell hides two changes of the verdict; guardrails have
+// thresholds, not stripes.
+const (
+	fineCells   = 16
+	coarseCells = 4
+)
 
 // Advise judges neighbours of an ask: every one that it names was judged with
 // this Judge and is allowed. It costs some hundred judgements, so it is for a
@@ -71,7 +75,7 @@ func (j Judge) Advise(ctx context.Context, ask Ask) (Advice, error) {
 	free := a.free()
 	var single []Alternative
 	for _, p := range free {
-		allowed := a.allowed(ask.Parameters, p)
+		allowed := a.allowed(ask.Parameters, p, fineCells)
 		advice.Ranges[p.Name] = allowed.asRange(p)
 		if !current.allowed {
 			single = append(single, a.nearest(ask.Parameters, p, allowed)...)
@@ -159,9 +163,9 @@ func (v values) asRange(p Parameter) Range {
 	return Range{Spans: []Span{}, Values: append([]any{}, v.list...), Whole: v.whole}
 }
 
-func (a *adviser) allowed(base Parameters, p Parameter) values {
+func (a *adviser) allowed(base Parameters, p Parameter, cells int64) values {
 	if p.Type == "integer" {
-		return a.allowedIntegers(base, p)
+		return a.allowedIntegers(base, p, cells)
 	}
 	options := optionValues(p)
 	var found values
@@ -185,10 +189,10 @@ func optionValues(p Parameter) []any {
 	return options
 }
 
-func (a *adviser) allowedIntegers(base Parameters, p Parameter) values {
+func (a *adviser) allowedIntegers(base Parameters, p Parameter, cells int64) values {
 	low, high := *p.Min, *p.Max
 	at := func(n int64) bool { return a.verdict(with(base, p.Name, n)).allowed }
-	points := grid(base, p)
+	points := grid(base, p, cells)
 
 	var spans []Span
 	open := at(low)
@@ -212,11 +216,11 @@ func (a *adviser) allowedIntegers(base Parameters, p Parameter) values {
 
 // grid are the values of an integer that are tried before bisection: its ends,
 // what it is and would be by default, and some between, in order.
-func grid(base Parameters, p Parameter) []int64 {
+func grid(base Parameters, p Parameter, cells int64) []int64 {
 	low, high := *p.Min, *p.Max
 	points := []int64{low, high}
-	for i := int64(1); i < gridCells; i++ {
-		points = append(points, low+(high-low)*i/gridCells)
+	for i := int64(1); i < cells; i++ {
+		points = append(points, low+(high-low)*i/cells)
 	}
 	for _, known := range []any{base[p.Name], p.Default} {
 		if n, ok := known.(int64); ok && n > low && n < high {

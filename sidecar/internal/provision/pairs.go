@@ -39,7 +39,7 @@ func (a *adviser) pairsOf(free []Parameter, integers bool) []Alternative {
 // nearestWith is the nearest change of search once step has a value.
 func (a *adviser) nearestWith(step, search Parameter, value any) []Alternative {
 	base := with(a.ask.Parameters, step.Name, value)
-	return a.nearest(base, search, a.allowed(base, search))
+	return a.nearest(base, search, a.allowed(base, search, coarseCells))
 }
 
 // integerPair walks away from what step is now, both ways, until some value of
@@ -49,7 +49,7 @@ func (a *adviser) integerPair(step, search Parameter) []Alternative {
 	if !known {
 		now = *step.Min
 	}
-	points := grid(a.ask.Parameters, step)
+	points := grid(a.ask.Parameters, step, fineCells)
 	at, _ := slices.BinarySearch(points, now)
 	var found []Alternative
 	try := func(n int64) []Alternative { return a.nearestWith(step, search, n) }

@@ -34,7 +34,7 @@ export type PageOptions = { width?: number; height?: number; colorScheme?: 'ligh
 
 /**
  * Visit is one person's browser window: its own session, and whatever went wrong in it. `problems` holds uncaught errors,
- * console errors and answers of 500 and above from the portal, oldest first.
+ * console errors and what the portal refused or lacked, oldest first.
  */
 export type Visit = { page: Page; problems: string[]; close(): Promise<void> };
 
@@ -50,12 +50,15 @@ export async function openPage(browser: Browser, options: PageOptions = {}): Pro
   const problems: string[] = [];
   page.on('pageerror', error => problems.push(`uncaught: ${error.message}`));
   page.on('console', message => {
-    if (message.type() === 'error') {
+    // What could not be loaded is told below, with its address.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
       problems.push(`console: ${message.text()}`);
     }
   });
   page.on('response', response => {
-    if (response.status() >= 500) {
+    // A page of ours asks the catalog whether something new is there yet.
+    const notYet = response.status() === 404 && response.url().includes('/api/catalog/entities/by-name/');
+    if (response.status() >= 400 && !notYet) {
       problems.push(`${response.status()} ${response.request().method()} ${response.url()}`);
     }
   });

@@ -12,10 +12,11 @@ type Schemas = components['schemas'];
 function estimate(monthly_cost: number, breakdown: Record<string, number> = {}): Schemas['Estimate'] {
   const items = Object.entries(breakdown).map(([name, cost]) => ({ name, monthly_cost: cost }));
   const annual_cost = 12 * monthly_cost;
-  return { monthly_cost, monthly_total: monthly_cost, annual_cost, annual_total: annual_cost, items, breakdown, prices_digest: '' };
+  const totals = { monthly_cost, monthly_total: monthly_cost, annual_cost, annual_total: annual_cost };
+  return { ...totals, items, breakdown, prices_digest: '', recommendations: [] };
 }
 
-const JUDGED = { bundle_digest: 'sha256:0', at: '2026-11-24T12:00:00Z' };
+const JUDGED = { allowance: null, recommendations: [], bundle_digest: 'sha256:0', at: '2026-11-24T12:00:00Z' };
 
 const ACCEPTED: Answer = {
   status: 202,
@@ -43,6 +44,10 @@ const DENIED: Answer = {
         { rule: 'cost-limit', level: 'deny', message: "Over dev's $100 limit by $71.00.", path: '/size', way_out: 'Turn off multi-AZ.' },
         { rule: 'public-access', level: 'deny', message: 'Databases may not be public.', path: '', way_out: '' },
         { rule: 'window', level: 'require_approval', message: 'Needs the platform team.', path: '', way_out: 'Ask platform-team.' },
+      ],
+      alternatives: [
+        { changes: { multi_az: false }, monthly_cost: 85.5, text: 'turn off multi-AZ' },
+        { changes: { storage_gb: 156 }, monthly_cost: 1099.98, text: 'storage 300 → 156 GB' },
       ],
       request_id: '0193a1b2-0000-7000-8000-000000000002',
     },
@@ -140,6 +145,7 @@ test('a denial ends the task with every reason and its way out, one a line', asy
     "Denied: /size: Over dev's $100 limit by $71.00. Way out: Turn off multi-AZ. [cost-limit]",
     'Denied: Databases may not be public. [public-access]',
     'Needs approval: Needs the platform team. Way out: Ask platform-team. [window]',
+    'Smallest changes that fit: turn off multi-AZ ($85.50); storage 300 → 156 GB ($1,099.98)',
     'Kept as request 0193a1b2-0000-7000-8000-000000000002: /infrastructure/requests/0193a1b2-0000-7000-8000-000000000002',
   ]);
   assert.equal(error.stack, `NotAllowedError: ${error.message}`, 'the step log shows the stack: it has to be the reasons');
@@ -153,7 +159,7 @@ test('a denial whose message is made of its reasons tells each once', async cont
   const { error } = await runAction(context, [{ status: 403, body }]);
   assert.deepEqual(
     error?.message.split('\n').map(line => line.split(':')[0]),
-    ['Denied', 'Denied', 'Needs approval', 'Kept as request 0193a1b2-0000-7000-8000-000000000002'],
+    ['Denied', 'Denied', 'Needs approval', 'Smallest changes that fit', 'Kept as request 0193a1b2-0000-7000-8000-000000000002'],
   );
 });
 
@@ -235,7 +241,7 @@ test('a dry run asks for a judgement only', async context => {
   const { received, outputs, logs, error } = await runAction(context, [{ status: 200, body: verdict }], { isDryRun: true });
   assert.equal(error, undefined);
   assert.equal(`${received[0].method} ${received[0].url}`, 'POST /api/roadbed/offerings/postgres-database/evaluate');
-  assert.deepEqual(received[0].body, { parameters: { database_name: 'orders' } });
+  assert.deepEqual(received[0].body, { parameters: { database_name: 'orders' }, advise: true });
   assert.equal(received[0].headers['idempotency-key'], undefined);
   assert.equal(outputs.estimate, '$42.00 / month');
   assert.ok(logs.includes('It is allowed.'), logs.join('\n'));
@@ -247,9 +253,10 @@ test('a dry run of what would be denied fails with the reasons', async context =
     outcome: 'deny',
     estimate: null,
     findings: [{ rule: 'cost-limit', level: 'deny', message: 'Too expensive.', path: '', way_out: 'Choose small.' }],
+    advice: { ranges: {}, presets: [], alternatives: [{ changes: { size: 'small' }, monthly_cost: 30, text: 'size large → small' }] },
     ...JUDGED,
   };
   const { error } = await runAction(context, [{ status: 200, body: verdict }], { isDryRun: true });
   assert.equal(error?.name, 'NotAllowedError');
-  assert.match(error.message, /would be denied.*\nDenied: Too expensive\. Way out: Choose small\. \[cost-limit\]$/s);
+  assert.match(error.message, /would be denied.*\nDenied: Too expensive\. Way out: Choose small\. \[cost-limit\]\nSmallest .* size large → small \(\$30\.00\)$/s);
 });

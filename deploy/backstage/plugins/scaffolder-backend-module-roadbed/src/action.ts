@@ -2,7 +2,7 @@ import { NotAllowedError } from '@backstage/errors';
 import { createTemplateAction } from '@backstage/plugin-scaffolder-node';
 import type { JsonObject } from '@backstage/types';
 import type { CallOptions, RoadbedClient } from './client.ts';
-import { findingLine, priceText, requestPath, withoutStack } from './reasons.ts';
+import { alternativesLines, findingLine, priceText, requestPath, withoutStack } from './reasons.ts';
 import type { Verdict } from './wire.ts';
 
 /**
@@ -106,7 +106,7 @@ function report(verdict: Verdict, offering: string, logger: CallOptions['logger'
   logger.info(`Dry run, nothing is asked for. ${offering}: ${priceText(verdict.estimate)}`);
   const lines = verdict.findings.map(findingLine);
   if (verdict.outcome === 'deny') {
-    const message = [`${offering} would be denied with these parameters.`, ...lines].join('\n');
+    const message = [`${offering} would be denied with these parameters.`, ...lines, ...alternativesLines(verdict.advice?.alternatives)].join('\n');
     throw withoutStack(new NotAllowedError(message));
   }
   for (const line of lines) {

@@ -50,10 +50,10 @@ export class RoadbedClient {
     return submittedSchema.parse(answer).request;
   }
 
-  /** evaluate asks what Roadbed would say to these parameters. Nothing is stored. */
+  /** evaluate asks what Roadbed would say to these parameters, and what it would allow instead. Nothing is stored. */
   async evaluate(offering: string, parameters: JsonObject, options: CallOptions): Promise<Verdict> {
     const path = `/offerings/${encodeURIComponent(offering)}/evaluate`;
-    return verdictSchema.parse(await this.#post(path, { parameters }, {}, options));
+    return verdictSchema.parse(await this.#post(path, { parameters, advise: true }, {}, options));
   }
 
   async #post(path: string, body: JsonObject, headers: Record<string, string>, options: CallOptions): Promise<unknown> {

@@ -1,5 +1,5 @@
 import { AuthenticationError, ConflictError, InputError, NotAllowedError, NotFoundError } from '@backstage/errors';
-import { errorSchema, type ErrorBody, type Estimate, type Finding } from './wire.ts';
+import { errorSchema, type Alternative, type ErrorBody, type Estimate, type Finding } from './wire.ts';
 
 const LEVELS: Record<Finding['level'], string> = {
   deny: 'Denied',
@@ -28,6 +28,12 @@ export function priceText(estimate: Estimate | null | undefined): string {
   }
   const items = estimate.items.map(item => `${item.name} ${dollars(item.monthly_cost)}`).join(', ');
   return `${dollars(estimate.monthly_cost)} / month${items ? ` (${items})` : ''}`;
+}
+
+/** alternativesLines is what would be allowed, "Smallest changes that fit: turn off multi-AZ ($85.50)"; no line for none. */
+export function alternativesLines(alternatives: Alternative[] | null | undefined): string[] {
+  const each = (alternatives ?? []).map(({ text, monthly_cost }) => `${text} (${dollars(monthly_cost)})`);
+  return each.length ? [`Smallest changes that fit: ${each.join('; ')}`] : [];
 }
 
 function dollars(amount: number): string {
@@ -82,6 +88,7 @@ function explain(error: ErrorBody): string {
   for (const detail of error.details ?? []) {
     lines.push(detail.path ? `${detail.path}: ${detail.message}` : detail.message);
   }
+  lines.push(...alternativesLines(error.alternatives));
   if (error.request_id) {
     lines.push(`Kept as request ${error.request_id}: ${requestPath(error.request_id)}`);
   }

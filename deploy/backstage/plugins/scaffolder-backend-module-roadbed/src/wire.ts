@@ -15,11 +15,14 @@ const finding = z.object({
   way_out: z.string(),
 });
 
+const alternative = z.object({ text: z.string(), monthly_cost: z.number() });
+
 /** verdictSchema is the answer to an evaluation: what Roadbed would say to a request. */
 export const verdictSchema = z.object({
   outcome: z.enum(['allow', 'warn', 'require_approval', 'deny']),
   estimate: estimate.nullable(),
   findings: z.array(finding),
+  advice: z.object({ alternatives: z.array(alternative) }).nullish(),
 });
 
 /** submittedSchema is the 202 to a request: what was accepted. */
@@ -40,11 +43,13 @@ export const errorSchema = z.object({
     message: z.string(),
     findings: z.array(finding).nullish(),
     details: z.array(z.object({ path: z.string(), message: z.string() })).nullish(),
+    alternatives: z.array(alternative).nullish(),
     request_id: z.string().nullish(),
   }),
 });
 
 export type Estimate = z.infer<typeof estimate>;
+export type Alternative = z.infer<typeof alternative>;
 export type Finding = z.infer<typeof finding>;
 export type Submitted = z.infer<typeof submittedSchema>['request'];
 export type Verdict = z.infer<typeof verdictSchema>;

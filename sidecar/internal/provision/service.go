@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,6 +25,8 @@ type Service struct {
 	Keys         Keys
 	Environments map[string]Environment
 	Now          func() time.Time // the sidecar's clock, for verdicts only; the database's decides everything else
+
+	AlternativesWithin time.Duration // how long a denial waits for what would be allowed; 0 is 150 ms
 }
 
 // Submission is an ask as it came through a door.
@@ -325,9 +328,6 @@ func (s *Service) replayed(err error, asked Request) (Request, error) {
 	}
 }
 
-// alternativesWithin is how long a denial waits for what would be allowed.
-const alternativesWithin = 150 * time.Millisecond
-
 // withAlternatives adds to a denial what would be allowed, if that is found in
 // time; it is a help and never changes the answer.
 func (s *Service) withAlternatives(ctx context.Context, err error, ask Ask) error {
@@ -335,7 +335,7 @@ func (s *Service) withAlternatives(ctx context.Context, err error, ask Ask) erro
 	if !errors.As(err, &denied) || denied.Kind != Denied {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, alternativesWithin)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.AlternativesWithin, 150*time.Millisecond))
 	defer cancel()
 	if advice, err := s.Judge.Advise(ctx, ask); err == nil {
 		denied.Alternatives = advice.Alternatives

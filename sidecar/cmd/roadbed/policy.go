@@ -11,6 +11,7 @@ import (
 
 type policyCommand struct {
 	Test   policyTestCommand   `cmd:"" help:"Run the policies' own tests, and hold their coverage."`
+	Mutate policyMutateCommand `cmd:"" help:"Name every change of the policies that no test would notice."`
 	Replay policyReplayCommand `cmd:"" help:"Say what other policies would have said of everything that was asked, and of what lives."`
 	Export policyExportCommand `cmd:"" help:"Write every stored verdict and living instance as JSON lines, for replay."`
 }

@@ -171,6 +171,33 @@ func TestPolicyReplayOverADatabaseAndItsExport(t *testing.T) {
 	}
 }
 
+func TestPolicyMutateWithAHistory(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t)
+	seed(t, dsn)
+	lines, code := roadbed(t, "policy", "export", "--database", dsn)
+	if code != exitOK {
+		t.Fatal(lines)
+	}
+	export := filepath.Join(t.TempDir(), "verdicts.jsonl")
+	if err := os.WriteFile(export, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code := roadbed(t, "policy", "mutate", "--rule", "backup_retention", "--verdicts", export)
+	if code != exitOK || !strings.Contains(out, "score ") || !strings.Contains(out, "! backup_retention never spoke") ||
+		!strings.Contains(out, "cost_limit spoke 1 times and stopped 1") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	weak := policiesWith(t, "guardrails/backup_retention_test.rego", `_in("prod", 7)`, `_in("prod", 8)`)
+	out, code = roadbed(t, "policy", "mutate", "--policies", weak, "--rule", "backup_retention", "--min-score", "100")
+	if code != exitFailed || !strings.Contains(out, "! guardrails/backup_retention.rego:31: comparison: >= becomes >") {
+		t.Errorf("weak tests: exit %d\n%s", code, out)
+	}
+	if out, code = roadbed(t, "policy", "mutate", "--rule", "backup_retention", "--json"); code != exitOK || !strings.Contains(out, `"score": `) {
+		t.Errorf("JSON: exit %d\n%s", code, out)
+	}
+}
+
 func TestPolicyReplayNeedsAPast(t *testing.T) {
 	t.Parallel()
 	if out, code := roadbed(t, "policy", "replay"); code != exitUsage || !strings.Contains(out, "--verdicts FILE") {

@@ -177,17 +177,58 @@ func (r replayer) both(ctx context.Context, job replayJob, ask replayAsk) (befor
 	if after, err = r.Candidate.say(ctx, job, ask); err != nil {
 		return before, after, err
 	}
-	switch {
-	case unchanged:
-		r.tally.selfCheck(job, before, after)
-	case job.number%int64(r.SelfCheck) == 0:
-		again, err := r.Baseline.say(ctx, job, ask)
-		if err != nil {
+	again := after
+	// A denial may be an approval that nobody was there to give: that is known
+	// only from what the policies themselves said.
+	refused := before.outcome == provision.OutcomeDeny && after.says(provision.LevelRequireApproval)
+	check := unchanged || job.number%int64(r.SelfCheck) == 0
+	if !unchanged && (refused || check) {
+		if again, err = r.Baseline.say(ctx, job, ask); err != nil {
 			return before, after, err
 		}
+	}
+	if why := refusal(before, again); why != "" {
+		after, again = after.refuse(why), again.refuse(why)
+	}
+	if check {
 		r.tally.selfCheck(job, before, again)
 	}
 	return before, after, nil
+}
+
+// says reports whether any finding is of the level.
+func (d decision) says(level provision.Level) bool {
+	return slices.ContainsFunc(d.findings, func(f said) bool { return f.Level == level })
+}
+
+// refusal is why a stored verdict denies what its policies let an approval
+// lift: nobody could give it then. It is "" when it does not.
+func refusal(stored, again decision) string {
+	for _, f := range again.findings {
+		if f.Level != provision.LevelRequireApproval {
+			continue
+		}
+		for _, kept := range stored.findings {
+			why, longer := strings.CutPrefix(kept.Message, f.Message+" ")
+			if longer && kept.Level == provision.LevelDeny && kept.Rule == f.Rule && kept.Path == f.Path {
+				return why
+			}
+		}
+	}
+	return ""
+}
+
+// refuse is the decision where nobody can give an approval.
+func (d decision) refuse(why string) decision {
+	findings := make([]provision.Finding, len(d.findings))
+	for i, f := range d.findings {
+		findings[i] = f.Finding
+		if f.Level == provision.LevelRequireApproval {
+			findings[i].Level, findings[i].Message = provision.LevelDeny, f.Message+" "+why
+			findings[i].Approvers, findings[i].Count = nil, 0
+		}
+	}
+	return decision{outcomeOf(findings), sorted(findings), d.price}
 }
 
 // replayAsk is an entry's input, read once.

@@ -30,6 +30,14 @@ allow if {
 	_is_platform_team
 }
 
+# The owner is the group whose approval is needed; that a person was one of its members
+# when it was asked for is the service's to know.
+allow if {
+	input.verb == "approve"
+	_is_user
+	_is_owner
+}
+
 # Only the owners: running the platform is no reason to read a team's secrets.
 allow if {
 	input.verb == "open_credentials"
@@ -71,6 +79,9 @@ reason := sprintf("%s may not ask for anything: only a person may. Sign in, or p
 	input.verb == "submit"
 } else := sprintf("Only members of %s may open these credentials. Ask one of them.", [input.owner]) if {
 	input.verb == "open_credentials"
+	input.owner != ""
+} else := sprintf("Only members of %s may approve this. Ask one of them.", [input.owner]) if {
+	input.verb == "approve"
 	input.owner != ""
 } else := sprintf("Only members of %s and the platform team may %s this. Ask one of them, or %s.", [
 	input.owner,

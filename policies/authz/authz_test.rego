@@ -159,3 +159,12 @@ test_reasons_name_the_team_and_the_way_out if {
 	contains(_reason(_ann, "purge", "group:default/payments"), "may not do this (purge)")
 	contains(_reason(_ann, "destroy_everything", ""), "may not do this (destroy_everything)")
 }
+
+test_only_a_person_of_the_approving_group_approves if {
+	_allowed(_pat, "approve", "group:default/platform-team")
+	_allowed(_ann, "approve", "group:default/payments")
+	not _allowed(_pat, "approve", "group:default/payments")
+	not _allowed(_service("plugin:scaffolder", "approve"), "approve", "group:default/payments")
+	not _allowed(_service("system:sweep", "approve"), "approve", "group:default/payments")
+	_reason(_ann, "approve", "group:default/platform-team") == "Only members of group:default/platform-team may approve this. Ask one of them."
+}

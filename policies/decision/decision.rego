@@ -1,6 +1,6 @@
 # METADATA
 # title: Decision
-# description: All that the guardrails say, with the one place where a level is translated.
+# description: All that the guardrails say, with whose approval lifts what is held up.
 # scope: package
 # related_resources:
 #   - ref: docs/policies.md#decision
@@ -8,18 +8,15 @@ package roadbed.decision
 
 # METADATA
 # description: >
-#   Every guardrail's findings. One that requires approval is denied and says so, since there
-#   are no approvals yet. A finding of any other shape passes through as it is, so that the
-#   caller can refuse it.
-findings contains _translated(finding) if some finding in data.roadbed.guardrails[_].findings
+#   Every guardrail's findings. One that requires approval says whose and of how many,
+#   unless the guardrail said so itself. A finding of any other shape passes through as it
+#   is, so that the caller can refuse it.
+findings contains _complete(finding) if some finding in data.roadbed.guardrails[_].findings
 
-_translated(finding) := object.union(finding, {
-	"level": "deny",
-	"message": concat(" ", [
-		finding.message,
-		"Approvals cannot be given here yet, so it is denied;",
-		sprintf("ask %s.", [data.limits.contact]),
-	]),
-}) if {
+_complete(finding) := object.union(_approvers(finding.rule), finding) if {
 	finding.level == "require_approval"
 } else := finding
+
+_approvers(rule) := {"approvers": approvers.groups, "count": approvers.count} if {
+	approvers := object.get(data.limits, [rule, "approvers"], data.limits.approvers)
+}

@@ -19,26 +19,33 @@ test_a_plain_denial_passes_through_as_it_is if {
 	finding.message == "team_owner is required for cost allocation."
 }
 
-test_what_requires_approval_is_denied_and_says_so if {
+test_what_requires_approval_says_whose_and_of_how_many if {
 	large := object.union(request, {"parameters": {"storage_gb": 501}})
 	decision.findings == {{
 		"rule": "large_database",
-		"level": "deny",
-		"message": concat(" ", [
-			"Databases over 500 GB require approval in dev; this asks for 501 GB.",
-			"Approvals cannot be given here yet, so it is denied; ask #platform-team.",
-		]),
+		"level": "require_approval",
+		"message": "Databases over 500 GB require approval in dev; this asks for 501 GB.",
 		"path": "storage_gb",
 		"way_out": "Choose 500 GB or less, or ask #platform-team.",
+		"approvers": ["group:default/platform-team"],
+		"count": 1,
 	}} with input as large with data.limits.start_smaller.above_gb as 1000
 }
 
-test_a_cost_limit_that_an_approval_lifts_is_denied_and_says_so if {
+test_a_limit_may_have_approvers_of_its_own if {
+	dear := object.union(request, {"environment": {"name": "prod"}, "price": {"monthly_mills": 10000001}})
+	limit := object.union(data.limits.cost_limit, {"approvers": {"groups": ["group:default/finance"], "count": 2}})
+	some finding in decision.findings with input as dear with data.limits.cost_limit as limit
+	finding.rule == "cost_limit"
+	finding.approvers == ["group:default/finance"]
+	finding.count == 2
+}
+
+test_a_denial_names_no_approvers if {
 	dear := object.union(request, {"price": {"monthly_mills": 171000}})
 	some finding in decision.findings with input as dear
-		with data.limits.cost_limit.level as "require_approval"
 	finding.level == "deny"
-	contains(finding.message, "Approvals cannot be given here yet")
+	not finding.approvers
 }
 
 test_what_is_destroyed_has_no_findings if {

@@ -1,6 +1,8 @@
 # METADATA
 # title: Cost limit
-# description: A request may not cost more a month than its environment's limit. What has no price is refused.
+# description: >
+#   What costs more a month than its environment's limit is denied or needs approval, as the
+#   data says. What has no price is refused.
 # scope: package
 # related_resources:
 #   - ref: docs/policies.md#cost_limit
@@ -16,14 +18,14 @@ findings contains finding if {
 
 	finding := {
 		"rule": "cost_limit",
-		"level": data.limits.cost_limit.level,
+		"level": _level,
 		"message": sprintf("Estimated cost %s/month exceeds limit %s/month for %s.", [
 			money.beside(input.price.monthly_mills, _limit),
 			money.limit_text(_limit),
 			input.environment.name,
 		]),
 		"path": "",
-		"way_out": sprintf("Please request approval from %s.", [data.limits.contact]),
+		"way_out": _way_out,
 	}
 }
 
@@ -44,6 +46,23 @@ findings contains finding if {
 		"way_out": sprintf("Choose what has a price, or ask %s to add it to the price book.", [data.limits.contact]),
 	}
 }
+
+default _level := "deny"
+
+_level := object.get(
+	data.limits.cost_limit.levels,
+	input.environment.name,
+	data.limits.cost_limit.level,
+) if not _above_ceiling
+
+_above_ceiling if {
+	ceiling := data.limits.cost_limit.ceilings[input.environment.name]
+	not input.price.monthly_mills <= money.mills(ceiling)
+}
+
+default _way_out := "Choose something smaller."
+
+_way_out := sprintf("Please request approval from %s.", [data.limits.contact]) if not _above_ceiling
 
 _priced if {
 	input.price.known == true

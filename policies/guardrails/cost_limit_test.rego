@@ -30,6 +30,25 @@ test_outside_the_limit_is_denied_with_the_numbers if {
 	}} with input as _at("dev", 171000)
 }
 
+test_outside_where_an_approval_lifts_it_requires_one if {
+	every environment in ["staging", "prod"] {
+		some finding in cost_limit.findings with input as _at(environment, 10000001)
+		finding.level == "require_approval"
+		finding.way_out == "Please request approval from #platform-team."
+	}
+}
+
+test_outside_and_at_the_ceiling_requires_an_approval_and_above_it_is_denied if {
+	some at in cost_limit.findings with input as _at("staging", 2000000)
+		with data.limits.cost_limit.ceilings as {"staging": 2000}
+	at.level == "require_approval"
+
+	some above in cost_limit.findings with input as _at("staging", 2000001)
+		with data.limits.cost_limit.ceilings as {"staging": 2000}
+	above.level == "deny"
+	above.way_out == "Choose something smaller."
+}
+
 test_outside_by_one_mill_is_denied_and_does_not_read_as_equal if {
 	some finding in cost_limit.findings with input as _at("dev", 100001)
 	finding.message == "Estimated cost $100.001/month exceeds limit $100/month for dev."

@@ -23,6 +23,7 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/httpapi"
 	"roadbed.dev/roadbed/sidecar/internal/keys"
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
 // devPool is the one pool of a development environment.
@@ -254,6 +255,14 @@ func (d *dev) sidecarConfig() (sidecarConfig, error) {
 	if err != nil {
 		return sidecarConfig{}, err
 	}
+	signingKey, err := devSigningKey(d.site)
+	if err != nil {
+		return sidecarConfig{}, err
+	}
+	var directory provision.Directory // the portal's catalog, when there is one
+	if d.command.Portal == "" {
+		directory = devDirectory{}
+	}
 	owned, err := d.owned()
 	if err != nil {
 		return sidecarConfig{}, err
@@ -265,6 +274,7 @@ func (d *dev) sidecarConfig() (sidecarConfig, error) {
 		Database: d.control.DSN("roadbed"), NATS: d.site.NATSURL(), KeysDir: keysDir,
 		PoolTokens: map[string]string{devPool: d.tokenFile()},
 		Slots:      4, Lease: d.command.Lease, QueueTimeout: time.Hour,
+		ApprovalTimeout: 72 * time.Hour, SigningKey: signingKey, directory: directory,
 		auth: func(next *backstage.Authenticator) (httpapi.Authenticator, error) {
 			return backstage.NewDevIdentity(identity, next)
 		},

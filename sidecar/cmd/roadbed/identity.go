@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +40,42 @@ func devIdentity(site *devenv.Site) (*ecdsa.PrivateKey, error) {
 		return nil, fmt.Errorf("write development key: %w", err)
 	}
 	return key, nil
+}
+
+// devSigningKey is the file of the key that the site signs its own plugin tokens
+// with, made when missing.
+func devSigningKey(site *devenv.Site) (string, error) {
+	file := site.Path("signing.pem")
+	if _, err := os.Stat(file); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	key, err := backstage.NewKey()
+	if err != nil {
+		return "", err
+	}
+	text, err := backstage.EncodeKey(key)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return "", fmt.Errorf("write signing key: %w", err)
+	}
+	return file, nil
+}
+
+// devDirectory is people as a catalog, for a site without a portal.
+type devDirectory struct{}
+
+// Members implements provision.Directory.
+func (devDirectory) Members(_ context.Context, group string) ([]string, error) {
+	var members []string
+	for name, team := range people {
+		if group == "group:default/"+team {
+			members = append(members, "user:default/"+name)
+		}
+	}
+	slices.Sort(members)
+	return members, nil
 }
 
 // devToken is a token for one of people in the site's environment. Reading the

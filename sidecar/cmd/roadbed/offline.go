@@ -114,7 +114,10 @@ func (c *evaluateCommand) Run(ctx context.Context, out io.Writer) error {
 	} else {
 		printAnswer(out, answer, o, c.Advise)
 	}
-	if err == nil && !answer.Allowed() {
+	switch {
+	case err == nil && answer.Outcome == provision.OutcomeRequireApproval:
+		return exit(exitWaiting)
+	case err == nil && !answer.Allowed():
 		return exit(exitDenied)
 	}
 	return err
@@ -218,9 +221,12 @@ func printAnswer(out io.Writer, a provision.Answer, o provision.Offering, all bo
 	if a.Allowance != nil {
 		fmt.Fprintf(out, "  %s\n", leftOf(*a.Allowance))
 	}
-	if a.Allowed() {
+	switch {
+	case a.Allowed():
 		fmt.Fprintln(out, "✓ Allowed")
-	} else {
+	case a.Outcome == provision.OutcomeRequireApproval:
+		fmt.Fprintln(out, "◌ Allowed once it is approved")
+	default:
 		fmt.Fprintln(out, "✕ Not allowed")
 	}
 	printFindings(out, a.Findings)

@@ -35,7 +35,7 @@ type sidecarConfig struct {
 	Backstage    string            `help:"Where the sidecar reaches Backstage." placeholder:"URL" required:"" env:"ROADBED_BACKSTAGE_URL"`
 	Endpoints    map[string]string `help:"Backstage plugins that are elsewhere, as plugin=base URL; later ones win." placeholder:"PLUGIN=URL" env:"ROADBED_BACKSTAGE_ENDPOINTS"`
 	Algorithms   []string          `help:"Token signatures that are accepted." default:"ES256" env:"ROADBED_TOKEN_ALGORITHMS"`
-	SigningKey   string            `help:"PEM file of the key that Roadbed signs its own plugin tokens with." type:"existingfile" env:"ROADBED_SIGNING_KEY_FILE"`
+	SigningKey   string            `help:"PEM file of the key that Roadbed signs its own plugin tokens with; without it nobody can approve anything." type:"existingfile" env:"ROADBED_SIGNING_KEY_FILE"`
 	Database     string            `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
 	NATS         string            `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
 	KeysDir      string            `help:"Folder with sidecar.key and <pool>.pub; see roadbed keys." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
@@ -44,7 +44,11 @@ type sidecarConfig struct {
 	Lease        time.Duration     `help:"How long a worker's claim lasts without renewal; workers renew three times as often." default:"30s" env:"ROADBED_LEASE"`
 	QueueTimeout time.Duration     `help:"How long a request may wait for a worker before it fails." default:"24h" env:"ROADBED_QUEUE_TIMEOUT"`
 
+	ApprovalTimeout time.Duration `help:"How long a request may wait for approval before it is denied." default:"72h" env:"ROADBED_APPROVAL_TIMEOUT"`
+
 	auth func(*backstage.Authenticator) (httpapi.Authenticator, error) // dev only; nil takes Backstage's word alone
+
+	directory provision.Directory // dev only; nil asks Backstage's catalog
 }
 
 // check holds the relations between settings.
@@ -54,6 +58,8 @@ func (c *sidecarConfig) check() error {
 		return fmt.Errorf("--lease is %s; it must be 3s or more, for a renewal each third of it", c.Lease)
 	case c.Slots < 1:
 		return fmt.Errorf("--slots is %d; a pool needs at least one", c.Slots)
+	case c.ApprovalTimeout < c.Lease:
+		return fmt.Errorf("--approval-timeout is %s; it must exceed the lease, %s", c.ApprovalTimeout, c.Lease)
 	case c.QueueTimeout < c.Lease:
 		return fmt.Errorf("--queue-timeout is %s; it must exceed the lease, %s", c.QueueTimeout, c.Lease)
 	}
@@ -107,9 +113,13 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 			return nil, fmt.Errorf("environment %s uses pool %s: %w", e.Name, e.Pool, err)
 		}
 	}
-	auth, signer, err := c.authenticator(log)
+	door, err := c.door(log)
 	if err != nil {
 		return nil, err
+	}
+	if door.directory == nil {
+		log.Warn("approvals cannot be given: there is no --signing-key to ask the catalog with; what needs one is denied")
+		s.domain.judge.NoApprovals = provision.NoApprovals
 	}
 	pools, err := readPoolTokens(c.PoolTokens)
 	if err != nil {
@@ -125,6 +135,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	service := &provision.Service{
 		Catalog: s.domain.catalog, Judge: s.domain.judge, Authorizer: s.domain.bundle,
 		Store: s.store, Keys: ring, Environments: s.domain.environments, Now: time.Now,
+		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout,
 	}
 	runs := &provision.Runs{Service: service, Lease: c.Lease}
 	s.loops = control.New(control.Config{
@@ -133,7 +144,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	})
 	s.meters = httpapi.NewMetrics()
 	s.api, err = httpapi.New(httpapi.Config{
-		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: auth, Pools: pools, KeySet: signer,
+		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Pools: pools, KeySet: door.keySet,
 		Ready: s.ready, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
 	})
 	if err != nil {
@@ -197,37 +208,46 @@ func (s *sidecar) publishOfferings(ctx context.Context) error {
 	}
 }
 
-// authenticator is Backstage's tokens, and our own key set when we sign.
-func (c sidecarConfig) authenticator(log *slog.Logger) (httpapi.Authenticator, []byte, error) {
+// door is how Backstage and the sidecar know each other.
+type door struct {
+	auth      httpapi.Authenticator
+	keySet    []byte              // nil when we sign nothing
+	directory provision.Directory // nil when nobody can be asked who is in a group
+}
+
+// door is Backstage's tokens and, when we sign, our own key set and the catalog.
+func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 	var endpoints []backstage.Endpoint
 	for plugin, target := range c.Endpoints {
 		endpoints = append(endpoints, backstage.Endpoint{Target: target, Plugins: []string{plugin}})
 	}
 	discovery, err := backstage.NewDiscovery(c.Backstage, endpoints)
 	if err != nil {
-		return nil, nil, err
+		return door{}, err
 	}
 	authenticator, err := backstage.New(backstage.Config{Plugin: "roadbed", Discovery: discovery, Algorithms: c.Algorithms, Log: log})
 	if err != nil {
-		return nil, nil, err
+		return door{}, err
 	}
-	var keySet []byte
+	d := door{auth: authenticator, directory: c.directory}
 	if c.SigningKey != "" {
 		key, err := backstage.LoadKey(c.SigningKey)
 		if err != nil {
-			return nil, nil, err
+			return door{}, err
 		}
 		signer, err := backstage.NewSigner("roadbed", key)
 		if err != nil {
-			return nil, nil, err
+			return door{}, err
 		}
-		keySet = signer.KeySet()
+		d.keySet = signer.KeySet()
+		if d.directory == nil {
+			d.directory = backstage.NewDirectory(discovery, signer)
+		}
 	}
-	if c.auth == nil {
-		return authenticator, keySet, nil
+	if c.auth != nil {
+		d.auth, err = c.auth(authenticator)
 	}
-	auth, err := c.auth(authenticator)
-	return auth, keySet, err
+	return d, err
 }
 
 // readPoolTokens answers pools by the digest of their token.

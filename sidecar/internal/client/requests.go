@@ -151,6 +151,33 @@ func (c *Client) Cancel(ctx context.Context, id uuid.UUID, reason string) (api.R
 	return answer.Request, err
 }
 
+// Approve gives the caller's approval to a request that waits for it. It may be
+// repeated.
+func (c *Client) Approve(ctx context.Context, id uuid.UUID, reason string) (api.Request, error) {
+	return c.answer(ctx, id, "/approve", reason)
+}
+
+// Reject denies a request that waits for the caller's approval; it needs a
+// reason. It may be repeated.
+func (c *Client) Reject(ctx context.Context, id uuid.UUID, reason string) (api.Request, error) {
+	return c.answer(ctx, id, "/reject", reason)
+}
+
+func (c *Client) answer(ctx context.Context, id uuid.UUID, path, reason string) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, call{
+		method: http.MethodPost, path: "/requests/" + id.String() + path, body: api.ApprovalAnswer{Reason: reason}, repeatable: true,
+	}, &answer)
+	return answer.Request, err
+}
+
+// Approvals are the requests that wait for the caller's approval, oldest first.
+func (c *Client) Approvals(ctx context.Context) ([]api.Request, error) {
+	var list api.RequestList
+	_, err := c.do(ctx, get("/approvals"), &list)
+	return list.Items, err
+}
+
 // Instance is one instance with its newest requests.
 func (c *Client) Instance(ctx context.Context, id uuid.UUID) (api.InstanceAnswer, error) {
 	var answer api.InstanceAnswer

@@ -64,16 +64,42 @@ func (w *Worker) Release(ctx context.Context, runID uuid.UUID, token string) err
 	return err
 }
 
-// Plan has a plan's changes judged: nil lets the run apply, Denied refuses with
-// every finding. It may be repeated with the same answer.
+// Plan has a plan's changes judged: nil lets the run apply, provision.ErrWait
+// wants the plan kept until people have approved it, Denied refuses with every
+// finding. It may be repeated with the same answer.
 func (w *Worker) Plan(ctx context.Context, runID uuid.UUID, token string, changes []provision.Change) error {
 	k := w.call(http.MethodPost, runID, "/plan", token)
 	if changes == nil {
 		changes = []provision.Change{}
 	}
 	k.body = api.Plan{Changes: changes}
+	var answer provision.GoOn
+	if _, err := w.client.do(ctx, k, &answer); err != nil {
+		return err
+	}
+	if answer.Wait {
+		return provision.ErrWait
+	}
+	return nil
+}
+
+// KeepPlan keeps a sealed plan, at most 16 MiB, that must wait for approval, and
+// ends the run. It is not repeated by itself: the second answer would be a
+// Conflict.
+func (w *Worker) KeepPlan(ctx context.Context, runID uuid.UUID, token string, sealed []byte) error {
+	k := w.call(http.MethodPut, runID, "/plan", token)
+	k.body, k.timeout, k.repeatable = sealed, largeTimeout, false
 	_, err := w.client.do(ctx, k, nil)
 	return err
+}
+
+// KeptPlan is the sealed plan that was approved; NotFound when there is none.
+func (w *Worker) KeptPlan(ctx context.Context, runID uuid.UUID, token string) ([]byte, error) {
+	k := w.call(http.MethodGet, runID, "/plan", token)
+	k.timeout = largeTimeout
+	var sealed []byte
+	_, err := w.client.do(ctx, k, &sealed)
+	return sealed, err
 }
 
 // View is how a run stands; it works after the run has ended, too.

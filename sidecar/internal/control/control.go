@@ -31,6 +31,9 @@ type Store interface {
 	// Overdue are requests that are queued and were asked for at least age ago.
 	Overdue(ctx context.Context, age time.Duration, limit int) ([]uuid.UUID, error)
 
+	// Unapproved are requests whose time to be approved is over.
+	Unapproved(ctx context.Context, limit int) ([]uuid.UUID, error)
+
 	// OnCommit calls hook with the events of each commit of this process.
 	OnCommit(hook func([]provision.Event))
 	// Relay hands unpublished events of at least age to publish and forgets

@@ -23,7 +23,7 @@ func (s *sweep) run(ctx context.Context, b *beat) error {
 
 // once does every kind of work, also when one fails.
 func (s *sweep) once(ctx context.Context) error {
-	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.offerAgain(ctx))
+	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.denyUnapproved(ctx), s.offerAgain(ctx))
 }
 
 // expire deals with runs whose worker fell silent.
@@ -56,6 +56,21 @@ func (s *sweep) giveUp(ctx context.Context) error {
 		})
 		if err == nil {
 			s.Log.Warn("request given up", "request_id", id)
+		}
+		return err
+	})
+}
+
+// denyUnapproved denies requests that nobody has approved in time.
+func (s *sweep) denyUnapproved(ctx context.Context) error {
+	requests, err := s.Store.Unapproved(ctx, sweepPage)
+	if err != nil {
+		return err
+	}
+	return s.each(requests, "request_id", func(id uuid.UUID) error {
+		record, err := s.Store.Change(ctx, id, func(r *provision.Record) error { return r.ExpireApproval() })
+		if err == nil && record.Request.State == provision.DeniedState {
+			s.Log.Info("request denied: nobody approved it in time", "request_id", id)
 		}
 		return err
 	})

@@ -88,7 +88,7 @@ func (s *Server) requestStatus(w http.ResponseWriter, r *http.Request, p provisi
 	if err != nil {
 		return err
 	}
-	full := s.requestView(request, s.Now())
+	full := s.requestView(request, p, s.Now())
 	view := api.RequestStatus{
 		RequestId: full.Id, Status: full.Status, CreatedAt: full.CreatedAt, UpdatedAt: full.UpdatedAt,
 		Resource: api.RequestedResource{Type: full.Offering, Name: full.Name, Environment: full.Environment},

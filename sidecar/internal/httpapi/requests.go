@@ -28,7 +28,7 @@ func (s *Server) submitRequest(w http.ResponseWriter, r *http.Request, p provisi
 	if err != nil {
 		return err
 	}
-	return s.accepted(w, request)
+	return s.accepted(w, p, request)
 }
 
 func taskOf(source *api.Source) (string, error) {
@@ -41,21 +41,25 @@ func taskOf(source *api.Source) (string, error) {
 	return source.Task, nil
 }
 
-func (s *Server) accepted(w http.ResponseWriter, request provision.Request) error {
+func (s *Server) accepted(w http.ResponseWriter, p provision.Principal, request provision.Request) error {
 	w.Header().Set("Location", Base+"/requests/"+request.ID.String())
-	return s.showRequest(w, http.StatusAccepted, request)
+	return s.showRequest(w, http.StatusAccepted, p, request)
 }
 
-func (s *Server) showRequest(w http.ResponseWriter, status int, request provision.Request) error {
-	return writeJSON(w, status, api.RequestAnswer{Request: s.requestView(request, s.Now())})
+func (s *Server) showRequest(w http.ResponseWriter, status int, p provision.Principal, request provision.Request) error {
+	return writeJSON(w, status, api.RequestAnswer{Request: s.requestView(request, p, s.Now())})
 }
 
 func (s *Server) getRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
-	request, err := s.readable(r, p)
+	id, err := pathID(r)
 	if err != nil {
 		return err
 	}
-	return s.showRequest(w, http.StatusOK, request)
+	request, err := s.Service.RequestForApproval(r.Context(), p, id)
+	if err != nil {
+		return err
+	}
+	return s.showRequest(w, http.StatusOK, p, request)
 }
 
 // readable is the request in the path, if p may read it.
@@ -97,7 +101,7 @@ func (s *Server) listRequests(w http.ResponseWriter, r *http.Request, p provisio
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, api.RequestList{Items: s.requestViews(found.Items), Next: found.Next})
+	return writeJSON(w, http.StatusOK, api.RequestList{Items: s.requestViews(found.Items, p), Next: found.Next})
 }
 
 func (s *Server) cancelRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
@@ -112,9 +116,9 @@ func (s *Server) cancelRequest(w http.ResponseWriter, r *http.Request, p provisi
 	if err := readJSON(w, r, maxBody, true, &body); err != nil {
 		return err
 	}
-	reason := strings.TrimSpace(body.Reason)
-	if len(reason) > 1000 || strings.ContainsFunc(reason, unicode.IsControl) {
-		return provision.Errorf(provision.Invalid, "reason must be at most 1000 characters on one line")
+	reason, err := reasonOf(body.Reason)
+	if err != nil {
+		return err
 	}
 	if reason == "" {
 		reason = "cancelled by " + p.Subject
@@ -123,7 +127,15 @@ func (s *Server) cancelRequest(w http.ResponseWriter, r *http.Request, p provisi
 	if err != nil {
 		return err
 	}
-	return s.showRequest(w, http.StatusAccepted, request)
+	return s.showRequest(w, http.StatusAccepted, p, request)
+}
+
+func reasonOf(text string) (string, error) {
+	reason := strings.TrimSpace(text)
+	if len(reason) > 1000 || strings.ContainsFunc(reason, unicode.IsControl) {
+		return "", provision.Errorf(provision.Invalid, "reason must be at most 1000 characters on one line")
+	}
+	return reason, nil
 }
 
 func (s *Server) listInstances(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
@@ -157,7 +169,7 @@ func (s *Server) getInstance(w http.ResponseWriter, r *http.Request, p provision
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, api.InstanceAnswer{Instance: s.instanceView(instance), Requests: s.requestViews(requests.Items)})
+	return writeJSON(w, http.StatusOK, api.InstanceAnswer{Instance: s.instanceView(instance), Requests: s.requestViews(requests.Items, p)})
 }
 
 func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
@@ -181,7 +193,7 @@ func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provi
 	if err != nil {
 		return err
 	}
-	return s.accepted(w, request)
+	return s.accepted(w, p, request)
 }
 
 func (s *Server) openCredentials(w http.ResponseWriter, r *http.Request, p provision.Principal) error {

@@ -12,14 +12,14 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
-// requestView is a request as the API shows it at now.
-func (s *Server) requestView(r provision.Request, now time.Time) api.Request {
+// requestView is a request as the API shows it to p at now.
+func (s *Server) requestView(r provision.Request, p provision.Principal, now time.Time) api.Request {
 	v := api.Request{
 		Id: r.ID, Action: r.Action, Offering: r.Offering, OfferingName: s.offeringName(r.Offering), OfferingVersion: r.OfferingVersion,
 		EntityRef: provision.EntityRef(r.Environment, r.Name, r.Offering), Environment: r.Environment, Name: r.Name, Owner: r.Owner,
 		CostCenter: r.CostCenter, Parameters: r.Shown(), State: r.State, Status: status(r), Waiting: r.Waiting,
 		RequestedBy: r.RequestedBy, Actor: r.Actor, Task: r.Task, MonthlyCost: r.MonthlyCost, Outcome: r.Verdict.Outcome,
-		Findings: orEmpty(r.Verdict.Findings), CancelReason: r.CancelReason, Error: r.Error, Outputs: r.Outputs,
+		Findings: orEmpty(r.Verdict.Findings), CancelReason: r.CancelReason, Approval: approvalView(r, p), Error: r.Error, Outputs: r.Outputs,
 		Steps: make([]api.Step, len(r.Steps)), Sequence: r.Sequence, Generation: r.Generation,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
 	}
@@ -78,11 +78,11 @@ func configuring(steps []provision.Step) bool {
 	return first >= 0 && steps[first].Status == provision.StepCompleted
 }
 
-func (s *Server) requestViews(requests []provision.Request) []api.Request {
+func (s *Server) requestViews(requests []provision.Request, p provision.Principal) []api.Request {
 	now := s.Now()
 	views := make([]api.Request, len(requests))
 	for i, r := range requests {
-		views[i] = s.requestView(r, now)
+		views[i] = s.requestView(r, p, now)
 	}
 	return views
 }

@@ -18,6 +18,9 @@ import (
 // maxState is the largest sealed state that is kept, in bytes.
 const maxState = 64 << 20
 
+// maxSealedPlan is the largest sealed plan that waits for approval, in bytes.
+const maxSealedPlan = 16 << 20
+
 var bundleDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 func (s *Server) viewRun(w http.ResponseWriter, r *http.Request, c caller) error {
@@ -101,10 +104,39 @@ func (s *Server) judgePlan(w http.ResponseWriter, r *http.Request, c caller) err
 	if plan.Changes == nil {
 		return provision.Errorf(provision.Invalid, "the member changes is missing; a plan without changes has an empty list")
 	}
-	if err := s.Runs.Plan(r.Context(), id, token, plan.Changes); err != nil {
+	err = s.Runs.Plan(r.Context(), id, token, plan.Changes)
+	if err != nil && !errors.Is(err, provision.ErrWait) {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, api.GoOn{})
+	return writeJSON(w, http.StatusOK, api.GoOn{Wait: err != nil})
+}
+
+func (s *Server) getPlan(w http.ResponseWriter, r *http.Request, c caller) error {
+	id, token, err := s.held(r, c)
+	if err != nil {
+		return err
+	}
+	sealed, err := s.Runs.KeptPlan(r.Context(), id, token)
+	if err != nil {
+		return err
+	}
+	return s.writeBytes(w, "application/octet-stream", sealed)
+}
+
+func (s *Server) keepPlan(w http.ResponseWriter, r *http.Request, c caller) error {
+	id, token, err := s.held(r, c)
+	if err != nil {
+		return err
+	}
+	sealed, err := s.readSealed(w, r, "plan", maxSealedPlan)
+	if err != nil {
+		return err
+	}
+	if err := s.Runs.KeepPlan(r.Context(), id, token, sealed); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (s *Server) getState(w http.ResponseWriter, r *http.Request, c caller) error {
@@ -136,26 +168,33 @@ func (s *Server) pushState(w http.ResponseWriter, r *http.Request, c caller) err
 	if version.Lineage == "" || len(version.Lineage) > 255 {
 		return provision.Errorf(provision.Invalid, "the header Roadbed-State-Lineage must be the state's lineage, at most 255 characters")
 	}
-	// A large state over a slow line must not meet the limit for small bodies.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(2 * time.Minute))
-	s.patient(w, 3*time.Minute)
-	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), 1<<20)))
-	_, err = body.ReadFrom(http.MaxBytesReader(w, r.Body, maxState))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return refusal{tooLarge, "the state is larger than " + size(maxState)}
-	case err != nil:
-		return provision.Errorf(provision.Invalid, "the state could not be read to its end")
-	case body.Len() == 0:
-		return provision.Errorf(provision.Invalid, "the state is empty")
+	if version.Sealed, err = s.readSealed(w, r, "state", maxState); err != nil {
+		return err
 	}
-	version.Sealed = body.Bytes()
 	head, err := s.Runs.PushState(r.Context(), c.pool, version)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, api.StateKept{Head: head})
+}
+
+// readSealed is a body of bytes, what it is in words.
+func (s *Server) readSealed(w http.ResponseWriter, r *http.Request, what string, limit int64) ([]byte, error) {
+	// A large body over a slow line must not meet the limit for small ones.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(2 * time.Minute))
+	s.patient(w, 3*time.Minute)
+	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), 1<<20)))
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, refusal{tooLarge, "the " + what + " is larger than " + size(limit)}
+	case err != nil:
+		return nil, provision.Errorf(provision.Invalid, "the %s could not be read to its end", what)
+	case body.Len() == 0:
+		return nil, provision.Errorf(provision.Invalid, "the %s is empty", what)
+	}
+	return body.Bytes(), nil
 }
 
 func number(r *http.Request, header string, least int64) (int64, error) {

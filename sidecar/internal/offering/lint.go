@@ -112,7 +112,7 @@ func (l *linter) presets() {
 			verdict, err := l.deps.Judge.Judge(l.ctx, ask(o, final, provision.Principal{}))
 			if err != nil {
 				reasons = append(reasons, environment+": "+err.Error())
-			} else if verdict.Outcome == provision.OutcomeDeny {
+			} else if !verdict.Allowed() {
 				reasons = append(reasons, environment+": "+verdict.Findings[0].Message)
 			} else {
 				reasons = nil
@@ -120,7 +120,7 @@ func (l *linter) presets() {
 			}
 		}
 		if len(reasons) > 0 {
-			l.add([]any{"presets", i}, "make it smaller or raise the limit", "the preset %s is denied everywhere: %s", preset.Name, strings.Join(reasons, "; "))
+			l.add([]any{"presets", i}, "make it smaller or raise the limit", "the preset %s is allowed nowhere without approval: %s", preset.Name, strings.Join(reasons, "; "))
 		}
 	}
 }

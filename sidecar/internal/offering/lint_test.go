@@ -55,7 +55,7 @@ func TestLintFindsWhatDisagrees(t *testing.T) {
 		"items that leave out a part":          {"offering.yaml", "    multi-AZ: standby\n", "", "cost items that differ from its total"},
 		"a formula with an unknown name":       {"offering.yaml", "storage_gb * 0.115", "storage_tb * 0.115", "undefined: storage_tb"},
 		"a preset that is not offered":         {"offering.yaml", "instance_class: db.r6g.xlarge", "instance_class: db.r6g.2xlarge", "the preset large breaks the schema"},
-		"a preset that nobody may have":        {"offering.yaml", "storage_gb: 500", "storage_gb: 1000", "the preset large is denied everywhere"},
+		"a preset that nobody may have":        {"offering.yaml", "storage_gb: 500", "storage_gb: 1000", "the preset large is allowed nowhere without approval"},
 		"a label with another price":           {"offering.yaml", "- $120/month", "- $12/month", "the label of db.t3.large says $12, its monthly_cost is $120.00"},
 		"a step with an unknown address":       {"offering.yaml", "postgres_role.monitor", "postgres_role.watcher", "step 4 names postgres_role.watcher, which is in no module"},
 		"a resource in no step":                {"offering.yaml", "      - terraform_data.requested\n", "", "terraform_data.requested belongs to no step"},

@@ -233,21 +233,39 @@ func TestTheDigestNamesTheBundle(t *testing.T) {
 	}
 }
 
-func TestAnApprovalLimitInDataIsADenialThatSaysSo(t *testing.T) {
+func TestAnApprovalSaysWhoseAndOfHowMany(t *testing.T) {
 	t.Parallel()
-	files := tree(t)
-	replace(files, "data/limits.yaml", "level: deny", "level: require_approval")
-	bundle, err := policy.Load(files)
-	if err != nil {
-		t.Fatal(err)
+	tests := map[string]struct {
+		approvers string
+		want      string // what the error must say; "" for a good one
+	}{
+		"one of a group":      {"{groups: [group:default/platform-team], count: 1}", ""},
+		"two of two groups":   {"{groups: [group:default/finance, group:default/platform-team], count: 2}", ""},
+		"of nobody":           {"{groups: [], count: 1}", "must name approvers"},
+		"of a person":         {"{groups: [user:default/pat], count: 1}", "is no group"},
+		"of no number":        {"{groups: [group:default/platform-team], count: many}", "must name approvers"},
+		"of none of them":     {"{groups: [group:default/platform-team], count: 0}", "from 1 to 20"},
+		"of a part of one":    {"{groups: [group:default/platform-team], count: 1.5}", "from 1 to 20"},
+		"of a group by title": {"{groups: [platform-team], count: 1}", "is no group"},
 	}
-	got, _, err := bundle.Findings(t.Context(), postgres("dev", 171000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 1 || got[0].Level != provision.LevelDeny ||
-		!strings.Contains(got[0].Message, "Approvals cannot be given here yet, so it is denied; ask #platform-team.") {
-		t.Errorf("findings = %+v, want one denial that says approvals cannot be given", got)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := tree(t)
+			replace(files, "data/limits.yaml", "level: deny", "level: require_approval")
+			replace(files, "data/limits.yaml", "approvers: {groups: [group:default/platform-team], count: 1}", "approvers: "+tt.approvers)
+			bundle, err := policy.Load(files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _, err := bundle.Findings(t.Context(), postgres("dev", 171000))
+			switch {
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("error = %v, want one with %q: what nobody could lift is no allowance", err, tt.want)
+			case tt.want == "" && (err != nil || len(got) != 1 || got[0].Level != provision.LevelRequireApproval || len(got[0].Approvers) == 0 || got[0].Count == 0):
+				t.Errorf("findings = %+v, %v, want one that requires approval by somebody", got, err)
+			}
+		})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -125,8 +126,8 @@ func (b *Bundle) judge(ctx context.Context, input ast.Value) ([]provision.Findin
 	return findings, b.digest, nil
 }
 
-// finding reads one finding: five strings and nothing else, by a known rule and
-// at a level that stops or informs.
+// finding reads one finding: five strings, by a known rule and at a known level;
+// one that requires approval also says whose and of how many.
 func (b *Bundle) finding(value any) (provision.Finding, error) {
 	object, isObject := value.(map[string]any)
 	if !isObject {
@@ -145,20 +146,54 @@ func (b *Bundle) finding(value any) (provision.Finding, error) {
 		*field = text
 	}
 	f.Level = provision.Level(level)
-	_, known := b.rank[f.Rule]
+	known := len(fields)
+	if f.Level == provision.LevelRequireApproval {
+		var err error
+		if f.Approvers, f.Count, err = approversOf(object); err != nil {
+			return provision.Finding{}, fmt.Errorf("a finding of rule %s requires approval: %w", f.Rule, err)
+		}
+		known += 2
+	}
+	_, ranked := b.rank[f.Rule]
 	switch {
-	case len(object) != len(fields):
+	case len(object) != known:
 		return provision.Finding{}, fmt.Errorf("a finding of rule %s has fields other than rule, level, message, path and way_out", f.Rule)
-	case !known:
+	case !ranked:
 		return provision.Finding{}, fmt.Errorf("a finding names rule %q, which is not a guardrail", f.Rule)
 	case f.Message == "":
 		return provision.Finding{}, fmt.Errorf("a finding of rule %s has no message", f.Rule)
-	case f.Level != provision.LevelDeny && f.Level != provision.LevelWarn && f.Level != provision.LevelInfo:
-		// require_approval too: the decision translates it.
-		return provision.Finding{}, fmt.Errorf("a finding of rule %s has level %q; it must be deny, warn or info", f.Rule, level)
 	}
-	return f, nil
+	switch f.Level {
+	case provision.LevelDeny, provision.LevelRequireApproval, provision.LevelWarn, provision.LevelInfo:
+		return f, nil
+	}
+	return provision.Finding{}, fmt.Errorf("a finding of rule %s has level %q; it must be deny, require_approval, warn or info", f.Rule, level)
 }
+
+// approversOf are the groups whose members lift a finding, and how many of them
+// must: what nobody could lift is an error, not an allowance.
+func approversOf(object map[string]any) (groups []string, count int, err error) {
+	list, isList := object["approvers"].([]any)
+	number, isNumber := object["count"].(json.Number)
+	if !isList || len(list) == 0 || !isNumber {
+		return nil, 0, errors.New("it must name approvers, a list of groups, and count")
+	}
+	for _, one := range list {
+		group, isString := one.(string)
+		if !isString || !groupRef.MatchString(group) {
+			return nil, 0, fmt.Errorf("its approver %v is no group; write it as group:default/platform-team", one)
+		}
+		groups = append(groups, group)
+	}
+	n, err := number.Int64()
+	if err != nil || n < 1 || n > 20 {
+		return nil, 0, fmt.Errorf("its count is %s; it must be from 1 to 20", number)
+	}
+	return groups, int(n), nil
+}
+
+// groupRef is a group as Backstage writes it in full.
+var groupRef = regexp.MustCompile(`^group:[a-z0-9._-]+/[A-Za-z0-9._-]+$`)
 
 // Allow is nil when a may be done, and otherwise a Denied error that says who
 // may. When the rules cannot be asked it is an Internal error, which is a no.

@@ -86,6 +86,8 @@ func history(t testing.TB, bundle *policy.Bundle, n int) []provision.Past {
 			switch {
 			case f.Level == provision.LevelDeny:
 				outcome = provision.OutcomeDeny
+			case f.Level == provision.LevelRequireApproval && outcome != provision.OutcomeDeny:
+				outcome = provision.OutcomeRequireApproval
 			case f.Level == provision.LevelWarn && outcome == provision.OutcomeAllow:
 				outcome = provision.OutcomeWarn
 			}
@@ -148,6 +150,12 @@ func shipped(t testing.TB) fstest.MapFS {
 	return files
 }
 
+// strict denies what the shipped policies would let wait for an approval.
+func strict(f fstest.MapFS) {
+	replace(f, "data/limits.yaml", "levels: {staging: require_approval, prod: require_approval}", "levels: {}")
+	replace(f, "data/limits.yaml", "large_database:\n  level: require_approval", "large_database:\n  level: deny")
+}
+
 func TestReplayOfTheSamePoliciesDiffersInNothing(t *testing.T) {
 	t.Parallel()
 	bundle := load(t)
@@ -163,7 +171,7 @@ func TestReplayOfTheSamePoliciesDiffersInNothing(t *testing.T) {
 
 func TestReplayCountsWhatACandidateChanges(t *testing.T) {
 	t.Parallel()
-	bundle := load(t)
+	bundle := changed(t, strict)
 	const n = 600
 	past := history(t, bundle, n)
 	// The guardrails that decide here, a second time and without Rego.
@@ -227,7 +235,7 @@ func TestReplayCountsWhatACandidateChanges(t *testing.T) {
 					wantAllowed++
 				}
 			}
-			report := replay(t, past, policy.ReplayOptions{Baseline: side(bundle), Candidate: side(changed(t, tt.change))})
+			report := replay(t, past, policy.ReplayOptions{Baseline: side(bundle), Candidate: side(changed(t, func(f fstest.MapFS) { strict(f); tt.change(f) }))})
 			got := report.History
 			if got.NewlyDenied.Count != wantDenied || got.NewlyAllowed.Count != wantAllowed || got.NewlyDenied.MonthlyCost != wantMoney {
 				t.Errorf("newly denied %d (%s) and allowed %d, want %d (%s) and %d",

@@ -16,11 +16,11 @@ const insertRequestSQL = `
 	INSERT INTO requests (
 		id, action, offering, offering_version, offering_digest, instance_id, generation, environment, name, owner,
 		cost_center, parameters, state, waiting, requested_by, actor, task, idempotency_key, body_digest,
-		monthly_cost_mills, verdict, cancel_reason, error, outputs, steps, sequence, created_at, updated_at, finished_at)
+		monthly_cost_mills, verdict, cancel_reason, approval, error, outputs, steps, sequence, created_at, updated_at, finished_at)
 	VALUES (
 		@id, @action, @offering, @offering_version, @offering_digest, @instance_id, @generation, @environment, @name, @owner,
 		@cost_center, @parameters::jsonb, @state, @waiting, @requested_by, @actor, @task, @idempotency_key, @body_digest,
-		@monthly_cost_mills, @verdict::jsonb, @cancel_reason, @error::jsonb, @outputs::jsonb,
+		@monthly_cost_mills, @verdict::jsonb, @cancel_reason, @approval::jsonb, @error::jsonb, @outputs::jsonb,
 		replace(@steps::text, @clock::text, to_json(now())::text)::jsonb, @sequence, now(), now(),
 		CASE WHEN @finished::boolean THEN now() END)
 	RETURNING now()`

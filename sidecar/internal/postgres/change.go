@@ -45,6 +45,7 @@ const (
 const updateRequestSQL = `
 	UPDATE requests
 	   SET state = @state, waiting = @waiting, verdict = @verdict::jsonb, cancel_reason = @cancel_reason, error = @error::jsonb,
+	       approval = @approval::jsonb, approval_expires_at = @approval_expires_at, approved_at = @approved_at,
 	       outputs = @outputs::jsonb, steps = @steps::jsonb, sequence = @sequence, updated_at = @updated_at,
 	       finished_at = CASE WHEN @finished::boolean THEN COALESCE(finished_at, @updated_at) END
 	 WHERE id = @id`
@@ -225,6 +226,9 @@ func changes(r *provision.Record, before state) (*pgx.Batch, error) {
 	if !reflect.DeepEqual(before.request, after.request) {
 		after.request["updated_at"] = now
 		batch.Queue(updateRequestSQL, after.request)
+		if after.request["finished"] == true && r.Request.Approval != nil {
+			batch.Queue(dropPlansSQL, pgx.NamedArgs{"request_id": after.request["id"]})
+		}
 	}
 	if !reflect.DeepEqual(before.instance, after.instance) {
 		after.instance["updated_at"] = now

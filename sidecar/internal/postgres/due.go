@@ -97,15 +97,28 @@ func (s *Store) Expired(ctx context.Context, limit int) ([]uuid.UUID, error) {
 }
 
 // Overdue are the ids of requests that have been queued for longer than age,
-// counted from when they were asked for. At most limit.
+// counted from when they were asked for or, later, approved. At most limit.
 func (s *Store) Overdue(ctx context.Context, age time.Duration, limit int) ([]uuid.UUID, error) {
 	return s.ids(ctx, "overdue requests", `
 		SELECT r.id
 		  FROM requests r
 		 WHERE r.state = 'queued' AND r.created_at <= now() - @age::interval
+		   AND (r.approved_at IS NULL OR r.approved_at <= now() - @age::interval)
 		 ORDER BY r.created_at, r.id
 		 LIMIT @limit`,
 		pgx.NamedArgs{"age": age, "limit": limit})
+}
+
+// Unapproved are the ids of requests whose time to be approved is over. At most
+// limit.
+func (s *Store) Unapproved(ctx context.Context, limit int) ([]uuid.UUID, error) {
+	return s.ids(ctx, "unapproved requests", `
+		SELECT r.id
+		  FROM requests r
+		 WHERE r.state = 'awaiting_approval' AND r.approval_expires_at <= now()
+		 ORDER BY r.approval_expires_at, r.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"limit": limit})
 }
 
 func (s *Store) ids(ctx context.Context, what, sql string, args pgx.NamedArgs) ([]uuid.UUID, error) {

@@ -14,7 +14,7 @@ import (
 const requestColumns = `r.id, r.action, r.offering, r.offering_version, r.offering_digest,
 	COALESCE(r.instance_id, '00000000-0000-0000-0000-000000000000') AS instance_id, r.generation,
 	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.state, r.waiting, r.requested_by, r.actor, r.task,
-	r.idempotency_key, r.body_digest, r.monthly_cost_mills, r.verdict, r.cancel_reason, r.error, r.outputs, r.steps,
+	r.idempotency_key, r.body_digest, r.monthly_cost_mills, r.verdict, r.cancel_reason, r.approval, r.error, r.outputs, r.steps,
 	r.sequence, r.created_at, r.updated_at`
 
 // requestRow is a row of requests as it is read.
@@ -41,6 +41,7 @@ type requestRow struct {
 	MonthlyCostMills *int64
 	Verdict          []byte
 	CancelReason     string
+	Approval         []byte
 	Error            []byte
 	Outputs          []byte
 	Steps            []byte
@@ -58,7 +59,7 @@ func (r requestRow) request() (provision.Request, error) {
 		CancelReason: r.CancelReason, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	err := errors.Join(
-		decode(r.Parameters, &request.Parameters), decode(r.Verdict, &request.Verdict), decode(r.Error, &request.Error),
+		decode(r.Parameters, &request.Parameters), decode(r.Verdict, &request.Verdict), decode(r.Approval, &request.Approval), decode(r.Error, &request.Error),
 		decode(r.Outputs, &request.Outputs), decode(r.Steps, &request.Steps))
 	return request, fault(err, "read request "+r.ID.String())
 }
@@ -71,6 +72,14 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 	failure, err3 := encodeSet(r.Error, r.Error != nil)
 	outputs, err4 := encodeSet(r.Outputs, r.Outputs != nil)
 	steps, err5 := encode(r.Steps)
+	approval, err6 := encodeSet(r.Approval, r.Approval != nil)
+	var expires, granted *time.Time
+	if r.Approval != nil && r.State == provision.AwaitingApproval {
+		expires = r.Approval.ExpiresAt
+	}
+	if r.Approval != nil {
+		granted = r.Approval.GrantedAt
+	}
 	return pgx.NamedArgs{
 		"id": key(r.ID), "action": string(r.Action), "offering": r.Offering, "offering_version": r.OfferingVersion,
 		"offering_digest": r.OfferingDigest, "instance_id": pgtype.UUID{Bytes: r.InstanceID, Valid: r.InstanceID != uuid.Nil},
@@ -78,8 +87,9 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 		"parameters": parameters, "state": string(r.State), "waiting": r.Waiting, "requested_by": r.RequestedBy,
 		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest,
 		"monthly_cost_mills": mills(r.MonthlyCost), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
+		"approval": approval, "approval_expires_at": expires, "approved_at": granted,
 		"outputs": outputs, "steps": steps, "sequence": r.Sequence, "finished": r.State.Terminal(),
-	}, errors.Join(err1, err2, err3, err4, err5)
+	}, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,

@@ -85,9 +85,23 @@ type GoOn struct {
 // Granted reports whether every need is met.
 func (a *Approval) Granted() bool { return a != nil && a.GrantedAt != nil }
 
+// approvedPlan is the digest of the sealed plan that was approved, "" when there
+// is none.
+func (a *Approval) approvedPlan() string {
+	if !a.Granted() {
+		return ""
+	}
+	return a.PlanDigest
+}
+
 // MayApprove reports whether subject is one of the people who may approve.
 func (a *Approval) MayApprove(subject string) bool {
 	return a != nil && slices.ContainsFunc(a.Needed, func(n ApprovalNeed) bool { return slices.Contains(n.People, subject) })
+}
+
+// GivenBy reports whether a person's approval counts already.
+func (a *Approval) GivenBy(person string) bool {
+	return a != nil && slices.ContainsFunc(a.Given, func(g ApprovalGiven) bool { return g.By == person })
 }
 
 // Summary is the plan that the approval is for; nil until there is one.

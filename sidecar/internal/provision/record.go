@@ -44,7 +44,7 @@ func (r *Record) Events() []Event { return r.events }
 // Now is the database's time of the record.
 func (r *Record) Now() time.Time { return r.now }
 
-// Accepted makes the record of a judged ask whose verdict allows it: the
+// Accepted makes the record of a judged ask whose verdict accepts it: the
 // request is queued and, on create, the instance is reserved.
 func Accepted(request Request, instance Instance, steps []StepDefinition, now time.Time) *Record {
 	r := NewRecord(request, &instance, nil, now)
@@ -89,8 +89,8 @@ func (r *Record) begin() {
 }
 
 // Dispatch gives the request a run; its job may now be published. judged is the
-// verdict made at this moment: when it does not allow, the request is denied
-// instead and there is no run.
+// verdict made at this moment: when it denies, the request is denied instead and
+// there is no run. What needs approval is planned first: people approve a plan.
 func (r *Record) Dispatch(pool string, judged Verdict) error {
 	if r.Request.State != Queued {
 		return Errorf(Conflict, "request %s is %s, not queued", r.Request.ID, r.Request.State)
@@ -99,7 +99,7 @@ func (r *Record) Dispatch(pool string, judged Verdict) error {
 		return Errorf(Conflict, "request %s has a run already", r.Request.ID)
 	}
 	r.Verdicts = append(r.Verdicts, StageVerdict{StageQueue, judged})
-	if !judged.Allowed() {
+	if !judged.Acceptable() {
 		return r.deny(judged)
 	}
 	r.Run = &Run{
@@ -150,34 +150,6 @@ func (r *Record) resume() error {
 		return nil
 	}
 	return r.move(Applying, "")
-}
-
-// GoOn lets a planned run apply, or refuses it, by the verdict on its plan. It
-// may be repeated: an answer may have been lost.
-func (r *Record) GoOn(judged Verdict) error {
-	if r.Request.State == Applying {
-		return nil
-	}
-	if r.Request.CancelReason != "" {
-		return Errorf(Conflict, "request %s is being cancelled: %s", r.Request.ID, r.Request.CancelReason)
-	}
-	if r.Request.State != Planning {
-		return Errorf(Conflict, "request %s is %s, not planning", r.Request.ID, r.Request.State)
-	}
-	r.Verdicts = append(r.Verdicts, StageVerdict{StagePlan, judged})
-	if !judged.Allowed() {
-		r.advance("plan", StepFailed, reasons(judged.Findings))
-		return r.deny(judged)
-	}
-	r.advance("plan", StepCompleted, "")
-	if err := r.move(Applying, ""); err != nil {
-		return err
-	}
-	next := Changing
-	if r.Request.Action == Destroy {
-		next = Destroying
-	}
-	return r.moveInstance(next)
 }
 
 // Take folds a report into the record. A report of an older token or one that

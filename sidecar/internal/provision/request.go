@@ -132,11 +132,11 @@ type Step struct {
 }
 
 // Event is a committed fact. SubjectID is the request's id for events of
-// requests, steps and runs, else the instance's; Sequence counts per SubjectID
+// requests, steps, runs and approvals, else the instance's; Sequence counts per SubjectID
 // from 1 without gap.
 type Event struct {
 	ID          uuid.UUID
-	Entity      string // request, step, run, instance, credentials
+	Entity      string // request, step, run, approval, instance, credentials
 	Verb        string // past tense: submitted, started, opened
 	SubjectID   uuid.UUID
 	Sequence    int64

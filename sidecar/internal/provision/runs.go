@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,6 +61,7 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
 		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: record.Request.Parameters,
 		Tags: tags(offering, record), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
+		PlanDigest: record.Request.Approval.approvedPlan(),
 	}, nil
 }
 
@@ -108,29 +110,49 @@ func (s *Runs) Release(ctx context.Context, runID uuid.UUID, token string) error
 	return err
 }
 
-// Plan judges a plan's changes: nil lets the run apply, Denied refuses it with
-// every finding. It may be repeated with the same answer.
+// Plan judges a plan's changes: nil lets the run apply, ErrWait wants people to
+// approve it first, Denied refuses it with every finding. It may be repeated
+// with the same answer.
 func (s *Runs) Plan(ctx context.Context, runID uuid.UUID, token string, changes []Change) error {
-	var judged Verdict
-	record, err := s.change(ctx, runID, token, func(r *Record) error {
-		if r.Request.State == DeniedState || r.Request.State == Applying {
-			judged = r.Request.Verdict
-			return nil
-		}
-		verdict, err := s.judgeAgain(ctx, r, StagePlan, changes)
-		if err != nil {
+	var people map[string][]string
+	for {
+		var judged Verdict
+		wait := false
+		record, err := s.change(ctx, runID, token, func(r *Record) error {
+			if r.Request.State == DeniedState || r.Request.State == Applying {
+				judged = r.Request.Verdict
+				return nil
+			}
+			verdict, err := s.judgeAgain(ctx, r, StagePlan, changes)
+			if err != nil {
+				return err
+			}
+			judged = verdict
+			switch {
+			case verdict.Outcome != OutcomeRequireApproval:
+			case s.Service.Directory == nil:
+				judged = refused(verdict, NoApprovals)
+			case people == nil && !r.knowsApprovers(verdict.Findings):
+				return errUnknownPeople
+			}
+			wait, err = r.Decide(Planned{Verdict: judged, Changes: changes, People: people})
 			return err
+		})
+		switch {
+		case errors.Is(err, errUnknownPeople): // not while the record is locked
+			if people, err = s.Service.members(ctx, judged.Findings, nil); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			return err
+		case wait:
+			return ErrWait
+		case record.Request.State == DeniedState:
+			return &Error{Kind: Denied, Message: record.Request.Error.Message, Findings: record.Request.Verdict.Findings, RequestID: record.Request.ID.String()}
 		}
-		judged = verdict
-		return r.GoOn(verdict)
-	})
-	if err != nil {
-		return err
+		return nil
 	}
-	if record.Request.State == DeniedState {
-		return &Error{Kind: Denied, Message: record.Request.Error.Message, Findings: judged.Findings, RequestID: record.Request.ID.String()}
-	}
-	return nil
 }
 
 // JudgeQueued judges a queued request again, now that its turn has come.

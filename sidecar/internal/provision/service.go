@@ -24,9 +24,11 @@ type Service struct {
 	Store        Store
 	Keys         Keys
 	Environments map[string]Environment
+	Directory    Directory        // nil: no approval can be given
 	Now          func() time.Time // the sidecar's clock, for verdicts only; the database's decides everything else
 
 	AlternativesWithin time.Duration // how long a denial waits for what would be allowed; 0 is 150 ms
+	ApprovalTimeout    time.Duration // how long a request waits for approval before it is denied; 0 is 72 h
 }
 
 // Submission is an ask as it came through a door.
@@ -50,8 +52,13 @@ func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Requ
 	if err != nil {
 		return Request{}, err
 	}
+	verdict, approval, err := s.approvalFor(ctx, verdict, p.Subject)
+	if err != nil {
+		return Request{}, err
+	}
 	request := s.newRequest(p, sub, ask, verdict)
-	if !verdict.Allowed() {
+	request.Approval = approval
+	if !verdict.Acceptable() {
 		record := Refused(request, "", verdict.At)
 		if err := s.Store.Refuse(ctx, record); err != nil {
 			first, err := s.replayed(err, request)
@@ -107,12 +114,16 @@ func (s *Service) Destroy(ctx context.Context, p Principal, instanceID uuid.UUID
 	if err != nil {
 		return Request{}, err
 	}
+	verdict, approval, err := s.approvalFor(ctx, verdict, p.Subject)
+	if err != nil {
+		return Request{}, err
+	}
 	request := s.newRequest(p, sub, prepared{
 		offering: offering, environment: environment, name: instance.Name, owner: instance.Owner,
 		costCenter: instance.CostCenter, sealed: instance.Parameters, digest: instanceID.String(),
 	}, verdict)
-	request.Action, request.InstanceID = Destroy, instanceID
-	if !verdict.Allowed() {
+	request.Action, request.InstanceID, request.Approval = Destroy, instanceID, approval
+	if !verdict.Acceptable() {
 		record := Refused(request, "", verdict.At)
 		if err := s.Store.Refuse(ctx, record); err != nil {
 			return s.replayed(err, request)
@@ -321,7 +332,7 @@ func (s *Service) replayed(err error, asked Request) (Request, error) {
 	switch {
 	case first.Generation > 0: // it was accepted then, whatever became of it
 		return first, nil
-	case first.Verdict.Allowed():
+	case first.Verdict.Acceptable():
 		return first, conflictOf(first)
 	default:
 		return first, denial(first)

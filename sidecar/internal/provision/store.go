@@ -61,6 +61,16 @@ type Store interface {
 	PushState(ctx context.Context, s StateVersion) (head bool, err error)
 	LatestState(ctx context.Context, instanceID uuid.UUID) (StateVersion, error)
 
+	// KeepPlan keeps a run's sealed plan, at most 16 MiB (else Invalid), until its
+	// request has ended; an earlier one of the request is dropped. KeptPlan reads
+	// it by the run; NotFound when there is none.
+	KeepPlan(ctx context.Context, requestID, runID uuid.UUID, sealed []byte) error
+	KeptPlan(ctx context.Context, runID uuid.UUID) ([]byte, error)
+
+	// Approvals are the requests that wait for approval by a person and have not
+	// got it, oldest first, at most limit.
+	Approvals(ctx context.Context, person string, limit int) ([]Request, error)
+
 	// PutBundle keeps an offering's bundle by its digest; Bundle reads it.
 	PutBundle(ctx context.Context, o Offering, bundle []byte) error
 	Bundle(ctx context.Context, digest string) (Offering, []byte, error)

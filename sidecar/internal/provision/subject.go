@@ -25,6 +25,7 @@ const (
 	VerbRead            Verb = "read"             // see a request, its log, an instance
 	VerbOpenCredentials Verb = "open_credentials" // read an instance's secrets
 	VerbCancel          Verb = "cancel"           // stop a request
+	VerbApprove         Verb = "approve"          // answer for a group whose approval is needed; the owner is that group
 	VerbFeed            Verb = "feed"             // read every instance as entities
 	VerbListAll         Verb = "list_all"         // see every team's requests
 )

@@ -224,6 +224,10 @@ type Authorizer interface {
 type Judge struct {
 	Prices Pricer
 	Rules  Rules
+
+	// NoApprovals is set where no approval can be given: what requires one is
+	// denied and says this. "" where one can.
+	NoApprovals string
 }
 
 // Judge answers the ask. An error means that no verdict could be made, and
@@ -273,6 +277,9 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 	}
 	verdict.Findings, verdict.BundleDigest = worstFirst(ask.settled(findings)), digest
 	verdict.Outcome = outcomeOf(verdict.Findings)
+	if j.NoApprovals != "" {
+		verdict = refused(verdict, j.NoApprovals)
+	}
 	return verdict, input, nil
 }
 

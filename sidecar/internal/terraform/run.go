@@ -337,6 +337,12 @@ func (r *Run) plan(ctx context.Context, events func(Event), options ...tfexec.Pl
 		failure.cause = r.said(err)
 		return nil, failure
 	}
+	return r.SavedPlan(ctx)
+}
+
+// SavedPlan is what Plan answered when it made the plan file that lies in the
+// working directory. It is an error when this Terraform cannot read it.
+func (r *Run) SavedPlan(ctx context.Context) ([]provision.Change, error) {
 	plan, err := r.planner.ShowPlanFile(ctx, PlanFile, tfexec.JSONNumber(true))
 	if err != nil {
 		if ctx.Err() != nil {

@@ -17,8 +17,13 @@ type Control interface {
 	Claim(ctx context.Context, runID uuid.UUID) (provision.Claim, error)
 	// Release gives a run back before apply.
 	Release(ctx context.Context, runID uuid.UUID, token string) error
-	// Plan submits a plan's changes: nil lets the run apply, Denied refuses.
+	// Plan submits a plan's changes: nil lets the run apply, Denied refuses, and
+	// provision.ErrWait wants the plan kept until people have approved it.
 	Plan(ctx context.Context, runID uuid.UUID, token string, changes []provision.Change) error
+	// KeepPlan keeps a sealed plan that must wait, and ends the run.
+	KeepPlan(ctx context.Context, runID uuid.UUID, token string, sealed []byte) error
+	// KeptPlan is the sealed plan that was approved; NotFound when there is none.
+	KeptPlan(ctx context.Context, runID uuid.UUID, token string) ([]byte, error)
 	// View is how the run stands; it works after the run has ended, too.
 	View(ctx context.Context, runID uuid.UUID) (provision.RunView, error)
 	// State is the sealed state to go on from; NotFound when there is none yet.

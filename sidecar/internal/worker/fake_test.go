@@ -40,6 +40,9 @@ type fakeRun struct {
 	claim    provision.Claim
 	state    string // dispatched, planning, applying, ended, requeued
 	deny     bool
+	deaf     bool   // the answer to keeping the plan is lost
+	wait     bool   // people must approve the plan
+	kept     []byte // the sealed plan
 	cancel   string
 	conflict bool // renewals are refused
 	busy     int  // so many claims find the sidecar unavailable
@@ -63,6 +66,8 @@ type message struct {
 	View     *provision.RunView      `json:",omitempty"`
 	Job      *provision.Job          `json:",omitempty"`
 	Bundle   []byte                  `json:",omitempty"`
+	Sealed   []byte                  `json:",omitempty"`
+	Wait     bool                    `json:",omitempty"`
 	Kind     provision.Kind          `json:",omitempty"`
 	Error    string                  `json:",omitempty"`
 	Findings []provision.Finding     `json:",omitempty"`
@@ -149,11 +154,33 @@ func (s *sidecar) answer(ctx context.Context, name string, in message) (message,
 		if run.deny {
 			return message{}, provision.Errorf(provision.Denied, "too big for dev. Choose a smaller one.")
 		}
+		if run.wait {
+			return message{Wait: true}, nil
+		}
 		run.state = "applying"
+	case "keep":
+		if !owned || run.cancel != "" {
+			return message{}, lost
+		}
+		run.kept, run.state = in.Sealed, "ended"
+		if run.deaf {
+			return message{}, provision.Unreachable("the sidecar", errors.New("its answer is lost for a test"))
+		}
+	case "kept":
+		if !owned {
+			return message{}, lost
+		}
+		if run.kept == nil {
+			return message{}, provision.Errorf(provision.NotFound, "no plan")
+		}
+		return message{Sealed: run.kept}, nil
 	case "view":
 		view := provision.RunView{State: provision.RunClaimed}
 		if run.state == "ended" || run.state == "requeued" {
 			view.State = provision.RunEnded
+		}
+		if run.wait && run.state == "ended" {
+			view.RequestState = provision.AwaitingApproval
 		}
 		return message{View: &view}, nil
 	case "state":
@@ -282,8 +309,21 @@ func (c client) Release(ctx context.Context, id uuid.UUID, token string) error {
 }
 
 func (c client) Plan(ctx context.Context, id uuid.UUID, token string, changes []provision.Change) error {
-	_, err := c.call(ctx, "plan", message{Run: id, Token: token, Changes: changes})
+	out, err := c.call(ctx, "plan", message{Run: id, Token: token, Changes: changes})
+	if err == nil && out.Wait {
+		return provision.ErrWait
+	}
 	return err
+}
+
+func (c client) KeepPlan(ctx context.Context, id uuid.UUID, token string, sealed []byte) error {
+	_, err := c.call(ctx, "keep", message{Run: id, Token: token, Sealed: sealed})
+	return err
+}
+
+func (c client) KeptPlan(ctx context.Context, id uuid.UUID, token string) ([]byte, error) {
+	out, err := c.call(ctx, "kept", message{Run: id, Token: token})
+	return out.Sealed, err
 }
 
 func (c client) View(ctx context.Context, id uuid.UUID) (provision.RunView, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -54,11 +55,7 @@ func (r *run) plan(ctx context.Context) error {
 	warm.Wait()
 	warm.Go(func() { tf.WarmApply(ctx) })
 	r.keep(r.reporter.phase("plan", "started", ""))
-	make := tf.Plan
-	if claim.Action == provision.Destroy {
-		make = tf.PlanDestroy
-	}
-	changes, err := make(ctx, func(e terraform.Event) { r.reporter.say(0, e.Lines()...) })
+	changes, err := r.makePlan(ctx, tf)
 	if err != nil {
 		return err
 	}
@@ -70,6 +67,27 @@ func (r *run) plan(ctx context.Context) error {
 	return nil
 }
 
+// makePlan is the plan that was approved, if it still fits, else a new one.
+func (r *run) makePlan(ctx context.Context, tf *terraform.Run) ([]provision.Change, error) {
+	if r.rec.Claim.PlanDigest != "" {
+		changes, stale, err := r.restorePlan(ctx, tf)
+		if err != nil {
+			return nil, err
+		}
+		if stale == "" {
+			r.reporter.say(0, "The plan that was approved is used as it is.")
+			return changes, nil
+		}
+		r.log.Warn("approved plan not used", "why", stale)
+		r.reporter.say(0, "The plan that was approved is not used: "+stale+". Planning anew.")
+	}
+	make := tf.Plan
+	if r.rec.Claim.Action == provision.Destroy {
+		make = tf.PlanDestroy
+	}
+	return make(ctx, func(e terraform.Event) { r.reporter.say(0, e.Lines()...) })
+}
+
 // ask submits the plan's changes. The answer may be asked for again: it is the
 // same.
 func (r *run) ask(ctx context.Context) error {
@@ -77,12 +95,11 @@ func (r *run) ask(ctx context.Context) error {
 	_, err := call(ctx, r, "submit the plan", func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, r.w.Control.Plan(ctx, claim.RunID, claim.Token, r.rec.Changes)
 	})
+	if errors.Is(err, provision.ErrWait) {
+		return r.keepPlan(ctx)
+	}
 	if provision.KindOf(err) == provision.Conflict {
-		// Either it was cancelled this moment or it is not ours any more.
-		if lease, renewed := r.renewOnce(ctx); renewed == nil && lease.Cancel != "" {
-			return cancelled{lease.Cancel}
-		}
-		return fmt.Errorf("%w: %w", errLost, err)
+		return r.whyConflict(ctx, err)
 	}
 	if provision.KindOf(err) == provision.Denied {
 		return refused{err}
@@ -92,6 +109,15 @@ func (r *run) ask(ctx context.Context) error {
 	}
 	r.rec.Phase = phaseApplying
 	return r.save()
+}
+
+// whyConflict is why the sidecar refuses a word about the run: it was cancelled
+// this moment or it is not ours any more.
+func (r *run) whyConflict(ctx context.Context, conflict error) error {
+	if lease, err := r.renewOnce(ctx); err == nil && lease.Cancel != "" {
+		return cancelled{lease.Cancel}
+	}
+	return fmt.Errorf("%w: %w", errLost, conflict)
 }
 
 // terraform is the run's directory for Terraform: one for plan and apply.

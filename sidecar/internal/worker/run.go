@@ -135,6 +135,14 @@ func (r *run) prelude(shutdown context.Context) (*provision.RunOutcome, ending) 
 	var asked cancelled
 	var denial refused
 	switch cause := context.Cause(ctx); {
+	case errors.Is(err, errWaits):
+		r.log.Info("plan kept; the run has ended until it is approved")
+		last, done := context.WithTimeout(context.WithoutCancel(shutdown), r.rec.Patience.RetryMost)
+		defer done()
+		if !r.reporter.flush(last) {
+			r.log.Warn("the end of the run's log was not sent")
+		}
+		return nil, dropped
 	case errors.As(cause, &asked), errors.As(err, &asked):
 		r.reporter.say(0, "Cancelled: "+asked.reason)
 		return &provision.RunOutcome{Result: provision.ResultCancelled, Message: asked.reason}, ended

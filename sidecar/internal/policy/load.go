@@ -48,6 +48,10 @@ func Load(fsys fs.FS) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
+	return src.load()
+}
+
+func (src source) load() (*Bundle, error) {
 	modules, err := src.parse(src.production())
 	if err != nil {
 		return nil, err

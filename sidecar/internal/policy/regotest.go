@@ -65,6 +65,10 @@ func RunTests(ctx context.Context, fsys fs.FS) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	return src.test(ctx)
+}
+
+func (src source) test(ctx context.Context) (Report, error) {
 	modules, err := src.parse(src.paths(func(string) bool { return true }))
 	if err != nil {
 		return Report{}, err

@@ -44,6 +44,10 @@ type domain struct {
 	catalog       *offering.Catalog
 	environments  map[string]provision.Environment
 	judge         provision.Judge
+
+	live       *policy.Live         // nil while the policies cannot change
+	authorizer provision.Authorizer // the policies in force
+	served     provision.Catalog    // the catalog at the prices in force
 }
 
 func (o ownedFiles) load() (*domain, error) {
@@ -64,6 +68,7 @@ func (o ownedFiles) load() (*domain, error) {
 		return nil, err
 	}
 	d.judge = provision.Judge{Prices: d.prices, Rules: d.bundle}
+	d.authorizer, d.served = d.bundle, d.catalog
 	return d, nil
 }
 

@@ -83,6 +83,10 @@ func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return s.run(ctx)
 }
 
+// policyInterval is how often a folder of policies is looked at; a change is in
+// force after the second look that sees it.
+const policyInterval = 2 * time.Second
+
 // sidecar is the service with its loops and doors, wired by hand.
 type sidecar struct {
 	config sidecarConfig
@@ -100,6 +104,9 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	var err error
 	if s.domain, err = c.load(); err != nil {
 		return nil, err
+	}
+	if err := s.domain.follow(c.Policies, log); err != nil {
+		return nil, fmt.Errorf("load policies: %w", err)
 	}
 	for _, warning := range s.domain.catalog.Warnings() {
 		log.Warn("offering has a fault", "fault", warning.String())
@@ -133,7 +140,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		return nil, err
 	}
 	service := &provision.Service{
-		Catalog: s.domain.catalog, Judge: s.domain.judge, Authorizer: s.domain.bundle,
+		Catalog: s.domain.served, Judge: s.domain.judge, Authorizer: s.domain.authorizer,
 		Store: s.store, Keys: ring, Environments: s.domain.environments, Now: time.Now,
 		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout,
 	}
@@ -143,6 +150,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		Slots: c.Slots, QueueTimeout: c.QueueTimeout, Log: log,
 	})
 	s.meters = httpapi.NewMetrics()
+	s.domain.meter(s.meters.Registry())
 	s.api, err = httpapi.New(httpapi.Config{
 		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Pools: pools, KeySet: door.keySet,
 		Ready: s.ready, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
@@ -176,6 +184,9 @@ func (s *sidecar) run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.loops.Run(ctx) })
+	if s.domain.live != nil {
+		group.Go(func() error { return s.domain.live.Run(ctx, policyInterval) })
+	}
 	group.Go(func() error { return serveHTTP(ctx, listener, s.api, s.api.Drain) })
 	if s.config.Metrics != "" {
 		metrics, err := net.Listen("tcp", s.config.Metrics)

@@ -27,6 +27,8 @@ type requestCommand struct {
 	List    requestListCommand    `cmd:"" help:"List requests that you may see, newest first."`
 	Watch   requestWatchCommand   `cmd:"" help:"Follow a request until it has ended."`
 	Logs    requestLogsCommand    `cmd:"" help:"Print a request's log."`
+	Approve requestApproveCommand `cmd:"" help:"Approve what waits for you."`
+	Reject  requestRejectCommand  `cmd:"" help:"Deny what waits for you."`
 	Cancel  requestCancelCommand  `cmd:"" help:"Stop a request."`
 	Destroy requestDestroyCommand `cmd:"" help:"Ask for the end of an instance."`
 }
@@ -366,6 +368,7 @@ func printRequest(out io.Writer, r api.Request, now time.Time) {
 		fmt.Fprintln(out, "\nPolicy")
 		printFindings(out, r.Findings)
 	}
+	printApproval(out, r)
 	if slices.ContainsFunc(r.Steps, func(s api.Step) bool { return s.Status != provision.StepPending }) {
 		fmt.Fprintln(out, "\nSteps")
 		for _, line := range stepLines(r.Steps, now, stepMarks[provision.StepInProgress]) {

@@ -88,6 +88,7 @@ type options struct {
 	server    *testkit.Server  // of the sidecar, for tests that stop it; nil is a database on the shared one
 	lease     time.Duration    // 0 is 3 s, the least
 	offerings func(dir string) // writes the offerings to serve into dir, instead of the built-in ones
+	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
 }
 
 // road is the whole of Roadbed for one test: a Backstage, NATS, Postgres, the
@@ -161,6 +162,11 @@ func newRoad(t testing.TB, o options) *road {
 		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", "", "--base-url", r.base(), "--backstage", r.portal.URL,
 		"--database", r.database, "--nats", r.nats.URL(), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
 		"--environments", r.path("environments"), "--lease", o.lease.String(),
+	}
+	if o.approvals {
+		r.write("environments/staging.yaml", strings.Replace(idleStaging, "pool: idle", "pool: local", 1))
+		r.write("signing.pem", r.portal.trusted(t, "roadbed"))
+		args = append(args, "--signing-key", r.path("signing.pem"))
 	}
 	if o.offerings != nil {
 		o.offerings(r.path("offerings"))

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,12 +57,56 @@ func newPortal(t testing.TB) *portal {
 	return p
 }
 
-// ServeHTTP answers key sets and userinfo.
+// trusted makes a key whose tokens the portal accepts from a plugin, as PEM.
+func (p *portal) trusted(t testing.TB, plugin string) string {
+	t.Helper()
+	key, err := backstage.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := backstage.EncodeKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.keys[plugin] = key
+	return string(text)
+}
+
+// members answers the catalog's query for the users of a group, to whoever has
+// a token for the catalog that a trusted plugin has signed.
+func (p *portal) members(w http.ResponseWriter, r *http.Request) {
+	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	claims := jwt.MapClaims{}
+	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithAudience("catalog"), jwt.WithSubject("roadbed")).
+		ParseWithClaims(token, claims, func(*jwt.Token) (any, error) {
+			if p.keys["roadbed"] == nil {
+				return nil, jwt.ErrTokenUnverifiable
+			}
+			return &p.keys["roadbed"].PublicKey, nil
+		})
+	if err != nil {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	_, group, _ := strings.Cut(r.URL.Query().Get("filter"), "relations.memberof=")
+	items := []map[string]any{}
+	for user, groups := range p.groups {
+		if slices.Contains(groups, group) {
+			_, name, _ := strings.Cut(user, "/")
+			items = append(items, map[string]any{"kind": "User", "metadata": map[string]any{"namespace": "default", "name": name}})
+		}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"items": items, "totalItems": len(items), "pageInfo": map[string]any{}})
+}
+
+// ServeHTTP answers key sets, userinfo and who is in a group.
 func (p *portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	plugin, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/api/"), "/")
 	switch {
 	case plugin == "auth" && path == ".well-known/jwks.json", plugin != "auth" && path == ".backstage/auth/v1/jwks.json" && p.keySets[plugin] != nil:
 		_, _ = w.Write(p.keySets[plugin])
+	case plugin == "catalog" && path == "entities/by-query":
+		p.members(w, r)
 	case plugin == "auth" && path == "v1/userinfo":
 		claims := jwt.MapClaims{}
 		if _, _, err := jwt.NewParser().ParseUnverified(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), claims); err != nil {

@@ -199,3 +199,9 @@ func (r *road) endRuns() {
 		_ = syscall.Kill(-pid, syscall.SIGKILL)
 	}
 }
+
+// runDirectories are what a worker keeps of its runs.
+func (r *road) runDirectories(worker string) []string {
+	found, _ := filepath.Glob(r.path(worker + "/runs/*"))
+	return found
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -144,6 +145,11 @@ func (w *watched) take(e api.Event) string {
 		return w.takeRequest(verb, e)
 	case entity == "step":
 		return w.takeStep(e)
+	case entity == "approval" && verb == "given":
+		w.request.Waiting = word(e, "waiting")
+		return withReason("approved by "+word(e, "by"), word(e, "reason"))
+	case entity == "approval" && verb == "rejected":
+		return withReason("rejected by "+word(e, "by"), word(e, "reason"))
 	case entity == "run" && verb == "started":
 		return "worker " + word(e, "worker") + " has it"
 	default:
@@ -397,7 +403,7 @@ func printOutcome(out io.Writer, r api.Request) {
 		printEnd(out, r)
 		fmt.Fprintf(out, "\n✕ %s after %s\nIts log: roadbed request logs %s\n", title(string(r.State)), span(r.UpdatedAt.Sub(r.CreatedAt)), r.Id)
 	case provision.AwaitingApproval:
-		fmt.Fprintf(out, "\n◌ %s\n", withReason("Waits for approval", r.Waiting))
+		fmt.Fprintf(out, "\n◌ Waits for %s\n", cmp.Or(r.Waiting, "approval"))
 	default:
 		fmt.Fprintf(out, "\nThe request goes on. Follow it again with: roadbed request watch %s\n", r.Id)
 	}

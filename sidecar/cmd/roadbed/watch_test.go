@@ -279,7 +279,7 @@ func TestWatchEndsWithTheRequestsCode(t *testing.T) {
 		"succeeded":           {provision.Applying, life, exitOK, "roadbed credentials"},
 		"failed":              {provision.Applying, []api.Event{life[0], happened(2, "request.failed", 1, nil)}, exitFailed, "roadbed request logs"},
 		"denied":              {provision.Applying, []api.Event{life[0], happened(2, "request.denied", 1, nil)}, exitDenied, "Denied"},
-		"waits for people":    {provision.Planning, append(life[:3:3], approval), exitWaiting, "Waits for approval: platform-team"},
+		"waits for people":    {provision.Planning, append(life[:3:3], approval), exitWaiting, "Waits for platform-team"},
 		"is approved already": {provision.Queued, []api.Event{happened(1, "request.awaiting_approval", 0, nil), life[2], happened(4, "request.cancelled", 2, nil)}, exitFailed, "Cancelled"},
 	}
 	for name, tt := range tests {

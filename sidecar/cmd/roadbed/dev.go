@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -318,8 +319,15 @@ func (d *dev) portalConfig(log io.Writer) (devenv.PortalConfig, error) {
 	if err != nil {
 		return devenv.PortalConfig{}, fmt.Errorf("find templates: %w", err)
 	}
+	node, err := exec.LookPath(d.command.Node)
+	if err == nil {
+		node, err = filepath.Abs(node) // the portal starts in a folder of its own
+	}
+	if err != nil {
+		return devenv.PortalConfig{}, fmt.Errorf("find Node.js: %w; name a binary of version 22 or newer with --node", err)
+	}
 	return devenv.PortalConfig{
-		Dir: d.command.Portal, Node: d.command.Node, URL: d.site.PortalURL(), Port: d.site.PortalPort,
+		Dir: d.command.Portal, Node: node, URL: d.site.PortalURL(), Port: d.site.PortalPort,
 		Sidecar: d.site.SidecarURL(), Catalog: catalog, Log: log,
 		Postgres: devenv.PostgresAddress{Host: dsn.Hostname(), Port: port, User: dsn.User.Username(), Password: password},
 	}, nil

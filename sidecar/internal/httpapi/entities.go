@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"roadbed.dev/roadbed/sidecar/api"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -142,6 +144,9 @@ func (s *Server) entity(r *http.Request, i provision.Instance) (entity api.Entit
 		},
 		Spec: api.EntitySpec{Type: i.Offering, Owner: i.Owner},
 	}
+	if s.Portal != "" { // else the catalog would send people to the API, where a browser has no token
+		entity.Metadata.Annotations["backstage.io/view-url"] = s.requestPage(i.RequestID)
+	}
 	if !entityName.MatchString(entity.Metadata.Name) || !entityNamespace.MatchString(i.Environment) || i.Offering == "" || i.Owner == "" {
 		s.Log.ErrorContext(r.Context(), "instance left out of the entity feed; the catalog would refuse it", "instance_id", i.ID, "entity_ref", i.EntityRef())
 		return api.Entity{}, false
@@ -149,11 +154,15 @@ func (s *Server) entity(r *http.Request, i provision.Instance) (entity api.Entit
 	return entity, true
 }
 
+func (s *Server) requestPage(id uuid.UUID) string {
+	return s.Portal + "/infrastructure/requests/" + id.String()
+}
+
 // links are the instance's request in the portal and whatever outputs are URLs.
 func (s *Server) links(i provision.Instance) []api.EntityLink {
 	links := []api.EntityLink{}
 	if s.Portal != "" {
-		links = append(links, api.EntityLink{Url: s.Portal + "/infrastructure/requests/" + i.RequestID.String(), Title: "Newest request", Icon: "dashboard"})
+		links = append(links, api.EntityLink{Url: s.requestPage(i.RequestID), Title: "Newest request", Icon: "dashboard"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(i.Outputs)) {
 		text, ok := i.Outputs[name].(string)

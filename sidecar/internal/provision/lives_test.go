@@ -24,6 +24,10 @@ func TestAnyLifeKeepsTheLaws(t *testing.T) {
 		"database started": reported(address("terraform_data.database", "started")), "database completed": reported(address("terraform_data.database", "completed")),
 		"user failed": reported(address("terraform_data.user", "failed")), "grant completed": reported(address("terraform_data.grant", "completed")),
 		"succeeded": reported(outcome(provision.ResultSucceeded, "")), "failed": reported(outcome(provision.ResultFailed, "it broke")),
+		"ask for approval": decide(testkit.NeedsApproval(2), "create"), "ask for a delete": decide(testkit.NeedsApproval(1), "delete"),
+		"wait": wait, "pat approves": approve("user:default/pat"), "sam approves": approve("user:default/sam"),
+		"ann approves her own": approve("user:default/ann"), "ben approves": approve("user:default/ben"),
+		"pat rejects": reject("user:default/pat"), "approval expires": func(r *provision.Record) error { return r.ExpireApproval() },
 		"cancelled": reported(outcome(provision.ResultCancelled, "")), "refused": reported(outcome(provision.ResultRefused, "denied")),
 	}
 	names := slices.Sorted(maps.Keys(moves))
@@ -32,7 +36,7 @@ func TestAnyLifeKeepsTheLaws(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		l := created(t)
 		var done []string
-		for range 25 {
+		for range 30 {
 			name := names[random.IntN(len(names))]
 			if random.IntN(8) == 0 {
 				l.now = l.now.Add(2 * time.Minute) // every lease runs out
@@ -46,7 +50,7 @@ func TestAnyLifeKeepsTheLaws(t *testing.T) {
 			reached[l.record.Request.State]++
 		}
 	}
-	for _, state := range []provision.State{provision.Succeeded, provision.Failed, provision.DeniedState, provision.Cancelled, provision.Lost} {
+	for _, state := range []provision.State{provision.Succeeded, provision.Failed, provision.DeniedState, provision.Cancelled, provision.Lost, provision.AwaitingApproval} {
 		if reached[state] == 0 {
 			t.Errorf("no life was ever %s: the moves do not reach it", state)
 		}
@@ -67,7 +71,7 @@ func reported(say func(*provision.Record) error) func(*provision.Record) error {
 func broken(before, after provision.Record, err error) string {
 	request, instance, run := after.Request, after.Instance, after.Run
 	switch {
-	case err != nil && provision.KindOf(err) != provision.Conflict:
+	case err != nil && provision.KindOf(err) != provision.Conflict && provision.KindOf(err) != provision.Denied:
 		return "a move failed with " + provision.KindOf(err).String()
 	case before.Request.State.Terminal() && before.Request.State != request.State:
 		return "a request left its terminal state"
@@ -81,13 +85,23 @@ func broken(before, after provision.Record, err error) string {
 		return "a create succeeded and its instance is " + string(instance.State)
 	case request.State == provision.Applying && (run.State != provision.RunClaimed || instance.State != provision.Changing):
 		return "something applies without a claim"
+	case request.State == provision.AwaitingApproval && (run.State != provision.RunEnded || request.Approval.ExpiresAt == nil):
+		return "a request waits for people and holds a run, or has no end"
+	case request.State == provision.Applying && request.Verdict.Outcome == provision.OutcomeRequireApproval && !request.Approval.Granted():
+		return "something applies that was never approved"
+	case request.Approval.GivenBy(request.RequestedBy) || request.Approval.GivenBy("user:default/ben"):
+		return "somebody has approved who may not"
+	case request.Approval.Granted() && len(request.Approval.Given) < request.Approval.Needed[0].Count:
+		return "too few have approved"
+	case before.Request.Approval.Granted() && !request.Approval.Granted() && request.Approval.Void == "":
+		return "an approval was lost and nothing says why"
 	case request.State == provision.Queued && run != nil && run.State == provision.RunClaimed:
 		return "a queued request is claimed"
 	case request.State.Terminal() && run != nil && run.State != provision.RunEnded && request.State != provision.DeniedState:
 		return "a request ended and its run did not"
 	case request.State.Terminal() && (instance.State == provision.Changing || instance.State == provision.Reserved):
 		return "a request ended and its instance is " + string(instance.State)
-	case (request.State == provision.Queued || request.State == provision.Lost) && request.Waiting == "":
+	case (request.State == provision.Queued || request.State == provision.Lost || request.State == provision.AwaitingApproval) && request.Waiting == "":
 		return "a waiting request does not say for what"
 	case request.State.Terminal() && request.State != provision.Succeeded && (request.Error == nil || request.Error.Message == ""):
 		return "a request ended without a reason"

@@ -51,6 +51,22 @@ func Denial() provision.Verdict {
 	return v
 }
 
+// Approvers is the group of NeedsApproval, and who is in it.
+func Approvers() map[string][]string {
+	return map[string][]string{"group:default/platform-team": {"user:default/ann", "user:default/pat", "user:default/sam"}}
+}
+
+// NeedsApproval is Verdict with a finding that count of Approvers lift.
+func NeedsApproval(count int) provision.Verdict {
+	v := Verdict()
+	v.Outcome = provision.OutcomeRequireApproval
+	v.Findings = []provision.Finding{{
+		Rule: "cost_limit", Level: provision.LevelRequireApproval, Message: "It is dear.",
+		Approvers: []string{"group:default/platform-team"}, Count: count,
+	}}
+	return v
+}
+
 // NewRequest is a judged ask for a database called name in dev, by ann, for
 // group:default/payments; it is not stored.
 func NewRequest(name string) provision.Request {

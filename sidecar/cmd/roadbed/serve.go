@@ -46,6 +46,8 @@ type sidecarConfig struct {
 
 	ApprovalTimeout time.Duration `help:"How long a request may wait for approval before it is denied." default:"72h" env:"ROADBED_APPROVAL_TIMEOUT"`
 
+	DecisionLog string `help:"File, or URL of a service, that each stored verdict is written to in the shape of OPA's decision logs." placeholder:"FILE|URL" env:"ROADBED_DECISION_LOG"`
+
 	auth func(*backstage.Authenticator) (httpapi.Authenticator, error) // dev only; nil takes Backstage's word alone
 
 	directory provision.Directory // dev only; nil asks Backstage's catalog
@@ -97,6 +99,8 @@ type sidecar struct {
 	api    *httpapi.Server
 	loops  *control.Control
 	meters *httpapi.Metrics
+
+	decisions *decisionLog // nil when there is none
 }
 
 func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sidecar, error) {
@@ -139,18 +143,29 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		s.store.Close()
 		return nil, err
 	}
+	s.meters = httpapi.NewMetrics()
+	s.domain.meter(s.meters.Registry())
+	var kept interface {
+		provision.Store
+		control.Store
+	} = s.store
+	if c.DecisionLog != "" {
+		if s.decisions, err = openDecisionLog(c.DecisionLog, log, s.meters.Registry()); err != nil {
+			s.close()
+			return nil, err
+		}
+		kept = loggedStore{s.store, s.decisions}
+	}
 	service := &provision.Service{
 		Catalog: s.domain.served, Judge: s.domain.judge, Authorizer: s.domain.authorizer,
-		Store: s.store, Keys: ring, Environments: s.domain.environments, Now: time.Now,
+		Store: kept, Keys: ring, Environments: s.domain.environments, Now: time.Now,
 		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout,
 	}
 	runs := &provision.Runs{Service: service, Lease: c.Lease}
 	s.loops = control.New(control.Config{
-		Store: s.store, Queue: s.queue, Runs: runs, Environments: s.domain.environments,
+		Store: kept, Queue: s.queue, Runs: runs, Environments: s.domain.environments,
 		Slots: c.Slots, QueueTimeout: c.QueueTimeout, Log: log,
 	})
-	s.meters = httpapi.NewMetrics()
-	s.domain.meter(s.meters.Registry())
 	s.api, err = httpapi.New(httpapi.Config{
 		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Pools: pools, KeySet: door.keySet,
 		Ready: s.ready, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
@@ -181,6 +196,9 @@ func (s *sidecar) run(ctx context.Context) error {
 	listener, err := net.Listen("tcp", s.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
+	}
+	if s.decisions != nil {
+		defer s.decisions.start()() // after everyone who might tell it something
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.loops.Run(ctx) })

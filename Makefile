@@ -58,6 +58,10 @@ test-portal: $(PORTAL)/node_modules/.ready ## The Backstage packages: types and 
 e2e: $(ROADBED) $(MIRROR)/terraform.rc $(PORTAL)/packages/app/dist/index.html tools chromium ## The whole road in a real browser
 	cd $(PORTAL) && ROADBED="$(ROADBED)" MIRROR="$(MIRROR)" NODE="$(NODE)" CHROMIUM="$(CHROMIUM)" "$(NODE)" --test e2e/*.test.ts
 
+.PHONY: bench-form
+bench-form: $(ROADBED) $(MIRROR)/terraform.rc $(PORTAL)/packages/app/dist/index.html tools chromium ## Milliseconds from a keystroke in the form to its price and verdict
+	cd $(PORTAL) && ROADBED="$(ROADBED)" MIRROR="$(MIRROR)" NODE="$(NODE)" CHROMIUM="$(CHROMIUM)" "$(NODE)" e2e/form.bench.ts
+
 lint: $(ROADBED) ## Formatting, vet, staticcheck, policies, offerings, Terraform
 	@test -z "$$(gofmt -l sidecar policies backstage-templates deploy/environments deploy/providers)" || { gofmt -l sidecar policies backstage-templates deploy; echo "run gofmt -w on these"; exit 1; }
 	go vet ./...

@@ -156,7 +156,9 @@ func formPages(o provision.Offering) []any {
 		if i == len(pages)-1 {
 			options = append(options, entry{"final", true})
 		}
-		verdict := append(addedField("Price and policy", "RoadbedVerdict"), entry{"ui:options", options})
+		verdict := addedField("Price and policy", "RoadbedVerdict")
+		// The field shows the reasons itself; they need not stand below it as well.
+		verdict = append(verdict, entry{"ui:hideError", true}, entry{"ui:options", options})
 		properties[i] = append(properties[i], entry{verdictField, verdict})
 		form = append(form, append(page, entry{"properties", properties[i]}))
 	}

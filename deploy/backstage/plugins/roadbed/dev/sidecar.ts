@@ -100,6 +100,7 @@ function request(change: Partial<InfrastructureRequest>): InfrastructureRequest 
     outcome: 'allow',
     findings: [],
     cancel_reason: '',
+    approval: null,
     error: null,
     outputs: null,
     steps: steps(5),

@@ -186,6 +186,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/requests/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve the plan of a request that waits for approval.
+         * @description For the people whom `approval.needed` names, and never for the requester.
+         *     With the last approval that is needed the request is queued again, and
+         *     what is applied is the plan that was approved. Repeating it changes
+         *     nothing; 409 when the request does not wait for approval.
+         */
+        post: operations["approveRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/requests/{id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deny a request that waits for approval.
+         * @description For the same people as approve. The reason must be given; it is what the requester reads. Repeating it changes nothing.
+         */
+        post: operations["rejectRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What waits for the caller's approval, oldest first, at most 100.
+         * @description An approver of another team sees a request without its outputs; its
+         *     events and log stay with its owner and the platform team.
+         */
+        get: operations["listApprovals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/requests/{id}/events": {
         parameters: {
             query?: {
@@ -468,9 +536,15 @@ export interface paths {
             };
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        /** Have a plan judged. 403 with findings refuses the apply. */
+        /** The sealed plan that was approved; 404 when there is none. */
+        get: operations["getPlan"];
+        /** Keep a sealed plan until it is approved, and end the run. */
+        put: operations["keepPlan"];
+        /**
+         * Have a plan judged. 403 with findings refuses the apply.
+         * @description When the answer says `wait`, people must approve first: keep the plan with
+         *     PUT, which ends the run. It may be repeated with the same answer.
+         */
         post: operations["judgePlan"];
         delete?: never;
         options?: never;
@@ -831,6 +905,10 @@ export interface components {
             path: string;
             /** @description What to do about it; empty when nothing. */
             way_out: string;
+            /** @description Groups whose members may approve; only with the level require_approval. */
+            approvers?: string[];
+            /** @description How many of them must approve; only with the level require_approval. */
+            count?: number;
         };
         Verdict: {
             allowed: boolean;
@@ -949,6 +1027,8 @@ export interface components {
             findings: components["schemas"]["Finding"][];
             /** @description Set once someone asked to cancel. */
             cancel_reason: string;
+            /** @description Null when it needs none. */
+            approval: components["schemas"]["Approval"] | null;
             error: components["schemas"]["Failure"] | null;
             /** @description Results that are not sensitive; null until it has succeeded. */
             outputs: {
@@ -969,6 +1049,68 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        ApprovalAnswer: {
+            /** @description For whoever reads it later; a rejection must have one. */
+            reason?: string;
+        };
+        /**
+         * @description Whose approval a request needs and has. It is bound to the plan, its
+         *     findings and its price: when a later plan is worse it is asked for anew.
+         */
+        Approval: {
+            /** @description Each must be met; known from the submit on. */
+            needed: components["schemas"]["ApprovalNeed"][];
+            /** @description Oldest first; those that count now. */
+            given: components["schemas"]["ApprovalGiven"][];
+            /** @description Every need is met. */
+            granted: boolean;
+            /** @description It waits, and the caller may approve or reject it now. */
+            may_approve: boolean;
+            /** @description The monthly price up to which an approval holds; null until it has been planned. */
+            ceiling: components["schemas"]["Money"] | null;
+            /** @description Why earlier approvals no longer count; empty when none was lost. */
+            void: string;
+            /**
+             * Format: date-time
+             * @description When it is denied if nobody has approved; null while it does not wait.
+             */
+            expires_at: string | null;
+            /** @description What would be done; null until it has been planned. */
+            plan: components["schemas"]["PlanSummary"] | null;
+        };
+        ApprovalNeed: {
+            /** @description Entity refs of groups. */
+            approvers: string[];
+            /** @description Who was in those groups when it was asked for, without the requester; only they may approve. */
+            people: string[];
+            /** @description How many of them must approve. */
+            count: number;
+            /** @description How many have still to. */
+            missing: number;
+            /** @description The rules that ask for it. */
+            rules: string[];
+        };
+        ApprovalGiven: {
+            /** @description Entity ref of a user. */
+            by: string;
+            /** Format: date-time */
+            at: string;
+            reason: string;
+        };
+        PlanSummary: {
+            create: number;
+            update: number;
+            replace: number;
+            delete: number;
+            /** @description Only what changes, by address. */
+            changes: components["schemas"]["PlannedAction"][];
+        };
+        PlannedAction: {
+            address: string;
+            type: string;
+            /** @enum {string} */
+            action: "create" | "update" | "replace" | "delete";
         };
         /** @description Why a request did not succeed, for people. */
         Failure: {
@@ -1159,6 +1301,8 @@ export interface components {
             };
             apply_timeout_seconds: number;
             state_recipients: string[];
+            /** @description SHA-256, in hex, of the sealed plan that was approved; absent when there is none. */
+            plan_digest?: string;
         };
         Lease: {
             /** Format: date-time */
@@ -1192,7 +1336,10 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        GoOn: Record<string, never>;
+        GoOn: {
+            /** @description People must approve first. */
+            wait?: boolean;
+        };
         StateKept: {
             /** @description Whether it is now the state to go on from. */
             head: boolean;
@@ -1583,6 +1730,87 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    approveRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ApprovalAnswer"];
+            };
+        };
+        responses: {
+            /** @description The request, with the approval. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    rejectRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalAnswer"];
+            };
+        };
+        responses: {
+            /** @description The request, denied. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listApprovals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The requests; `next` is always empty. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
     requestEvents: {
         parameters: {
             query?: {
@@ -1905,6 +2133,60 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    getPlan: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The worker's name. */
+                "Roadbed-Worker": components["parameters"]["WorkerName"];
+            };
+            path: {
+                id: components["parameters"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sealed plan. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    keepPlan: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The worker's name. */
+                "Roadbed-Worker": components["parameters"]["WorkerName"];
+            };
+            path: {
+                id: components["parameters"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The plan is kept, the run has ended and the request waits for approval. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
     judgePlan: {
         parameters: {
             query?: never;
@@ -1923,7 +2205,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The run may apply. */
+            /** @description The run may apply, or shall wait. */
             200: {
                 headers: {
                     [name: string]: unknown;

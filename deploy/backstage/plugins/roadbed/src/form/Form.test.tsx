@@ -186,6 +186,7 @@ test('what is denied does not come to the review, and says why; pages before the
   await userEvent.click(await screen.findByRole('button', { name: 'Review' }));
   expect(await screen.findByText(`'Price and policy' ${overLimit.message} ${overLimit.way_out}`)).toBeInTheDocument();
   expect(screen.queryByRole('button', { name: 'Create' })).not.toBeInTheDocument();
+  expect(await panel()).toHaveFocus();
 
   await userEvent.click(await screen.findByRole('button', { name: 'Use: turn off multi-AZ' }));
   await screen.findByText('Allowed in dev.');
@@ -201,6 +202,16 @@ test('what is denied does not come to the review, and says why; pages before the
     storage_gb: 100,
     backup_retention_days: 7,
   });
+});
+
+test('what needs an approval may be asked for', async () => {
+  const waits = { ...judge({ multi_az: true }, false), outcome: 'require_approval' as const };
+  const { onCreate } = renderForm(aSidecar(() => json(waits)), { multi_az: true }, steps.slice(2));
+  expect(await screen.findByText('Needs approval in dev.')).toBeInTheDocument();
+  expect(await panel()).toHaveTextContent('You may ask: it will wait for those who can approve it.');
+  await userEvent.click(screen.getByRole('button', { name: 'Review' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'Create' }));
+  expect(onCreate).toHaveBeenCalled();
 });
 
 test('while the sidecar is away the form works, says so calmly, and can be submitted', async () => {

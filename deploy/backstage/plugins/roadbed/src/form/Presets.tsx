@@ -17,7 +17,7 @@ export function RoadbedPresets() {
     return null;
   }
   if (!offering) {
-    return page.judged.error === undefined ? <Skeleton width="100%" height={96} /> : null;
+    return page.judged.error === undefined ? <Skeleton width="100%" height={128} /> : null;
   }
   const { judged, change } = page;
   // What a preset does not name is as usual, so that one follows another without traces.
@@ -30,7 +30,7 @@ export function RoadbedPresets() {
   return (
     <div role="group" aria-labelledby="roadbed-presets" className={`${surface.surface} ${classes.presets}`}>
       <p id="roadbed-presets" className={classes.title}>
-        Common sizes
+        Common choices
       </p>
       <div className={classes.choices}>
         {choices.map(({ name, title, description, price, allowed, parameters }) => {
@@ -48,7 +48,7 @@ export function RoadbedPresets() {
                 <span className={classes.price}>{typeof price === 'number' ? formatMoney(price) : ''}</span>
                 {chosen && <RiCheckLine className={classes.icon} aria-hidden="true" />}
               </span>{' '}
-              <span className={classes.description}>{allowed ? description : 'Not allowed here'}</span>
+              <span className={classes.description}>{allowed ? description : 'Not allowed here as it is'}</span>
             </ToggleButton>
           );
         })}

@@ -1,5 +1,5 @@
-import { useEffect, useRef, useState, type RefObject } from 'react';
-import { Button, Skeleton, VisuallyHidden } from '@backstage/ui';
+import { useEffect, useRef, useState } from 'react';
+import { Box, Button, Skeleton, VisuallyHidden } from '@backstage/ui';
 import { RiCheckboxCircleLine, RiCloudOffLine, RiForbidLine, RiUserFollowLine } from '@remixicon/react';
 import type { FieldExtensionComponentProps } from '@backstage/plugin-scaffolder-react';
 import { explainError } from '../api/explainError';
@@ -61,22 +61,31 @@ function VerdictView({ isFinal, isRefused }: { isFinal: boolean; isRefused: bool
     // The button goes away with its reason; whoever pressed it is kept beside where it was.
     panel.current?.focus();
   };
+  // Whoever is kept from the review is led to the reasons.
+  useEffect(() => {
+    if (isRefused) {
+      panel.current?.focus();
+    }
+  }, [isRefused]);
   const said = verdict && !error ? `${done}${sayAnnouncement(verdict, environment)}` : '';
   return (
     <div className={surface.surface}>
       <Announcement>{useAfterPause(said)}</Announcement>
-      <section ref={panel} tabIndex={-1} aria-label="Price and policy" className={classes.panel} data-refused={isRefused && !verdict?.allowed}>
-        {error !== undefined && <Away error={error} />}
-        {error === undefined && !verdict && <Skeletons />}
-        {error === undefined && verdict && (
-          <>
-            <Price estimate={verdict.estimate} />
-            <Answer verdict={verdict} environment={environment} />
-            <Reasons verdict={verdict} />
-            {!verdict.allowed && <Alternatives judged={judged} fields={fields} onUse={change && use} panel={panel} />}
-            <Details judged={judged} />
-          </>
-        )}
+      <section ref={panel} tabIndex={-1} aria-label="Price and policy" className={classes.place}>
+        {/* On a background of its own, so that its buttons stand out from it in every theme. */}
+        <Box bg="neutral" className={classes.panel} data-refused={isRefused && verdict?.outcome === 'deny'}>
+          {error !== undefined && <Away error={error} />}
+          {error === undefined && !verdict && <Skeletons />}
+          {error === undefined && verdict && (
+            <>
+              <Price estimate={verdict.estimate} />
+              <Answer verdict={verdict} environment={environment} />
+              <Reasons verdict={verdict} />
+              {!verdict.allowed && <Alternatives judged={judged} fields={fields} onUse={change && use} />}
+              <Details judged={judged} />
+            </>
+          )}
+        </Box>
       </section>
       {isFinal && offering && <AsCode offering={offering} parameters={parameters} environment={environment} />}
     </div>
@@ -106,10 +115,11 @@ function Answer({ verdict, environment }: { verdict: Verdict; environment: strin
   const Refused = verdict.outcome === 'require_approval' ? RiUserFollowLine : RiForbidLine;
   const Icon = verdict.allowed ? RiCheckboxCircleLine : Refused;
   return (
-    <div className={classes.answer} data-allowed={verdict.allowed}>
+    <div className={classes.answer} data-outcome={verdict.outcome}>
       <Icon aria-hidden="true" />
       <p>
         <span className={classes.word}>{sayAnswer(verdict, environment)}.</span> {sayAllowance(verdict)}
+        {verdict.outcome === 'require_approval' && ' You may ask: it will wait for those who can approve it.'}
       </p>
     </div>
   );
@@ -121,25 +131,20 @@ function Reasons({ verdict }: { verdict: Verdict }) {
   return findings.length === 0 ? null : <Findings findings={findings} />;
 }
 
-function Alternatives(props: {
-  judged: Judged;
-  fields: string[];
-  onUse?(alternative: Alternative): void;
-  panel: RefObject<HTMLElement | null>;
-}) {
+function Alternatives(props: { judged: Judged; fields: string[]; onUse?(alternative: Alternative): void }) {
   const { judged, fields, onUse } = props;
   const alternatives = judged.advice?.alternatives ?? [];
   if (alternatives.length === 0) {
     return (
       <p className={classes.quiet}>
-        {judged.isSettled ? 'No change of one or two fields would be allowed.' : 'Looking for the smallest changes that fit…'}
+        {judged.isSettled ? 'No change of one or two fields would do.' : 'Looking for the smallest changes that fit…'}
       </p>
     );
   }
   const elsewhere = ({ changes }: Alternative) => Object.keys(changes).some(name => !fields.includes(name));
   return (
     <div>
-      <p id="roadbed-alternatives">Smallest changes that fit:</p>
+      <p id="roadbed-alternatives">{judged.verdict?.outcome === 'require_approval' ? 'Smallest changes that need no approval:' : 'Smallest changes that fit:'}</p>
       <ul role="list" aria-labelledby="roadbed-alternatives" className={classes.alternatives}>
         {alternatives.map(alternative => (
           <li key={alternative.text}>
@@ -148,6 +153,7 @@ function Alternatives(props: {
               <Button
                 size="small"
                 variant="secondary"
+                className={classes.use}
                 aria-label={`Use: ${alternative.text}`}
                 isDisabled={!judged.isSettled}
                 onPress={() => onUse(alternative)}

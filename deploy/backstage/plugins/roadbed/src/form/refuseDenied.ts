@@ -3,13 +3,12 @@ import { explainError } from '../api/explainError';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Verdict } from '../api/types';
 import { readForm } from './parameters';
-import { sayAlternative } from './sentences';
 
 /** What the form says of a verdict field: whose form it is, and whether it is on the last page. */
 export type VerdictOptions = { offering?: string; final?: boolean };
 
 /**
- * refuseDenied keeps a form that policy does not allow from its review, with the reasons; pages before the last may be
+ * refuseDenied keeps a form that policy denies from its review, with the reasons; pages before the last may be
  * left as they are. While the sidecar cannot be asked nothing is refused: it judges what is submitted in any case.
  */
 export const refuseDenied: CustomFieldValidator<undefined, VerdictOptions> = async (_value, validation, context) => {
@@ -21,7 +20,7 @@ export const refuseDenied: CustomFieldValidator<undefined, VerdictOptions> = asy
   }
   try {
     const { parameters } = readForm(await api.getOffering(id), formData);
-    const verdict = await api.evaluate(id, { parameters, partial: true, advise: true });
+    const verdict = await api.evaluate(id, { parameters, partial: true });
     for (const reason of reasonsAgainst(verdict)) {
       validation.addError(reason);
     }
@@ -33,13 +32,12 @@ export const refuseDenied: CustomFieldValidator<undefined, VerdictOptions> = asy
   }
 };
 
-function reasonsAgainst({ allowed, findings, advice }: Verdict): string[] {
-  if (allowed) {
+/** What needs an approval may be asked for: it waits for those who may give it. */
+function reasonsAgainst({ outcome, findings }: Verdict): string[] {
+  if (outcome !== 'deny') {
     return [];
   }
-  const reasons = findings
+  return findings
     .filter(({ level }) => level === 'deny' || level === 'require_approval')
     .map(({ message, way_out: wayOut }) => [message, wayOut].filter(Boolean).join(' '));
-  const smallest = advice?.alternatives.at(0);
-  return smallest ? [...reasons, `Smallest change that fits: ${sayAlternative(smallest)}.`] : reasons;
 }

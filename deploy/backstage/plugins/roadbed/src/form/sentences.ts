@@ -11,13 +11,17 @@ export function sayAnswer({ allowed, outcome }: Verdict, environment: string | u
   return outcome === 'require_approval' ? `Needs approval${where}` : `Not allowed${where}`;
 }
 
-/** sayAllowance is how far the price is from the limit; nothing over it, since then a finding says so. */
+/** sayAllowance is how far the price is from the limit: "Under dev's $100 limit by $14.50." */
 export function sayAllowance({ allowance }: Verdict): string | undefined {
-  if (!allowance || allowance.left < 0) {
+  if (!allowance) {
     return undefined;
   }
-  const limit = `${allowance.scope}'s ${formatLimit(allowance.limit)} limit`;
-  return allowance.left === 0 ? `Exactly ${limit}.` : `Under ${limit} by ${formatMoney(allowance.left)}.`;
+  const { left, scope } = allowance;
+  const limit = `${scope}'s ${formatLimit(allowance.limit)} limit`;
+  if (left === 0) {
+    return `Exactly ${limit}.`;
+  }
+  return `${left > 0 ? 'Under' : 'Over'} ${limit} by ${formatMoney(Math.abs(left))}.`;
 }
 
 /** sayAnnouncement is what a screen reader is told when a verdict comes. */

@@ -77,6 +77,7 @@ export function aRequest(change: Partial<InfrastructureRequest> = {}): Infrastru
     outcome: 'allow',
     findings: [],
     cancel_reason: '',
+    approval: null,
     error: null,
     outputs: null,
     steps: someSteps(5),

@@ -13,9 +13,13 @@ import (
 const maxPlan = 16 << 20
 
 const (
+	// The lock makes it fall before or after the request's end, which drops its plans.
 	keepPlanSQL = `
 		INSERT INTO plans (run_id, request_id, sealed)
-		VALUES (@run_id, @request_id, @sealed)
+		SELECT @run_id, r.id, @sealed
+		  FROM requests r
+		 WHERE r.id = @request_id AND r.finished_at IS NULL
+		   FOR SHARE
 		ON CONFLICT (run_id) DO UPDATE SET sealed = EXCLUDED.sealed, kept_at = now()`
 
 	dropEarlierPlansSQL = `DELETE FROM plans p WHERE p.request_id = @request_id AND p.run_id <> @run_id`

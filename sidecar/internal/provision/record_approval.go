@@ -132,16 +132,12 @@ func (r *Record) ask(p Planned, why string) {
 // Wait ends a run whose plan needs approval and is kept, under the digest of
 // its sealed form; the request waits for people until timeout from now.
 func (r *Record) Wait(planDigest string, timeout time.Duration) error {
-	a := r.Request.Approval
-	switch {
-	case r.Request.State != Planning || r.Run == nil || r.Run.State != RunClaimed || a == nil || a.RunID != r.Run.ID:
-		return Errorf(Conflict, "request %s is %s, and its plan waits for nobody", r.Request.ID, r.Request.State)
-	case r.Request.CancelReason != "":
-		return Errorf(Conflict, "request %s is being cancelled: %s", r.Request.ID, r.Request.CancelReason)
+	if err := r.mayWait(); err != nil {
+		return err
 	}
 	r.Run.State, r.Run.TokenDigest, r.Run.UpdatedAt = RunEnded, "", r.now
 	expires := r.now.Add(timeout)
-	next := a.clone()
+	next := r.Request.Approval.clone()
 	next.PlanDigest, next.ExpiresAt = planDigest, &expires
 	r.Request.Approval = next
 	r.advance("plan", StepCompleted, "")
@@ -151,6 +147,18 @@ func (r *Record) Wait(planDigest string, timeout time.Duration) error {
 	}
 	r.tell("approval", "requested", r.Request.ID, data)
 	return r.move(AwaitingApproval, next.missing())
+}
+
+// mayWait is nil when the run was told to wait for people.
+func (r *Record) mayWait() error {
+	a := r.Request.Approval
+	switch {
+	case r.Request.State != Planning || r.Run == nil || r.Run.State != RunClaimed || a == nil || a.RunID != r.Run.ID:
+		return Errorf(Conflict, "request %s is %s, and its plan waits for nobody", r.Request.ID, r.Request.State)
+	case r.Request.CancelReason != "":
+		return Errorf(Conflict, "request %s is being cancelled: %s", r.Request.ID, r.Request.CancelReason)
+	}
+	return nil
 }
 
 // Approve records that a person approves what the request waits for; with the

@@ -200,7 +200,7 @@ var errUnknownPeople = errors.New("who may approve is not known yet")
 // KeepPlan keeps the sealed plan of a run that was told to wait, ends the run
 // and lets its request wait for approval. A plan that is too large is Invalid.
 func (s *Runs) KeepPlan(ctx context.Context, runID uuid.UUID, token string, sealed []byte) error {
-	record, err := s.change(ctx, runID, token, func(*Record) error { return nil })
+	record, err := s.change(ctx, runID, token, func(r *Record) error { return r.mayWait() })
 	if err != nil {
 		return err
 	}

@@ -230,6 +230,31 @@ func TestNobodyWaitsForEver(t *testing.T) {
 	}
 }
 
+func TestNobodyWaitsForEverForApproval(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.config.Environments = nil // the test takes it up itself
+	request := s.accept("orders", nil)
+	for _, move := range []func(*provision.Record) error{
+		func(r *provision.Record) error { return r.Dispatch("local", testkit.Verdict()) },
+		func(r *provision.Record) error { return r.Claim("w1", "digest", time.Minute) },
+		func(r *provision.Record) error {
+			_, err := r.Decide(provision.Planned{Verdict: testkit.NeedsApproval(1), People: testkit.Approvers()})
+			return err
+		},
+		func(r *provision.Record) error { return r.Wait("digest", time.Millisecond) },
+	} {
+		if _, err := s.store.Change(t.Context(), request.ID, move); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.run(s.config)
+	s.becomes(request.ID, provision.DeniedState)
+	if got := s.request(request.ID); got.Error.Message != "It waited too long for approval by platform-team, so it is denied." {
+		t.Errorf("it says %q", got.Error.Message)
+	}
+}
+
 func TestLoopsOutliveNATS(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*testkit.NATSServer){

@@ -29,7 +29,7 @@ func dataMutants(src source, reads []ast.Ref) ([]mutant, error) {
 			return nil, err
 		}
 		for i, one := range all {
-			if !isRead(one.path, reads) {
+			if !isRead(one.path, reads) || len(one.path) > 1 && slices.Equal(one.path[:2], displayOrder) {
 				continue
 			}
 			for _, other := range others(one.node) {
@@ -68,6 +68,9 @@ func dataMutants(src source, reads []ast.Ref) ([]mutant, error) {
 	}
 	return mutants, nil
 }
+
+// displayOrder is read by no rule but by Load, for the order of findings.
+var displayOrder = []string{"limits", "display_order"}
 
 type leaf struct {
 	path []string

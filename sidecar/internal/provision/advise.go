@@ -256,9 +256,7 @@ func (a *adviser) nearest(base Parameters, p Parameter, allowed values) []Altern
 			candidates = append(candidates, current)
 		}
 	}
-	for _, value := range allowed.list {
-		candidates = append(candidates, value)
-	}
+	candidates = append(candidates, allowed.list...)
 	var found []Alternative
 	for _, value := range candidates {
 		changed := with(base, p.Name, value)

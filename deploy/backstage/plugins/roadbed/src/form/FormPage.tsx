@@ -3,6 +3,9 @@ import type { FieldExtensionComponentProps } from '@backstage/plugin-scaffolder-
 import type { Parameters } from '../api/types';
 import { useVerdict, type Judged } from './useVerdict';
 
+/** PRESETS_FIELD is the name that the presets have in a form. */
+const PRESETS_FIELD = 'roadbedPresets';
+
 type Page = {
   judged: Judged;
   /** change sets parameters, those of other pages too; undefined where the form cannot be reached. */
@@ -27,7 +30,7 @@ export function FormPage(props: {
   children: ReactNode;
 }) {
   const { form, change, fields } = props;
-  const judged = useVerdict(props.offering, form);
+  const judged = useVerdict(props.offering, form, fields.includes(PRESETS_FIELD));
   return <PageContext.Provider value={{ judged, change, fields }}>{props.children}</PageContext.Provider>;
 }
 

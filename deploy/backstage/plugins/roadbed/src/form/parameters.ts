@@ -70,6 +70,16 @@ export function changedParameters(offering: Offering, parameters: Parameters): P
   );
 }
 
+/**
+ * fillPreset is what choosing a preset sets: its own values, and the default of whatever another preset names, so that one
+ * follows another without traces.
+ */
+export function fillPreset({ parameters, presets }: Offering, preset: Offering['presets'][number]): Parameters {
+  const named = new Set(presets.flatMap(each => Object.keys(each.parameters)));
+  const usual = parameters.filter(({ name, default: value }) => named.has(name) && value !== undefined);
+  return { ...Object.fromEntries(usual.map(({ name, default: value }) => [name, value])), ...preset.parameters };
+}
+
 /** sayValue writes a value of a parameter, choices by their label up to its details: "Small", "off", "1,000". */
 export function sayValue({ options }: Pick<Parameter, 'options'>, value: unknown): string {
   if (typeof value === 'boolean') {

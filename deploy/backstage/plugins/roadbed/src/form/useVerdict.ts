@@ -3,7 +3,7 @@ import { useApi } from '@backstage/frontend-plugin-api';
 import { explainError } from '../api/explainError';
 import { roadbedApiRef, type RoadbedApi } from '../api/RoadbedApi';
 import type { Advice, Offering, Parameter, Parameters, Verdict } from '../api/types';
-import { changedParameters, readForm } from './parameters';
+import { changedParameters, fillPreset, readForm } from './parameters';
 
 /** A verdict follows the last keystroke after this pause, advice after the longer one. */
 const PAUSE_MS = 100;
@@ -23,11 +23,15 @@ export type Judged = {
   /** advice and effects may still be those of a moment ago, while isSettled is false. */
   advice?: Advice;
   effects: Effect[];
+  /** presets are the verdicts on the form with each preset in it, by name, where they are asked for. */
+  presets: Record<string, Verdict>;
   isSettled: boolean;
   error?: unknown;
 };
 
-type Known = { key: string; adviceKey?: string; verdict?: Verdict; advice?: Advice; effects: Effect[]; error?: unknown };
+type Known = Pick<Judged, 'verdict' | 'advice' | 'effects' | 'presets' | 'error'> & { key: string; adviceKey?: string };
+
+const NOTHING = { effects: [], presets: {} };
 
 /** What the page before had on show, so that turning a page starts with it and not with an empty panel. */
 const shown = new WeakMap<RoadbedApi, Map<string, { offering?: Offering; known: Known }>>();
@@ -36,11 +40,11 @@ const shown = new WeakMap<RoadbedApi, Map<string, { offering?: Offering; known: 
  * useVerdict judges a form while it is filled in. Answers that were overtaken are dropped and their calls given up; while
  * the sidecar is away it is asked again every few seconds.
  */
-export function useVerdict(offeringId: string, form: Parameters): Judged {
+export function useVerdict(offeringId: string, form: Parameters, offersPresets: boolean): Judged {
   const api = useApi(roadbedApiRef);
   const before = useMemo(() => shown.get(api)?.get(offeringId), [api, offeringId]);
   const [offering, setOffering] = useState(before?.offering);
-  const [known, setKnown] = useState<Known>(before?.known ?? { key: '', effects: [] });
+  const [known, setKnown] = useState<Known>(before?.known ?? { key: '', ...NOTHING });
   const [turn, setTurn] = useState(0);
   const given = offering ? readForm(offering, form) : { parameters: {}, uncounted: [] };
   const key = JSON.stringify(given.parameters);
@@ -55,7 +59,7 @@ export function useVerdict(offeringId: string, form: Parameters): Judged {
             if (calls.signal.aborted) {
               return;
             }
-            setKnown({ key, effects: [], error });
+            setKnown(now => ({ key, ...NOTHING, presets: now.presets, error }));
             const { status } = explainError(error);
             if (status === undefined || status >= 500 || status === 429) {
               timers.push(setTimeout(() => setTurn(turn + 1), AGAIN_MS));
@@ -84,13 +88,16 @@ export function useVerdict(offeringId: string, form: Parameters): Judged {
       });
       after(IDLE_MS, async () => {
         const changed = changedParameters(offering, parameters);
-        const [verdict, ...others] = await Promise.all([
+        const offered = offersPresets ? offering.presets : [];
+        const [verdict, without, withPreset] = await Promise.all([
           judge({}, true),
-          ...changed.map(parameter => judge({ [parameter.name]: parameter.default }, false)),
+          Promise.all(changed.map(parameter => judge({ [parameter.name]: parameter.default }, false))),
+          Promise.all(offered.map(preset => judge(fillPreset(offering, preset), false))),
         ]);
         if (!overtaken()) {
-          const effects = changed.flatMap((parameter, index) => effectOf(parameter, verdict, others[index]));
-          setKnown({ key, adviceKey: key, verdict, advice: verdict.advice, effects });
+          const effects = changed.flatMap((parameter, index) => effectOf(parameter, verdict, without[index]));
+          const presets = Object.fromEntries(offered.map(({ name }, index) => [name, withPreset[index]]));
+          setKnown({ key, adviceKey: key, verdict, advice: verdict.advice, effects, presets });
         }
       });
     }
@@ -100,15 +107,15 @@ export function useVerdict(offeringId: string, form: Parameters): Judged {
     };
     // Whether something is known already only sets the pause.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [api, offeringId, offering, key, turn]);
+  }, [api, offeringId, offering, offersPresets, key, turn]);
 
   useEffect(() => {
     const byOffering = shown.get(api) ?? new Map();
     shown.set(api, byOffering.set(offeringId, { offering, known }));
   }, [api, offeringId, offering, known]);
 
-  const { verdict, advice, effects, error } = known;
-  return { offering, ...given, verdict, advice, effects, error, isSettled: known.key === key && known.adviceKey === key };
+  const { verdict, advice, effects, presets, error } = known;
+  return { offering, ...given, verdict, advice, effects, presets, error, isSettled: known.key === key && known.adviceKey === key };
 }
 
 function effectOf(parameter: Parameter, now: Verdict, then: Verdict): Effect[] {

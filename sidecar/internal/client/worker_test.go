@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -56,6 +57,27 @@ func TestWorkerCallsAreAsTheContractSays(t *testing.T) {
 		"a plan without changes": {
 			call:   func(ctx context.Context, w *Worker) (any, error) { return nil, w.Plan(ctx, run, "t", nil) },
 			answer: answer{body: map[string]any{}}, body: `{"changes":[]}`,
+		},
+		"a plan that must wait": {
+			call: func(ctx context.Context, w *Worker) (any, error) {
+				if err := w.Plan(ctx, run, "t", nil); !errors.Is(err, provision.ErrWait) {
+					return nil, fmt.Errorf("plan: %v, want to wait", err)
+				}
+				return nil, nil
+			},
+			answer: answer{body: map[string]any{"wait": true}}, body: `{"changes":[]}`,
+		},
+		"a plan that is kept": {
+			call: func(ctx context.Context, w *Worker) (any, error) {
+				return nil, w.KeepPlan(ctx, run, "t", []byte("sealed"))
+			},
+			answer: answer{status: http.StatusNoContent}, body: "sealed",
+			header: map[string]string{"Roadbed-Run-Token": "t", "Content-Type": "application/octet-stream"},
+		},
+		"the plan that was approved": {
+			call:   func(ctx context.Context, w *Worker) (any, error) { return w.KeptPlan(ctx, run, "t") },
+			answer: answer{body: "sealed", header: map[string]string{"Content-Type": "application/octet-stream"}}, want: []byte("sealed"),
+			header: map[string]string{"Roadbed-Run-Token": "t"},
 		},
 		"how a run stands": {
 			call:   func(ctx context.Context, w *Worker) (any, error) { return w.View(ctx, run) },

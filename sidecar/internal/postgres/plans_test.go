@@ -75,6 +75,15 @@ func TestEveryQueryHasItsIndex(t *testing.T) {
 	try("expired", err)
 	_, err = store.Overdue(ctx, 0, 10)
 	try("overdue", err)
+	waits := waiting(t, store, "invoices", 1, time.Hour)
+	_, err = store.Unapproved(ctx, 10)
+	try("unapproved", err)
+	_, err = store.Approvals(ctx, pat, 10)
+	try("approvals", err)
+	_, err = store.KeptPlan(ctx, waits.Run.ID)
+	try("kept plan", err)
+	_, err = store.Change(ctx, waits.Request.ID, func(r *provision.Record) error { return r.Reject(pat, "no") })
+	try("reject", err)
 	_, err = store.Relay(ctx, 10, 0, func(_ context.Context, events []provision.Event) ([]uuid.UUID, error) {
 		return []uuid.UUID{events[0].ID}, nil
 	})

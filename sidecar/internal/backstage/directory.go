@@ -58,6 +58,9 @@ func (d *Directory) Members(ctx context.Context, group string) ([]string, error)
 	if err != nil {
 		return nil, provision.Unreachable("The catalog, which knows who may approve this,", fmt.Errorf("ask for the members of %s: %w", group, err))
 	}
+	if len(people) == 0 {
+		return people, nil // not kept: the catalog may only just have started to read its entities
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.kept[group] = membership{people, d.now()}

@@ -14,6 +14,14 @@ export function uniqueName(prefix: string): string {
  * form's order; it turns to the next page whenever a field is not on this one. With `shots` each page is saved as it looks.
  */
 export async function fillForm(page: Page, offering: string, fills: Fill[], shots?: string): Promise<void> {
+  const turn = await fillFields(page, offering, fills, shots);
+  while (!(await submitButton(page).isVisible())) {
+    await turn();
+  }
+}
+
+/** fillFields is fillForm up to the page of the last of the fields. It returns what turns to the next page. */
+export async function fillFields(page: Page, offering: string, fills: Fill[], shots?: string): Promise<() => Promise<void>> {
   await chooseOffering(page, offering);
   let step = 1;
   const turn = async () => {
@@ -34,9 +42,7 @@ export async function fillForm(page: Page, offering: string, fills: Fill[], shot
     }
     await (typeof value === 'string' ? field.fill(value) : field.setChecked(value));
   }
-  while (!(await submitButton(page).isVisible())) {
-    await turn();
-  }
+  return turn;
 }
 
 async function chooseOffering(page: Page, offering: string): Promise<void> {

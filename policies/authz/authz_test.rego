@@ -168,3 +168,14 @@ test_only_a_person_of_the_approving_group_approves if {
 	not _allowed(_service("system:sweep", "approve"), "approve", "group:default/payments")
 	_reason(_ann, "approve", "group:default/platform-team") == "Only members of group:default/platform-team may approve this. Ask one of them."
 }
+
+test_a_service_lists_nothing_even_with_the_platform_teams_group if {
+	service := object.union(_service("plugin:scaffolder", "list_all"), {"groups": ["group:default/platform-team"]})
+	not _allowed(service, "list_all", "")
+}
+
+test_reasons_never_name_an_empty_owner if {
+	every verb in {"open_credentials", "approve"} {
+		not contains(_reason(_ann, verb, ""), "members of  may")
+	}
+}

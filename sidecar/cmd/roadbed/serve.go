@@ -100,7 +100,8 @@ type sidecar struct {
 	loops  *control.Control
 	meters *httpapi.Metrics
 
-	decisions *decisionLog // nil when there is none
+	decisions *decisionLog        // nil when there is none
+	notifier  *backstage.Notifier // nil when we sign nothing
 }
 
 func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sidecar, error) {
@@ -142,6 +143,9 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	if s.queue, err = queue.Connect(ctx, queue.Config{URL: c.NATS, Name: "roadbed-sidecar", OwnsStreams: true, Log: log}); err != nil {
 		s.store.Close()
 		return nil, err
+	}
+	if s.notifier = door.notifier; s.notifier != nil {
+		s.store.OnCommit(s.notifier.Hear)
 	}
 	s.meters = httpapi.NewMetrics()
 	s.domain.meter(s.meters.Registry())
@@ -202,6 +206,9 @@ func (s *sidecar) run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.loops.Run(ctx) })
+	if s.notifier != nil {
+		group.Go(func() error { return s.notifier.Run(ctx) })
+	}
 	if s.domain.live != nil {
 		group.Go(func() error { return s.domain.live.Run(ctx, policyInterval) })
 	}
@@ -242,6 +249,7 @@ type door struct {
 	auth      httpapi.Authenticator
 	keySet    []byte              // nil when we sign nothing
 	directory provision.Directory // nil when nobody can be asked who is in a group
+	notifier  *backstage.Notifier // nil when we sign nothing
 }
 
 // door is Backstage's tokens and, when we sign, our own key set and the catalog.
@@ -268,7 +276,7 @@ func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 		if err != nil {
 			return door{}, err
 		}
-		d.keySet = signer.KeySet()
+		d.keySet, d.notifier = signer.KeySet(), backstage.NewNotifier(discovery, signer, log)
 		if d.directory == nil {
 			d.directory = backstage.NewDirectory(discovery, signer)
 		}

@@ -141,7 +141,10 @@ func (r *Record) Wait(planDigest string, timeout time.Duration) error {
 	next.PlanDigest, next.ExpiresAt = planDigest, &expires
 	r.Request.Approval = next
 	r.advance("plan", StepCompleted, "")
-	data := map[string]any{"needed": next.Needed, "plan": next.Plan, "expires_at": expires}
+	data := map[string]any{
+		"name": r.Request.Name, "offering": r.Request.Offering, "requested_by": r.Request.RequestedBy,
+		"needed": next.Needed, "plan": next.Plan, "expires_at": expires,
+	}
 	if next.Ceiling != nil {
 		data["ceiling"] = *next.Ceiling
 	}

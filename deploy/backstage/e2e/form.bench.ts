@@ -40,7 +40,7 @@ try {
 async function typeOnce(page: Page, digit: number): Promise<{ shown: number; call: number }> {
   const storage = page.getByRole('spinbutton', { name: 'Storage (GB)' });
   await storage.fill('5');
-  await page.getByText(WITHOUT_STORAGE).waitFor();
+  await page.getByText(WITHOUT_STORAGE, { exact: true }).waitFor();
   await storage.press('End');
   const watching = await page.evaluateHandle(() => ({
     measured: new Promise<{ shown: number; call: number }>(resolve => {

@@ -122,9 +122,13 @@ func (r *Record) ask(p Planned, why string) {
 		ceiling := p.Verdict.Estimate.MonthlyCost
 		next.Ceiling = &ceiling
 	}
-	if before := r.Request.Approval; before != nil && len(before.Given) > 0 {
+	switch before := r.Request.Approval; {
+	case before == nil:
+	case len(before.Given) > 0:
 		next.Void = why
 		r.tell("approval", "voided", r.Request.ID, map[string]any{"reason": why})
+	default:
+		next.Void = before.Void // the worker that planned it was lost before its plan was kept
 	}
 	r.Request.Approval, r.Request.Verdict, r.Request.UpdatedAt = next, p.Verdict, r.now
 }

@@ -270,6 +270,11 @@ func TestADecisionThatIsAskedForAgainIsTheSame(t *testing.T) {
 	if l.record.Request.Approval.Void != "" {
 		t.Errorf("approvals are void because %q, and none was given", l.record.Request.Approval.Void)
 	}
+	l.must(approve(patRef)).must(dispatch).must(claim("w3")).must(decide(testkit.NeedsApproval(1), "delete")).silence()
+	l.must(dispatch).must(claim("w4")).must(decide(testkit.NeedsApproval(1), "delete")).must(wait)
+	if got := l.record.Request.Approval.Void; got != "the plan would now delete terraform_data.database" {
+		t.Errorf("after a worker was lost on the way approvals are void because %q", got)
+	}
 	for name, l := range map[string]*life{"not asked": planning(t), "being cancelled": planning(t).must(ask).must(cancel), "queued": created(t)} {
 		if err := l.do(wait); provision.KindOf(err) != provision.Conflict {
 			t.Errorf("to wait while %s: %v, want a conflict", name, err)

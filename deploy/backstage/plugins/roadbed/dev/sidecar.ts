@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { judge, offering } from './offering.ts';
 import type { EvaluationInput } from '../src/api/RoadbedApi.ts';
 import type {
+  Approval,
   Finding,
   InfrastructureRequest,
   Instance,
@@ -148,6 +149,41 @@ function instance(of: InfrastructureRequest, change: Partial<Instance>): Instanc
   return made;
 }
 
+function asked(): Approval {
+  return {
+    needed: [
+      { approvers: ['group:default/platform-team'], people: ['user:default/pat'], count: 1, missing: 1, rules: ['cost-limit'] },
+    ],
+    given: [],
+    granted: false,
+    may_approve: false,
+    ceiling: 718.2,
+    void: '',
+    expires_at: new Date(Date.now() + 26 * 3_600_000).toISOString(),
+    plan: {
+      create: 3,
+      update: 0,
+      replace: 0,
+      delete: 0,
+      changes: ['aws_db_instance.main', 'aws_db_parameter_group.main', 'aws_security_group.main'].map(address => ({
+        address,
+        type: address.split('.')[0],
+        action: 'create' as const,
+      })),
+    },
+  };
+}
+
+/** A request as somebody sees it: only pat approves. */
+function seenBy(who: string, of: InfrastructureRequest): InfrastructureRequest {
+  const may = of.state === 'awaiting_approval' && mayApprove(who);
+  return of.approval ? { ...of, approval: { ...of.approval, may_approve: may } } : of;
+}
+
+function mayApprove(who: string): boolean {
+  return who.endsWith('/pat');
+}
+
 function say(id: string, text: string) {
   const lines = logs.get(id)!;
   const line = { position: lines.length + 1, at: new Date().toISOString(), text };
@@ -270,6 +306,7 @@ function furnish() {
     waiting: 'platform-team may approve until 14:00 tomorrow',
     outcome: 'require_approval',
     findings: [{ ...overLimit, level: 'require_approval', message: '$684.00 a month needs an approval in prod.', way_out: '' }],
+    approval: asked(),
     steps: steps(1),
     monthly_cost: 684,
     estimate: estimate(8),
@@ -393,6 +430,10 @@ function answer(method: string, path: string, query: URLSearchParams, who: strin
   if (kind === 'entities') {
     return ok({ entities: [...instances.values()].map(entity), cursor: '1', complete: true });
   }
+  if (kind === 'approvals') {
+    const waiting = newestFirst(requests.values()).filter(one => one.state === 'awaiting_approval' && mayApprove(who));
+    return ok({ items: waiting.reverse().map(one => seenBy(who, one)), next: '' });
+  }
   if (kind === 'requests' && !id) {
     const states = query.get('state')?.split(',') as RequestState[] | undefined;
     const found = newestFirst(requests.values()).filter(
@@ -408,6 +449,25 @@ function answer(method: string, path: string, query: URLSearchParams, who: strin
     if (verb === 'logs') {
       return ok({ items: logs.get(id)!.filter(line => line.position > Number(query.get('after') ?? 0)).slice(0, 500) });
     }
+    if ((verb === 'approve' || verb === 'reject') && method === 'POST') {
+      if (!mayApprove(who)) {
+        return refuse('NotAllowedError', 403, 'only platform-team may approve this');
+      }
+      if (found.state !== 'awaiting_approval' || !found.approval) {
+        return refuse('ConflictError', 409, `request ${id} does not wait for approval`);
+      }
+      const reason = (body as { reason?: string } | undefined)?.reason ?? '';
+      found.approval.expires_at = null;
+      if (verb === 'reject') {
+        Object.assign(found, { state: 'denied', error: { message: `Rejected by pat: ${reason}` } });
+        changed(found, 'request.denied');
+        return ok({ request: seenBy(who, found) });
+      }
+      found.approval.given.push({ by: who, at: new Date().toISOString(), reason });
+      Object.assign(found.approval, { granted: true, needed: found.approval.needed.map(need => ({ ...need, missing: 0 })) });
+      run(found, () => {});
+      return ok({ request: seenBy(who, found) });
+    }
     if (verb === 'cancel' && method === 'POST') {
       found.cancel_reason = `cancelled by ${who}`;
       if (found.state === 'queued' || found.state === 'awaiting_approval') {
@@ -416,7 +476,7 @@ function answer(method: string, path: string, query: URLSearchParams, who: strin
       changed(found, 'request.cancelling');
       return ok({ request: found }, 202);
     }
-    return ok({ request: found });
+    return ok({ request: seenBy(who, found) });
   }
   if (kind === 'instances' && !id) {
     return ok(page(newestFirst(instances.values()).filter(one => fits(one, query)), query));

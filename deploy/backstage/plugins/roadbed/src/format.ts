@@ -63,6 +63,21 @@ export function formatRelative(at: Date, now: Date): string {
   return `on ${formatDay(at, now)}`;
 }
 
+/** formatAhead writes how long until: "in less than a minute", "in 3 min", "in 2 h", "in 3 days"; "now" once it is over. */
+export function formatAhead(at: Date, now: Date): string {
+  const ahead = at.getTime() - now.getTime();
+  if (ahead <= 0) {
+    return 'now';
+  }
+  if (ahead < MINUTE) {
+    return 'in less than a minute';
+  }
+  if (ahead < HOUR) {
+    return `in ${Math.floor(ahead / MINUTE)} min`;
+  }
+  return ahead < 2 * DAY ? `in ${Math.floor(ahead / HOUR)} h` : `in ${Math.floor(ahead / DAY)} days`;
+}
+
 /** formatDay writes a date, with its year when that is another one. */
 export function formatDay(at: Date, now: Date): string {
   return (at.getFullYear() === now.getFullYear() ? day : dayAndYear).format(at);

@@ -11,6 +11,7 @@ import { roadbedApiRef } from './api/RoadbedApi';
 import { RoadbedClient } from './api/RoadbedClient';
 import { formFields } from './form/extensions';
 import {
+  approvalsRouteRef,
   createPageRouteRef,
   formRouteRef,
   requestRouteRef,
@@ -48,6 +49,16 @@ const requestsPage = SubPageBlueprint.make({
   },
 });
 
+const approvalsPage = SubPageBlueprint.make({
+  name: 'approvals',
+  params: {
+    path: 'approvals',
+    title: 'Approvals',
+    routeRef: approvalsRouteRef,
+    loader: () => import('./components/ApprovalsPage').then(m => <m.ApprovalsPage />),
+  },
+});
+
 const resourcesPage = SubPageBlueprint.make({
   name: 'resources',
   params: {
@@ -80,11 +91,12 @@ export const roadbedPlugin = createFrontendPlugin({
     root: rootRouteRef,
     requests: requestsRouteRef,
     request: requestRouteRef,
+    approvals: approvalsRouteRef,
     resources: resourcesRouteRef,
   },
   externalRoutes: {
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, resourcesPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, statusTab, ...formFields],
 });

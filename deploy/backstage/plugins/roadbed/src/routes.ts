@@ -7,6 +7,8 @@ export const requestsRouteRef = createRouteRef();
 /** A request has an address of its own, so that a link in a task, a chat or a mail leads somewhere useful. */
 export const requestRouteRef = createSubRouteRef({ parent: requestsRouteRef, path: '/:id' });
 
+export const approvalsRouteRef = createRouteRef();
+
 export const resourcesRouteRef = createRouteRef();
 
 export const statusRouteRef = createRouteRef();

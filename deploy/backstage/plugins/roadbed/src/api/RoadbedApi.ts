@@ -43,6 +43,12 @@ export interface RoadbedApi {
   getRequest(id: string): Promise<InfrastructureRequest>;
   /** cancelRequest asks for a stop; the answer may still be running, with its cancel reason set. */
   cancelRequest(id: string, key: string): Promise<InfrastructureRequest>;
+  /** approveRequest gives one's approval; the reason may be empty. Given twice it counts once. */
+  approveRequest(id: string, reason: string, key: string): Promise<InfrastructureRequest>;
+  /** rejectRequest denies what waits for one's approval; the reason is what the requester reads. */
+  rejectRequest(id: string, reason: string, key: string): Promise<InfrastructureRequest>;
+  /** listApprovals is what waits for one's own approval, oldest first, at most 100. */
+  listApprovals(): Promise<InfrastructureRequest[]>;
   /** openRequestEvents opens one connection; it ends after the request's last event, or when the network does. */
   openRequestEvents(id: string, options: StreamOptions): AsyncIterable<ServerEvent>;
   openRequestLog(id: string, options: StreamOptions): AsyncIterable<ServerEvent>;

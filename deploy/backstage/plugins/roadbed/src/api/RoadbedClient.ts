@@ -40,6 +40,20 @@ export class RoadbedClient implements RoadbedApi {
     return body.request;
   }
 
+  async approveRequest(id: string, reason: string, key: string): Promise<InfrastructureRequest> {
+    const path = `/requests/${encodeURIComponent(id)}/approve`;
+    return (await this.post<{ request: InfrastructureRequest }>(path, key, reason ? { reason } : {})).request;
+  }
+
+  async rejectRequest(id: string, reason: string, key: string): Promise<InfrastructureRequest> {
+    const path = `/requests/${encodeURIComponent(id)}/reject`;
+    return (await this.post<{ request: InfrastructureRequest }>(path, key, { reason })).request;
+  }
+
+  async listApprovals(): Promise<InfrastructureRequest[]> {
+    return (await this.getJson<Page<InfrastructureRequest>>('/approvals')).items;
+  }
+
   openRequestEvents(id: string, options: StreamOptions): AsyncIterable<ServerEvent> {
     return this.stream(`/requests/${encodeURIComponent(id)}/events`, options);
   }
@@ -97,12 +111,12 @@ export class RoadbedClient implements RoadbedApi {
     return (await this.call(path, { headers: { Accept: 'application/json' } })).json();
   }
 
-  private async post<T>(path: string, idempotencyKey?: string): Promise<T> {
+  private async post<T>(path: string, idempotencyKey?: string, body: object = {}): Promise<T> {
     const headers: Record<string, string> = { ...JSON_HEADERS };
     if (idempotencyKey) {
       headers['Idempotency-Key'] = idempotencyKey;
     }
-    return (await this.call(path, { method: 'POST', headers, body: '{}' })).json();
+    return (await this.call(path, { method: 'POST', headers, body: JSON.stringify(body) })).json();
   }
 
   private async *stream(path: string, { after, signal, onOpen }: StreamOptions): AsyncGenerator<ServerEvent> {

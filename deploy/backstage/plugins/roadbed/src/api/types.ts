@@ -15,6 +15,8 @@ export type Alternative = Schemas['Alternative'];
 export type Evaluation = Schemas['Evaluation'];
 export type Parameter = Schemas['Parameter'];
 export type Parameters = Schemas['Parameters'];
+export type Approval = NonNullable<Schemas['Request']['approval']>;
+export type PlanSummary = Schemas['PlanSummary'];
 export type Failure = Schemas['Failure'];
 /** InfrastructureRequest is the API's Request, which is also the name of a browser's own type. */
 export type InfrastructureRequest = Schemas['Request'];

@@ -21,15 +21,16 @@ export function CancelButton(props: {
     props.onCancelled(await api.cancelRequest(request.id, key));
     setOpen(false);
   });
+  const waits = request.state === 'awaiting_approval';
   const asked = request.cancel_reason !== '';
   const begun = request.state === 'applying' || request.state === 'lost';
   return (
     <>
       <Button size="small" variant="secondary" isDisabled={asked} onPress={() => setOpen(true)}>
-        {asked ? 'Already being cancelled' : 'Cancel this request'}
+        {asked ? 'Already being cancelled' : waits ? 'Withdraw this request' : 'Cancel this request'}
       </Button>
       <Dialog isOpen={open} onOpenChange={setOpen} width="min(28rem, calc(100vw - 2rem))">
-        <DialogHeader>Cancel this request?</DialogHeader>
+        <DialogHeader>{waits ? 'Withdraw' : 'Cancel'} this request?</DialogHeader>
         <DialogBody>
           <Text as="p" variant="body-medium">
             {actionSentence(request)} stops.{' '}
@@ -44,7 +45,7 @@ export function CancelButton(props: {
             Let it go on
           </Button>
           <Button variant="primary" isPending={cancel.pending} onPress={cancel.run}>
-            Cancel the request
+            {waits ? 'Withdraw' : 'Cancel'} the request
           </Button>
         </DialogFooter>
       </Dialog>

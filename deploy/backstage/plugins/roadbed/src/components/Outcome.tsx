@@ -31,6 +31,21 @@ export function Outcome(props: { request: InfrastructureRequest; onSeeLog?(): vo
 
 function Denied({ request }: { request: InfrastructureRequest }) {
   const reasons = request.findings.filter(finding => finding.level === 'deny' || finding.level === 'require_approval');
+  // Nobody's rule, but people: they said no, or nothing at all.
+  const turnedDown = request.approval !== null && request.error && reasons.every(({ level }) => level !== 'deny');
+  if (turnedDown) {
+    return (
+      <Notice kind="answer" title="Not approved" actions={<AskAgain request={request} words="Change it and ask again" />}>
+        <Text as="p" variant="body-medium">
+          {request.error?.message}
+        </Text>
+        <Text as="p" variant="body-medium">
+          Nothing was made and nothing is charged. {request.error?.way_out}
+        </Text>
+        {reasons.length > 0 && <Findings findings={reasons} />}
+      </Notice>
+    );
+  }
   return (
     <Notice
       kind="answer"

@@ -7,6 +7,7 @@ import { useCatalogEntry } from '../hooks/useCatalogEntry';
 import { useLiveRequest } from '../hooks/useLiveRequest';
 import { requestsRouteRef } from '../routes';
 import { actionSentence, hasEnded } from '../words';
+import { Given } from './ApprovalNotice';
 import { CopyButton } from './CopyButton';
 import { CostPanel } from './CostPanel';
 import { Facts, type Fact } from './Facts';
@@ -135,6 +136,7 @@ function Policy({ request }: { request: InfrastructureRequest }) {
         {denied ? 'The rules also noted:' : verdictSentence(request)}
       </Text>
       {rest.length > 0 && <Findings findings={rest} />}
+      {request.state !== 'awaiting_approval' && <Given approval={request.approval} />}
     </Panel>
   );
 }

@@ -1,4 +1,4 @@
-import { useState, type ReactNode } from 'react';
+import { useRef, useState, type ReactNode } from 'react';
 import { Text } from '@backstage/ui';
 import type { InfrastructureRequest } from '../api/types';
 import { useMe } from '../hooks/useMe';
@@ -27,17 +27,31 @@ export function RequestPanel(props: {
 }) {
   const { request, load } = props;
   const me = useMe();
+  const lead = useRef<HTMLDivElement>(null);
   const [logOpen, setLogOpen] = useState(false);
   const ended = hasEnded(request.state);
   const stale = load.loaded.status === 'data' ? load.loaded.stale : undefined;
   return (
     <Panel title={props.title} aside={<RequestBadge state={request.state} />}>
-      <Text as="p" variant="body-medium" color="secondary" className={classes.asked}>
-        {actionSentence(request)}, asked by <Who entityRef={request.requested_by} me={me?.subject} /> <Moment at={request.created_at} />
-      </Text>
+      <div ref={lead} tabIndex={-1} className={classes.lead}>
+        <Text as="p" variant="body-medium" color="secondary" className={classes.asked}>
+          {actionSentence(request)}, asked by <Who entityRef={request.requested_by} me={me?.subject} /> <Moment at={request.created_at} />
+        </Text>
+      </div>
       <Announcement>{announce(request)}</Announcement>
       {stale !== undefined && <Problem what="the newest state" error={stale} onRetry={load.reload} />}
-      {!ended && <Waiting request={request} />}
+      {!ended && (
+        <Waiting
+          request={request}
+          me={me?.subject}
+          onAnswered={answered => {
+            load.replace(answered);
+            // The buttons may be gone with the answer, and the focus with them.
+            lead.current?.focus();
+          }}
+          onOvertaken={load.reload}
+        />
+      )}
       {ended && (
         <Outcome
           request={request}
@@ -46,7 +60,7 @@ export function RequestPanel(props: {
         />
       )}
       {request.steps.length > 0 && request.state !== 'denied' && <Steps steps={request.steps} />}
-      {!ended && (
+      {!ended && !request.approval?.may_approve && (
         <div className={classes.actions}>
           <CancelButton request={request} onCancelled={load.replace} />
         </div>

@@ -156,7 +156,7 @@ describe('a request', () => {
       requestPath,
     );
     expect(await screen.findByText('Waiting for approval')).toBeInTheDocument();
-    expect(screen.getByText('platform-team may approve until tomorrow')).toBeInTheDocument();
+    expect(screen.getByText(/^platform-team may approve until tomorrow\. Nothing is made/)).toBeInTheDocument();
     expect(screen.getAllByRole('list', { name: 'Findings' })).toHaveLength(1);
   });
 

@@ -1,10 +1,17 @@
 import { Text } from '@backstage/ui';
 import type { InfrastructureRequest } from '../api/types';
-import { Findings } from './Findings';
+import { ApprovalNotice } from './ApprovalNotice';
 import { Notice } from './Notice';
 
 /** Waiting says what a request that has not ended waits for, if it does. */
-export function Waiting({ request }: { request: InfrastructureRequest }) {
+export function Waiting(props: {
+  request: InfrastructureRequest;
+  /** me is who looks at it; undefined until that is known. */
+  me: string | undefined;
+  onAnswered(request: InfrastructureRequest): void;
+  onOvertaken(): void;
+}) {
+  const { request } = props;
   if (request.cancel_reason) {
     return (
       <Notice kind="waiting" title="Cancelling">
@@ -15,15 +22,7 @@ export function Waiting({ request }: { request: InfrastructureRequest }) {
     );
   }
   if (request.state === 'awaiting_approval') {
-    const asked = request.findings.filter(finding => finding.level === 'require_approval');
-    return (
-      <Notice kind="waiting" title="Waiting for approval">
-        <Text as="p" variant="body-medium">
-          {request.waiting || 'Nothing happens until it is approved, and nothing is charged.'}
-        </Text>
-        {asked.length > 0 && <Findings findings={asked} />}
-      </Notice>
-    );
+    return <ApprovalNotice {...props} />;
   }
   if (request.state === 'lost') {
     return (

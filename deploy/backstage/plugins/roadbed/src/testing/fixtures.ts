@@ -1,4 +1,4 @@
-import type { Estimate, Finding, InfrastructureRequest, Instance, Offering, Parameter, Step, StepStatus, Verdict } from '../api/types';
+import type { Approval, Estimate, Finding, InfrastructureRequest, Instance, Offering, Parameter, Step, StepStatus, Verdict } from '../api/types';
 
 export const REQUEST_ID = '01980000-0000-7000-8000-000000000001';
 export const INSTANCE_ID = '01980000-0000-7000-8000-0000000000aa';
@@ -50,6 +50,33 @@ export const overLimit: Finding = {
   path: '/multi_az',
   way_out: 'Turn off multi-AZ.',
 };
+
+/** anApproval is that platform-team has until the next day to approve, and that who looks may not, but for `change`. */
+export function anApproval(change: Partial<Approval> = {}): Approval {
+  return {
+    needed: [
+      { approvers: ['group:default/platform-team'], people: ['user:default/pat'], count: 1, missing: 1, rules: ['cost_limit'] },
+    ],
+    given: [],
+    granted: false,
+    may_approve: false,
+    ceiling: 90,
+    void: '',
+    expires_at: new Date(Date.now() + 26.5 * 3_600_000).toISOString(),
+    plan: {
+      create: 2,
+      update: 1,
+      replace: 0,
+      delete: 0,
+      changes: [
+        { address: 'aws_db_instance.main', type: 'aws_db_instance', action: 'create' },
+        { address: 'aws_db_subnet_group.main', type: 'aws_db_subnet_group', action: 'create' },
+        { address: 'aws_security_group.main', type: 'aws_security_group', action: 'update' },
+      ],
+    },
+    ...change,
+  };
+}
 
 /** aRequest is a completed create of orders-store, but for `change`. */
 export function aRequest(change: Partial<InfrastructureRequest> = {}): InfrastructureRequest {

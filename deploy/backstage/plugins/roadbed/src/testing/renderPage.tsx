@@ -5,7 +5,7 @@ import { catalogApiRef, entityRouteRef } from '@backstage/plugin-catalog-react';
 import axe from 'axe-core';
 import { RoadbedClient } from '../api/RoadbedClient';
 import { roadbedApiRef } from '../api/RoadbedApi';
-import { createPageRouteRef, formRouteRef, requestsRouteRef, resourcesRouteRef } from '../routes';
+import { approvalsRouteRef, createPageRouteRef, formRouteRef, requestsRouteRef, resourcesRouteRef } from '../routes';
 import type { SidecarDouble } from './SidecarDouble';
 
 /** renderPage shows an element as the portal would, at `path`, against a sidecar double and a catalog of `entities`. */
@@ -22,6 +22,7 @@ export function renderPage(element: ReactElement, options: { sidecar: SidecarDou
     initialRouteEntries: [path],
     mountedRoutes: {
       '/infrastructure/requests': requestsRouteRef,
+      '/infrastructure/approvals': approvalsRouteRef,
       '/infrastructure/resources': resourcesRouteRef,
       '/create': createPageRouteRef,
       '/create/templates/:namespace/:templateName': formRouteRef,

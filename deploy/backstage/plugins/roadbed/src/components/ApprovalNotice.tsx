@@ -1,0 +1,163 @@
+import { useState } from 'react';
+import { Button, Text } from '@backstage/ui';
+import type { Approval, InfrastructureRequest, PlanSummary } from '../api/types';
+import { formatMonthly, formatOwner } from '../format';
+import { AnswerDialog, type Answer } from './AnswerDialog';
+import { Facts, type Fact } from './Facts';
+import { Findings } from './Findings';
+import { Deadline, Moment } from './Moment';
+import { Notice } from './Notice';
+import { Who } from './Who';
+import classes from './ApprovalNotice.module.css';
+
+type Props = {
+  request: InfrastructureRequest;
+  me: string | undefined;
+  onAnswered(request: InfrastructureRequest): void;
+  onOvertaken(): void;
+};
+
+/** ApprovalNotice is whom a request waits for and what exactly they approve, with the buttons for those who may. */
+export function ApprovalNotice(props: Props) {
+  const { request, me } = props;
+  const { approval } = request;
+  const reasons = request.findings.filter(finding => finding.level === 'require_approval');
+  const mine = approval?.may_approve === true;
+  return (
+    <Notice kind="waiting" title={title(approval)} actions={mine && <Buttons {...props} />}>
+      <Text as="p" variant="body-medium">
+        {ownNote(request, me)} Nothing is made and nothing is charged until it is approved.
+        {approval?.expires_at && (
+          <>
+            {' '}
+            If nobody has approved, it is denied <Deadline at={approval.expires_at} />.
+          </>
+        )}
+      </Text>
+      {approval?.void && (
+        <Text as="p" variant="body-medium">
+          Earlier approvals no longer count: {approval.void}
+        </Text>
+      )}
+      {approval && <Facts facts={facts(request, approval)} />}
+      {approval?.plan && <Changes plan={approval.plan} />}
+      {reasons.length > 0 && <Findings findings={reasons} />}
+      <Given approval={approval} />
+    </Notice>
+  );
+}
+
+/** Given lists who has approved, when and why. */
+export function Given({ approval }: { approval: Approval | null }) {
+  if (!approval || approval.given.length === 0) {
+    return null;
+  }
+  return (
+    <ul role="list" aria-label="Approvals" className={classes.list}>
+      {approval.given.map(({ by, at, reason }) => (
+        <li key={`${by} ${at}`}>
+          Approved by <Who entityRef={by} /> <Moment at={at} />
+          {reason && <>: {reason}</>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** planSentence counts what a plan does: "3 to add, 0 to change, 1 to remove". */
+export function planSentence({ create, update, replace, delete: remove }: PlanSummary): string {
+  const counts = `${create} to add, ${update} to change, ${remove} to remove`;
+  return replace > 0 ? `${counts}, ${replace} to replace` : counts;
+}
+
+function Buttons({ request, onAnswered, onOvertaken }: Props) {
+  const [answer, setAnswer] = useState<Answer>();
+  const [open, setOpen] = useState(false);
+  const begin = (chosen: Answer) => {
+    setAnswer(chosen);
+    setOpen(true);
+  };
+  return (
+    <>
+      <Button size="small" variant="primary" onPress={() => begin('approve')}>
+        Approve
+      </Button>
+      <Button size="small" variant="secondary" onPress={() => begin('reject')}>
+        Reject
+      </Button>
+      {answer && (
+        <AnswerDialog
+          request={request}
+          answer={answer}
+          open={open}
+          onOpenChange={setOpen}
+          onAnswered={onAnswered}
+          onOvertaken={onOvertaken}
+        />
+      )}
+    </>
+  );
+}
+
+function Changes({ plan }: { plan: PlanSummary }) {
+  if (plan.changes.length === 0) {
+    return null;
+  }
+  return (
+    <details className={classes.changes}>
+      <summary>What the plan changes</summary>
+      <ul role="list" aria-label="Planned changes" className={classes.list}>
+        {plan.changes.map(({ address, action }) => (
+          <li key={address}>
+            {CHANGES[action] ?? action} <code>{address}</code>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+const CHANGES: Record<string, string> = { create: 'Add', update: 'Change', replace: 'Replace', delete: 'Remove' };
+
+function facts(request: InfrastructureRequest, approval: Approval): Fact[] {
+  const price = formatMonthly(request.monthly_cost);
+  const found: Fact[] = [{ name: 'Plan', value: approval.plan ? planSentence(approval.plan) : 'not known yet' }];
+  if (request.action !== 'destroy') {
+    found.push({
+      name: 'Price',
+      value: typeof approval.ceiling === 'number' ? `${price}; approved up to ${formatMonthly(approval.ceiling)}` : price,
+    });
+  }
+  for (const { approvers, count, missing } of approval.needed) {
+    found.push({ name: `By ${groups(approvers)}`, value: `${count - missing} of ${count} approved` });
+  }
+  return found;
+}
+
+function title(approval: Approval | null): string {
+  if (!approval) {
+    return 'Waiting for approval';
+  }
+  if (approval.may_approve) {
+    return 'Waits for your approval';
+  }
+  const open = approval.needed.filter(({ missing }) => missing > 0);
+  return open.length > 0 ? `Waits for ${open.map(({ approvers }) => groups(approvers)).join(' and ')}` : 'Waiting for approval';
+}
+
+function ownNote({ approval, requested_by: by, waiting }: InfrastructureRequest, me: string | undefined): string {
+  if (!approval) {
+    return waiting && `${waiting}.`;
+  }
+  if (me !== undefined && me === by) {
+    return 'You cannot approve your own request.';
+  }
+  if (!approval.may_approve && me !== undefined && approval.given.some(given => given.by === me)) {
+    return 'You have approved it; others have still to.';
+  }
+  return '';
+}
+
+function groups(approvers: string[]): string {
+  return approvers.map(formatOwner).join(' or ');
+}

@@ -41,6 +41,7 @@ type fakeRun struct {
 	state    string // dispatched, planning, applying, ended, requeued
 	deny     bool
 	deaf     bool   // the answer to keeping the plan is lost
+	stuck    bool   // no plan can be kept now
 	wait     bool   // people must approve the plan
 	kept     []byte // the sealed plan
 	cancel   string
@@ -161,6 +162,9 @@ func (s *sidecar) answer(ctx context.Context, name string, in message) (message,
 	case "keep":
 		if !owned || run.cancel != "" {
 			return message{}, lost
+		}
+		if run.stuck {
+			return message{}, provision.Unreachable("the database", errors.New("for a test"))
 		}
 		run.kept, run.state = in.Sealed, "ended"
 		if run.deaf {

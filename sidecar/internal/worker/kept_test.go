@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -215,4 +216,24 @@ func TestAPlanWhoseKeepingWasNotConfirmedIsKept(t *testing.T) {
 	if b.outcome(id) != nil {
 		t.Errorf("a run that waits has outcome %+v", b.outcome(id))
 	}
+}
+
+func TestAPlanThatCouldNotBeKeptIsKeptByTheNextWorker(t *testing.T) {
+	b := newBench(t, markedModule)
+	id := b.ask(func(r *fakeRun) { r.wait, r.stuck = true, true })
+	stop := b.start()
+	eventually(t, "the plan could not be kept", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.calls["keep"] > 1
+	})
+	stop()
+	b.with(id, func(r *fakeRun) { r.stuck = false })
+	b.start()
+	b.untilKept(id)
+	b.with(id, func(r *fakeRun) {
+		if len(r.plans) < 2 || !cmp.Equal(r.plans[0], r.plans[len(r.plans)-1]) {
+			t.Errorf("it asked about %+v, want the same plan again", r.plans)
+		}
+	})
 }

@@ -179,3 +179,8 @@ test_reasons_never_name_an_empty_owner if {
 		not contains(_reason(_ann, verb, ""), "members of  may")
 	}
 }
+
+test_a_service_approves_nothing_even_with_the_groups if {
+	service := object.union(_service("plugin:scaffolder", "approve"), {"groups": ["group:default/payments"]})
+	not _allowed(service, "approve", "group:default/payments")
+}

@@ -198,7 +198,9 @@ func formField(o provision.Offering, p provision.Parameter) mapping {
 			field = append(field, entry{key, value})
 		}
 	}
-	set("description", p.Description, p.Description != "")
+	// Backstage's checkbox shows a description above itself and below; a help text stands once.
+	set("description", p.Description, p.Description != "" && p.Type != "boolean")
+	set("ui:help", p.Description, p.Description != "" && p.Type == "boolean")
 	switch p.Type {
 	case "enum":
 		labels := make([]string, len(p.Options))

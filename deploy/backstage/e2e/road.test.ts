@@ -1,4 +1,5 @@
 import { after, before } from 'node:test';
+import { approvalCases } from './approval.ts';
 import { startStage, type Stage } from './stage.ts';
 import { databaseCases } from './database.ts';
 import { refusalCases } from './refusal.ts';
@@ -18,5 +19,6 @@ const onStage = () => stage!;
 signInCases(onStage);
 databaseCases(onStage);
 refusalCases(onStage);
+approvalCases(onStage);
 siteCases(onStage);
 viewCases(onStage);

@@ -5,13 +5,15 @@ import { baseUrl, openPage, screenshot, signIn } from './browser.ts';
 import { uniqueName } from './pages.ts';
 import type { Stage } from './stage.ts';
 
+const DESK = { width: 1440, height: 900 };
+const PHONE = { width: 360, height: 740 };
 const REASON = 'The load test needs it for two weeks.';
 
 /** approvalCases are what other people have to allow. */
 export function approvalCases(stage: () => Stage) {
   test('what is over staging’s limit waits for the platform team, who approve it on its page', async () => {
     const name = uniqueName('loadtest');
-    const ann = await openPage(stage().browser, { width: 1440, height: 900 });
+    const ann = await openPage(stage().browser, DESK);
     await signIn(ann.page, 'Ann Okafor');
     const { status, body } = await (await Caller.signIn('ann')).post('/api/roadbed/requests', {
       offering: 'postgres-database',
@@ -35,21 +37,25 @@ export function approvalCases(stage: () => Stage) {
     await ann.page.getByRole('button', { name: 'Withdraw this request' }).waitFor();
     await screenshot(ann.page, 'approval-requester');
 
-    const ben = await openPage(stage().browser, { width: 360, height: 740 });
+    const ben = await openPage(stage().browser, PHONE);
     await signIn(ben.page, 'Ben Larsen');
     await ben.page.goto(`${baseUrl()}/infrastructure/approvals`);
     await ben.page.getByRole('heading', { name: 'Nothing waits for you' }).waitFor();
     await screenshot(ben.page, 'approvals-empty');
     await ben.close();
 
-    const pat = await openPage(stage().browser, { width: 1440, height: 900, colorScheme: 'dark' });
+    const pat = await openPage(stage().browser, { ...DESK, colorScheme: 'dark' });
     await signIn(pat.page, 'Pat Moreau');
     await pat.page.goto(`${baseUrl()}/infrastructure/approvals`);
     const row = pat.page.getByRole('table', { name: 'Approvals' }).getByRole('row').filter({ hasText: name });
     await row.waitFor();
     await screenshot(pat.page, 'approvals');
+    await pat.page.setViewportSize(PHONE);
+    await screenshot(pat.page, 'approvals-phone');
     await row.getByRole('link', { name: `Create ${name}` }).click();
     await pat.page.getByText('Waits for your approval').waitFor();
+    await screenshot(pat.page, 'approval-phone');
+    await pat.page.setViewportSize(DESK);
     await screenshot(pat.page, 'approval-approver');
     await pat.page.getByRole('button', { name: 'Approve', exact: true }).click();
     const dialog = pat.page.getByRole('dialog', { name: 'Approve this request?' });

@@ -21,7 +21,10 @@ type Props = {
 export function ApprovalNotice(props: Props) {
   const { request, me } = props;
   const { approval } = request;
-  const reasons = request.findings.filter(finding => finding.level === 'require_approval');
+  // Their way out is to ask for the approval that is being waited for.
+  const reasons = request.findings
+    .filter(finding => finding.level === 'require_approval')
+    .map(finding => ({ ...finding, way_out: '' }));
   const mine = approval?.may_approve === true;
   return (
     <Notice kind="waiting" title={title(approval)} actions={mine && <Buttons {...props} />}>
@@ -123,9 +126,10 @@ function facts(request: InfrastructureRequest, approval: Approval): Fact[] {
   const price = formatMonthly(request.monthly_cost);
   const found: Fact[] = [{ name: 'Plan', value: approval.plan ? planSentence(approval.plan) : 'not known yet' }];
   if (request.action !== 'destroy') {
+    const higher = approval.ceiling !== null && approval.ceiling !== request.monthly_cost ? approval.ceiling : undefined;
     found.push({
       name: 'Price',
-      value: typeof approval.ceiling === 'number' ? `${price}; approved up to ${formatMonthly(approval.ceiling)}` : price,
+      value: higher === undefined ? price : `${price}; an approval holds up to ${formatMonthly(higher)}`,
     });
   }
   for (const { approvers, count, missing } of approval.needed) {

@@ -10,7 +10,7 @@ import { Requests } from './Requests';
 const tabPath = '/infrastructure/approvals';
 const requestPath = `/infrastructure/requests/${REQUEST_ID}`;
 const requestRoute = `GET /requests/${REQUEST_ID}`;
-const reason = { ...overLimit, level: 'require_approval' as const, way_out: '' };
+const reason = { ...overLimit, level: 'require_approval' as const, way_out: 'Ask for approval.' };
 
 function aWaiting(change: Partial<InfrastructureRequest> = {}) {
   return aRequest({
@@ -88,9 +88,10 @@ describe('a request that waits', () => {
     expect(await screen.findByText('Waits for platform-team')).toBeInTheDocument();
     expect(await screen.findByText(/You cannot approve your own request\./)).toHaveTextContent('it is denied in 26 h');
     expect(screen.getByText('2 to add, 1 to change, 0 to remove')).toBeInTheDocument();
-    expect(screen.getByText('$85.50 / month; approved up to $90.00 / month')).toBeInTheDocument();
+    expect(screen.getByText('$85.50 / month; an approval holds up to $90.00 / month')).toBeInTheDocument();
     expect(screen.getByText('0 of 1 approved')).toBeInTheDocument();
     expect(screen.getByText(reason.message)).toBeInTheDocument();
+    expect(screen.queryByText(/What you can do/)).not.toBeInTheDocument();
     expect(screen.queryByRole('button', { name: 'Approve' })).not.toBeInTheDocument();
     expect(screen.getByRole('button', { name: 'Withdraw this request' })).toBeEnabled();
     expect(await findFaults(container)).toEqual([]);

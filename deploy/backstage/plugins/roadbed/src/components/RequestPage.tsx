@@ -148,7 +148,9 @@ function verdictSentence(request: InfrastructureRequest): string {
     case 'warn':
       return `Allowed in ${request.environment}, with something to keep in mind.`;
     case 'require_approval':
-      return `Allowed in ${request.environment} once it is approved.`;
+      return request.approval?.granted
+        ? `Allowed in ${request.environment}, since it has been approved.`
+        : `Allowed in ${request.environment} once it is approved.`;
     default:
       return `Not allowed in ${request.environment}.`;
   }

@@ -1,4 +1,5 @@
 import {
+  formatAhead,
   formatDuration,
   formatExact,
   formatField,
@@ -41,6 +42,16 @@ test.each([
   ['2026-05-03T14:32:30Z', 'just now'],
 ])('%s is said as %s', (at, expected) => {
   expect(formatRelative(new Date(at), now)).toBe(expected);
+});
+
+test.each([
+  [-1, 'now'],
+  [59, 'in less than a minute'],
+  [3 * 60, 'in 3 min'],
+  [26 * 3600 + 1800, 'in 26 h'],
+  [50 * 3600, 'in 2 days'],
+])('what is %p seconds ahead is %s', (seconds, expected) => {
+  expect(formatAhead(new Date(now.getTime() + seconds * 1000), now)).toBe(expected);
 });
 
 test('what holds since today is said with its time, and since earlier with its date', () => {

@@ -149,7 +149,18 @@ func (r *Record) resume() error {
 	if r.Request.State != Lost {
 		return nil
 	}
-	return r.move(Applying, "")
+	if err := r.move(Applying, ""); err != nil {
+		return err
+	}
+	return r.moveInstance(r.atWork())
+}
+
+// atWork is the state of an instance while the request's apply is at it.
+func (r *Record) atWork() InstanceState {
+	if r.Request.Action == Destroy {
+		return Destroying
+	}
+	return Changing
 }
 
 // Take folds a report into the record. A report of an older token or one that
@@ -292,7 +303,10 @@ func (r *Record) Expire() error {
 		return r.requeue("its worker fell silent while planning")
 	case Applying:
 		r.tell("run", "lost", r.Request.ID, map[string]any{"run": r.Run.ID, "worker": r.Run.Worker})
-		return r.move(Lost, "its worker fell silent during apply; it goes on when that worker is back")
+		if err := r.move(Lost, "its worker fell silent during apply; it goes on when that worker is back"); err != nil {
+			return err
+		}
+		return r.moveInstance(Incomplete)
 	case DeniedState, Cancelled, Failed, Succeeded:
 		r.Run.State = RunEnded
 	}

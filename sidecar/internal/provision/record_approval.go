@@ -46,11 +46,7 @@ func (r *Record) Decide(p Planned) (wait bool, err error) {
 	if err := r.move(Applying, ""); err != nil {
 		return false, err
 	}
-	next := Changing
-	if r.Request.Action == Destroy {
-		next = Destroying
-	}
-	return false, r.moveInstance(next)
+	return false, r.moveInstance(r.atWork())
 }
 
 // GoOn is Decide for a plan that nobody need approve. One that needs approval

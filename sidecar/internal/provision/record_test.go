@@ -304,7 +304,7 @@ func TestWorkerLostWhileApplyingIsWaitedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := applying(t).silence()
-			l.stands(provision.Lost, provision.Changing)
+			l.stands(provision.Lost, provision.Incomplete)
 			if err := l.do(claim("w2")); provision.KindOf(err) != provision.Conflict {
 				t.Errorf("another worker's claim: %v, want a conflict", err)
 			}
@@ -312,7 +312,7 @@ func TestWorkerLostWhileApplyingIsWaitedFor(t *testing.T) {
 				t.Errorf("another dispatch: %v, want a conflict", err)
 			}
 			l.silence()
-			l.stands(provision.Lost, provision.Changing)
+			l.stands(provision.Lost, provision.Incomplete)
 			l.must(back)
 			l.stands(provision.Applying, provision.Changing)
 			l.must(outcome(provision.ResultSucceeded, ""))

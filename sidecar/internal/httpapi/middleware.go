@@ -77,7 +77,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		defer func() {
 			cause := recover()
 			if cause != nil && cause != http.ErrAbortHandler {
-				s.Log.ErrorContext(r.Context(), "handler panicked", "request_id", st.id, "route", st.route, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				s.Log.ErrorContext(r.Context(), "handler panicked", "call_id", st.id, "route", st.route, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					s.answer(rec, r, fmt.Errorf("panic: %v", cause))
 					cause = nil
@@ -103,7 +103,11 @@ func (s *Server) record(r *http.Request, st *state, status int, took time.Durati
 	case r.Method != http.MethodGet:
 		level = slog.LevelInfo
 	}
-	fields := []any{"request_id", st.id, "route", st.route, "status", status, "duration_ms", took.Milliseconds()}
+	if r.Context().Err() != nil && level == slog.LevelWarn {
+		level = slog.LevelInfo // the caller hung up: whatever that cut short is not down
+	}
+	// request_id is the domain's, in every log; an HTTP request is a call.
+	fields := []any{"call_id", st.id, "route", st.route, "status", status, "duration_ms", took.Milliseconds()}
 	if st.subject != "" {
 		fields = append(fields, "subject", st.subject)
 	}

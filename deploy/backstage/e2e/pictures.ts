@@ -14,6 +14,7 @@ try {
   await page.getByRole('button', { name: 'Back' }).click();
   await page.getByRole('button', { name: 'Back' }).click();
   await page.getByLabel('Storage (GB)').waitFor();
+  await page.getByText(/up to \d+ here/).waitFor();
   await picture('create-form');
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByRole('button', { name: 'Review' }).click();

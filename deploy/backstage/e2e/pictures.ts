@@ -14,7 +14,7 @@ try {
   await page.getByRole('button', { name: 'Back' }).click();
   await page.getByRole('button', { name: 'Back' }).click();
   await page.getByLabel('Storage (GB)').waitFor();
-  await page.getByText(/up to \d+ here/).waitFor();
+  await page.getByText('Storage (GB): up to 156 here').waitFor();
   await picture('create-form');
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByRole('button', { name: 'Review' }).click();

@@ -18,7 +18,7 @@ import (
 
 // paramFlags are an offering's parameters as k=v.
 type paramFlags struct {
-	Param map[string]string `help:"A parameter, as name=value; repeat it for each. A map's value is JSON." short:"p" placeholder:"NAME=VALUE" mapsep:"none"`
+	Param map[string]string `help:"A parameter, as name=value; repeat it for each. A map's value is JSON. Each is a flag of its own too: --storage-gb 200." short:"p" placeholder:"NAME=VALUE" mapsep:"none"`
 }
 
 // parameters gives each text the type that its parameter has.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -299,8 +297,7 @@ func readPoolTokens(files map[string]string) (map[string]string, error) {
 		if len(text) < 32 {
 			return nil, fmt.Errorf("the token of pool %s in %s is shorter than 32 characters", pool, file)
 		}
-		sum := sha256.Sum256([]byte(text))
-		pools[hex.EncodeToString(sum[:])] = pool
+		pools[httpapi.PoolTokenDigest(text)] = pool
 	}
 	return pools, nil
 }

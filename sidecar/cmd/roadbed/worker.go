@@ -24,6 +24,7 @@ type workerConfig struct {
 	Dir       string        `help:"Its own folder, kept over restarts." required:"" type:"path" env:"ROADBED_WORKER_DIR"`
 	Slots     int           `help:"Runs at a time." default:"2" env:"ROADBED_WORKER_SLOTS"`
 	Sidecar   string        `help:"Base of the sidecar's API." required:"" placeholder:"URL" env:"ROADBED_BASE_URL"`
+	CAFile    string        `name:"ca-file" help:"PEM file of authorities to trust for the sidecar's certificate, beside the system's." type:"existingfile" env:"ROADBED_CA_FILE"`
 	TokenFile string        `help:"File with the pool's token." required:"" type:"existingfile" env:"ROADBED_POOL_TOKEN_FILE"`
 	NATS      string        `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
 	KeysDir   string        `help:"Folder with <pool>.key and sidecar.pub." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
@@ -71,8 +72,8 @@ func runWorker(ctx context.Context, c workerConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	connection := worker.Connection{URL: c.Sidecar, Token: strings.TrimSpace(string(token)), Worker: name}
-	controller, err := client.NewWorker(connection.URL, connection.Token, connection.Worker)
+	connection := worker.Connection{URL: c.Sidecar, Token: strings.TrimSpace(string(token)), Worker: name, CAFile: c.CAFile}
+	controller, err := connect(connection)
 	if err != nil {
 		return err
 	}
@@ -107,6 +108,11 @@ func (j jobs) Next(ctx context.Context) (worker.Delivery, error) {
 	return worker.Delivery(delivery), err
 }
 
+// connect makes the client of a worker or of its supervisor.
+func connect(to worker.Connection) (*client.Worker, error) {
+	return client.NewWorker(to.URL, to.Token, to.Worker, client.Trust(to.CAFile))
+}
+
 // subjectToken makes a name fit for a NATS subject.
 func subjectToken(name string) string {
 	return strings.Map(func(r rune) rune {
@@ -125,9 +131,7 @@ type superviseCommand struct {
 func (c *superviseCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return worker.Supervise(ctx, worker.Supervision{
 		Dir: c.Dir, Log: log,
-		Connect: func(to worker.Connection) (worker.Lifeline, error) {
-			return client.NewWorker(to.URL, to.Token, to.Worker)
-		},
+		Connect: func(to worker.Connection) (worker.Lifeline, error) { return connect(to) },
 	})
 }
 

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	case IsShim(os.Args[0]):
 		os.Exit(ShimMain(os.Args))
 	case len(os.Args) == 3 && os.Args[1] == "supervise":
-		err := Supervise(context.Background(), Supervision{Dir: os.Args[2], Log: SupervisorLog(),
+		err := Supervise(context.Background(), Supervision{Dir: os.Args[2], Log: stderrLog(),
 			Connect: func(c Connection) (Lifeline, error) { return client{c.URL}, nil }})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -318,3 +318,6 @@ func (b *bench) reported(id uuid.UUID) []string {
 	})
 	return short
 }
+
+// stderrLog is the log of a process of ours: its stderr is a file of the run.
+func stderrLog() *slog.Logger { return slog.New(slog.NewJSONHandler(os.Stderr, nil)) }

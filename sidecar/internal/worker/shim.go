@@ -3,7 +3,6 @@ package worker
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -176,9 +175,4 @@ func startSupervisor(d directory, rec record) error {
 	}
 	go func() { _ = cmd.Wait() }() // only so that it is buried
 	return nil
-}
-
-// SupervisorLog is the logger of a supervisor: its stderr is a file of the run.
-func SupervisorLog() *slog.Logger {
-	return slog.New(slog.NewJSONHandler(os.Stderr, nil))
 }

@@ -244,7 +244,7 @@ func TestOneFolderHasOneWorker(t *testing.T) {
 	b := newBench(t, gateModule)
 	b.start()
 	eventually(t, "the first worker has begun", func() bool { return directory(b.site.Root).locked("worker.lock") })
-	w, err := b.site.worker(SupervisorLog())
+	w, err := b.site.worker(stderrLog())
 	if err != nil {
 		t.Fatal(err)
 	}

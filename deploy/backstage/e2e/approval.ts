@@ -46,6 +46,10 @@ export function approvalCases(stage: () => Stage) {
 
     const pat = await openPage(stage().browser, { ...DESK, colorScheme: 'dark' });
     await signIn(pat.page, 'Pat Moreau');
+    await pat.page.getByRole('link', { name: 'Notifications' }).click();
+    await pat.page.getByRole('link', { name: `${name} in staging waits for your approval` }).click();
+    await pat.page.waitForURL(address);
+    await pat.page.getByText('Waits for your approval').waitFor();
     await pat.page.goto(`${baseUrl()}/infrastructure/approvals`);
     const row = pat.page.getByRole('table', { name: 'Approvals' }).getByRole('row').filter({ hasText: name });
     await row.waitFor();

@@ -17,6 +17,10 @@ backend.add(import('@roadbed/backstage-plugin-catalog-backend-module-roadbed'));
 backend.add(import('@backstage/plugin-scaffolder-backend'));
 backend.add(import('@roadbed/backstage-plugin-scaffolder-backend-module-roadbed'));
 
+// Roadbed tells people here what waits for them; signals bring it to a page that is open.
+backend.add(import('@backstage/plugin-notifications-backend'));
+backend.add(import('@backstage/plugin-signals-backend'));
+
 try {
   await backend.start();
 } catch (error) {

@@ -3,12 +3,15 @@ import { parseEntityRef } from '@backstage/catalog-model';
 import { Sidebar, SidebarDivider, SidebarItem, SidebarSpace } from '@backstage/core-components';
 import { appThemeApiRef, errorApiRef, identityApiRef, useApi } from '@backstage/frontend-plugin-api';
 import type { NavContentComponentProps } from '@backstage/plugin-app-react';
+import { NotificationsSidebarItem } from '@backstage/plugin-notifications';
 import { RiLogoutBoxRLine, RiMoonLine, RiSunLine, RiUserLine } from '@remixicon/react';
 import { Brand } from './Brand';
 
 /** Navigation is the sidebar: every plugin's page, then who is signed in, the theme and the way out. */
 export function Navigation({ navItems }: NavContentComponentProps) {
   const item = navItems.withComponent(page => <SidebarItem to={page.href} icon={() => page.icon} text={page.title} />);
+  // In its place stands the item that counts what is unread.
+  navItems.take('page:notifications');
   return (
     <Sidebar>
       <Brand />
@@ -19,6 +22,8 @@ export function Navigation({ navItems }: NavContentComponentProps) {
       {item.rest({ sortBy: 'title' })}
       <SidebarSpace />
       <SidebarDivider />
+      {/* No pop-up: its link opens another tab, and a tab has a person of its own here. */}
+      <NotificationsSidebarItem snackbarEnabled={false} />
       <ThemeItem />
       <UserItems />
     </Sidebar>

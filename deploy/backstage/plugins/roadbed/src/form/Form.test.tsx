@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Stepper } from '@backstage/plugin-scaffolder-react/alpha';
-import { act, configure, screen, waitFor, within } from '@testing-library/react';
+import { act, configure, fireEvent, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { parse } from 'yaml';
 import type { Parameters } from '../api/types';
@@ -108,17 +108,42 @@ test('says what the form costs item by item, that it is allowed, and by how much
   expect(await findFaults(container)).toEqual([]);
 });
 
-test('judges while one types: once after the last keystroke, and only what is valid', async () => {
+test('judges each change at once, only what is valid, and advises once after the last', async () => {
   const sidecar = aSidecar();
   renderForm(sidecar, {}, [withoutPresets(steps[0]), ...steps.slice(1)]);
   await screen.findByText('Multi-AZ: off here');
   const before = evaluations(sidecar).length;
   await userEvent.type(screen.getByRole('textbox', { name: /Database name/ }), 'or-1');
-  await waitFor(() => expect(evaluations(sidecar)).toHaveLength(before + 2));
+  const judged = (name: string, advise: boolean) => ({ parameters: { database_name: name, environment: 'dev' }, partial: true, advise });
+  await waitFor(() => expect(evaluations(sidecar).at(-1)?.body).toEqual(judged('or-1', true)));
   expect(evaluations(sidecar).slice(before).map(({ body }) => body)).toEqual([
-    { parameters: { database_name: 'or-1', environment: 'dev' }, partial: true, advise: false },
-    { parameters: { database_name: 'or-1', environment: 'dev' }, partial: true, advise: true },
+    judged('or-', false),
+    judged('or-1', false),
+    judged('or-1', true),
   ]);
+});
+
+test('asks for one verdict at a time, and then for the newest', async () => {
+  const asked: string[] = [];
+  let answer = () => {};
+  const sidecar = aSidecar(({ body }) => {
+    const { parameters, advise } = body as any;
+    if (advise || !parameters.database_name) {
+      return undefined;
+    }
+    asked.push(parameters.database_name);
+    return new Promise(resolve => (answer = () => resolve(json(judge(parameters, advise)))));
+  });
+  renderForm(sidecar, {}, [withoutPresets(steps[0]), ...steps.slice(1)]);
+  await screen.findByText('Multi-AZ: off here');
+  const field = screen.getByRole('textbox', { name: /Database name/ });
+  await userEvent.type(field, 'ord');
+  await waitFor(() => expect(asked).toEqual(['ord']));
+  fireEvent.change(field, { target: { value: 'orders' } });
+  fireEvent.change(field, { target: { value: 'orders-1' } });
+  expect(asked).toEqual(['ord']);
+  await act(async () => answer());
+  await waitFor(() => expect(asked).toEqual(['ord', 'orders-1']));
 });
 
 test('drops answers that were overtaken', async () => {

@@ -3,11 +3,13 @@ import { useApi } from '@backstage/frontend-plugin-api';
 import { explainError } from '../api/explainError';
 import { roadbedApiRef, type RoadbedApi } from '../api/RoadbedApi';
 import type { Advice, Offering, Parameter, Parameters, Verdict } from '../api/types';
+import { Line } from './Line';
 import { changedParameters, fillPreset, readForm } from './parameters';
 
-/** A verdict follows the last keystroke after this pause, advice after the longer one. */
-const PAUSE_MS = 100;
+/** A verdict follows each change at once; advice, which costs more, follows the last one after this pause. */
 const IDLE_MS = 300;
+/** How long a verdict that nobody needs any more may hold up the next one. */
+const PATIENCE_MS = 1_000;
 const AGAIN_MS = 5_000;
 
 /** Effect is what a parameter adds to the monthly price, in dollars, compared with its default. */
@@ -37,8 +39,9 @@ const NOTHING = { effects: [], presets: {} };
 const shown = new WeakMap<RoadbedApi, Map<string, { offering?: Offering; known: Known }>>();
 
 /**
- * useVerdict judges a form while it is filled in. Answers that were overtaken are dropped and their calls given up; while
- * the sidecar is away it is asked again every few seconds.
+ * useVerdict judges a form while it is filled in: every change at once, with one call for a verdict on its way at a time.
+ * What is on show stays until there is newer; answers that were overtaken are dropped. While the sidecar is away it is
+ * asked again every few seconds.
  */
 export function useVerdict(offeringId: string, form: Parameters, offersPresets: boolean): Judged {
   const api = useApi(roadbedApiRef);
@@ -48,66 +51,62 @@ export function useVerdict(offeringId: string, form: Parameters, offersPresets: 
   const [turn, setTurn] = useState(0);
   const given = offering ? readForm(offering, form) : { parameters: {}, uncounted: [] };
   const key = JSON.stringify(given.parameters);
+  const [line] = useState(() => new Line(PATIENCE_MS));
+  useEffect(() => () => line.clear(), [line]);
 
   useEffect(() => {
-    const calls = new AbortController();
+    let overtaken = false;
+    const advising = new AbortController();
     const timers: ReturnType<typeof setTimeout>[] = [];
-    const after = (milliseconds: number, run: () => Promise<void>) =>
-      timers.push(
-        setTimeout(() => {
-          run().catch(error => {
-            if (calls.signal.aborted) {
-              return;
-            }
-            setKnown(now => ({ key, ...NOTHING, presets: now.presets, error }));
-            const { status } = explainError(error);
-            if (status === undefined || status >= 500 || status === 429) {
-              timers.push(setTimeout(() => setTurn(turn + 1), AGAIN_MS));
-            }
-          });
-        }, milliseconds),
-      );
-    const overtaken = () => calls.signal.aborted;
+    const fail = (error: unknown) => {
+      if (overtaken) {
+        return;
+      }
+      setKnown(now => ({ key, ...NOTHING, presets: now.presets, error }));
+      const { status } = explainError(error);
+      if (status === undefined || status >= 500 || status === 429) {
+        timers.push(setTimeout(() => setTurn(turn + 1), AGAIN_MS));
+      }
+    };
 
     if (!offering) {
-      after(0, async () => {
-        const found = await api.getOffering(offeringId);
-        if (!overtaken()) {
-          setOffering(found);
-        }
-      });
+      api.getOffering(offeringId).then(found => overtaken || setOffering(found), fail);
     } else {
       const parameters = JSON.parse(key) as Parameters;
-      const judge = (change: Parameters, advise: boolean) =>
-        api.evaluate(offeringId, { parameters: { ...parameters, ...change }, partial: true, advise }, calls.signal);
-      after(known.key ? PAUSE_MS : 0, async () => {
-        const verdict = await judge({}, false);
-        if (!overtaken()) {
-          setKnown(now => ({ ...now, key, verdict, error: undefined }));
+      const judge = (change: Parameters, advise: boolean, signal: AbortSignal) =>
+        api.evaluate(offeringId, { parameters: { ...parameters, ...change }, partial: true, advise }, signal);
+      line.add(async signal => {
+        try {
+          const verdict = await judge({}, false, signal);
+          if (!overtaken) {
+            setKnown(now => ({ ...now, key, verdict, error: undefined }));
+          }
+        } catch (error) {
+          fail(error);
         }
       });
-      after(IDLE_MS, async () => {
+      const advise = async () => {
         const changed = changedParameters(offering, parameters);
         const offered = offersPresets ? offering.presets : [];
         const [verdict, without, withPreset] = await Promise.all([
-          judge({}, true),
-          Promise.all(changed.map(parameter => judge({ [parameter.name]: parameter.default }, false))),
-          Promise.all(offered.map(preset => judge(fillPreset(offering, preset), false))),
+          judge({}, true, advising.signal),
+          Promise.all(changed.map(({ name, default: usual }) => judge({ [name]: usual }, false, advising.signal))),
+          Promise.all(offered.map(preset => judge(fillPreset(offering, preset), false, advising.signal))),
         ]);
-        if (!overtaken()) {
+        if (!overtaken) {
           const effects = changed.flatMap((parameter, index) => effectOf(parameter, verdict, without[index]));
           const presets = Object.fromEntries(offered.map(({ name }, index) => [name, withPreset[index]]));
           setKnown({ key, adviceKey: key, verdict, advice: verdict.advice, effects, presets });
         }
-      });
+      };
+      timers.push(setTimeout(() => advise().catch(fail), IDLE_MS));
     }
     return () => {
-      calls.abort();
+      overtaken = true;
+      advising.abort();
       timers.forEach(clearTimeout);
     };
-    // Whether something is known already only sets the pause.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [api, offeringId, offering, offersPresets, key, turn]);
+  }, [api, line, offeringId, offering, offersPresets, key, turn]);
 
   useEffect(() => {
     const byOffering = shown.get(api) ?? new Map();

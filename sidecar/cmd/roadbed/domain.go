@@ -45,9 +45,10 @@ type domain struct {
 	environments  map[string]provision.Environment
 	judge         provision.Judge
 
-	live       *policy.Live         // nil while the policies cannot change
-	authorizer provision.Authorizer // the policies in force
-	served     provision.Catalog    // the catalog at the prices in force
+	live       *policy.Live                // nil while the policies cannot change
+	watch      func(context.Context) error // keeps live; nil when live is
+	authorizer provision.Authorizer        // the policies in force
+	served     provision.Catalog           // the catalog at the prices in force
 }
 
 func (o ownedFiles) load() (*domain, error) {

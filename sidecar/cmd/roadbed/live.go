@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,9 +21,13 @@ type livePrices struct {
 	current atomic.Pointer[cost.Pricer]
 }
 
-// Price implements provision.Pricer.
+// Price implements provision.Pricer. It is Unavailable before there are any.
 func (p *livePrices) Price(o provision.Offering, given provision.Parameters) (provision.Estimate, error) {
-	return p.current.Load().Price(o, given)
+	pricer := p.current.Load()
+	if pricer == nil {
+		return provision.Estimate{}, provision.Errorf(provision.Unavailable, "no prices have been received yet; they come with the policies")
+	}
+	return pricer.Price(o, given)
 }
 
 // liveCatalog shows presets at the price that is in force.
@@ -57,15 +64,38 @@ func (c liveCatalog) priced(o provision.Offering) provision.Offering {
 	return o
 }
 
-// follow makes the domain decide by whatever good policies and prices dir holds,
-// from now on; without a folder they are built in and stay.
-func (d *domain) follow(dir string, log *slog.Logger) error {
-	if dir == "" {
+// policySource is where the policies in force come from; without any they are
+// built in.
+type policySource struct {
+	Bundle   string        `help:"URL of a policy bundle in a service that speaks OPA's bundle API, instead of --policies." placeholder:"URL" env:"ROADBED_POLICY_BUNDLE"`
+	Token    string        `name:"bundle-token" help:"File with the bearer token for that service; it is read for each poll." type:"existingfile" env:"ROADBED_POLICY_BUNDLE_TOKEN_FILE"`
+	Key      string        `name:"bundle-key" help:"PEM file of the public key that bundles must be signed for." type:"existingfile" env:"ROADBED_POLICY_BUNDLE_KEY_FILE"`
+	Cache    string        `name:"bundle-cache" help:"Folder that keeps the last good bundle, for a start while the service is away." placeholder:"DIR" type:"path" env:"ROADBED_POLICY_BUNDLE_CACHE"`
+	Interval time.Duration `name:"bundle-interval" help:"How often the service is asked." default:"1m" env:"ROADBED_POLICY_BUNDLE_INTERVAL"`
+}
+
+// check holds the relations between settings.
+func (p policySource) check(folder string) error {
+	switch {
+	case p.Bundle != "" && folder != "":
+		return fmt.Errorf("--policies and --policy-bundle both say where policies come from; give one of them")
+	case p.Bundle == "" && (p.Token != "" || p.Key != "" || p.Cache != ""):
+		return fmt.Errorf("--policy-bundle-token, --policy-bundle-key and --policy-bundle-cache need --policy-bundle")
+	case p.Bundle != "" && p.Interval < time.Second:
+		return fmt.Errorf("--policy-bundle-interval is %s; it must be 1s or more", p.Interval)
+	}
+	return nil
+}
+
+// follow makes the domain decide by whatever good policies and prices the source
+// or the folder holds, from now on; without either they are built in and stay.
+func (d *domain) follow(dir string, from policySource, log *slog.Logger) error {
+	if dir == "" && from.Bundle == "" {
 		return nil
 	}
 	prices := &livePrices{}
-	live, err := policy.NewLive(policy.LiveConfig{
-		Files: os.DirFS(dir), Log: log,
+	config := policy.LiveConfig{
+		Log: log,
 		Adopt: func(b *policy.Bundle) error {
 			book, err := cost.ParseBook(b.PricesYAML())
 			if err != nil {
@@ -74,13 +104,54 @@ func (d *domain) follow(dir string, log *slog.Logger) error {
 			prices.current.Store(cost.New(book))
 			return nil
 		},
-	})
-	if err != nil {
-		return err
 	}
-	d.live, d.authorizer, d.served = live, live, liveCatalog{d.catalog, prices}
-	d.judge.Prices, d.judge.Rules = prices, live
+	if from.Bundle != "" {
+		service, err := from.open(config)
+		if err != nil {
+			return err
+		}
+		d.live, d.watch = service.Live, func(ctx context.Context) error { return service.Run(ctx, from.Interval) }
+	} else {
+		config.Files = os.DirFS(dir)
+		live, err := policy.NewLive(config)
+		if err != nil {
+			return err
+		}
+		d.live, d.watch = live, func(ctx context.Context) error { return live.Run(ctx, policyInterval) }
+	}
+	d.authorizer, d.served = d.live, liveCatalog{d.catalog, prices}
+	d.judge.Prices, d.judge.Rules = prices, d.live
 	return nil
+}
+
+func (p policySource) open(config policy.LiveConfig) (*policy.Service, error) {
+	c := policy.ServiceConfig{LiveConfig: config, URL: p.Bundle, TokenFile: p.Token, Cache: p.Cache}
+	if p.Key != "" {
+		text, err := os.ReadFile(p.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read the policy bundle key: %w", err)
+		}
+		if c.Key, err = policy.ParseKey(text); err != nil {
+			return nil, err
+		}
+	}
+	return policy.NewService(c), nil
+}
+
+// ready is nil while there are policies to decide by.
+func (d *domain) ready() error {
+	if d.live == nil {
+		return nil
+	}
+	return d.live.Ready()
+}
+
+// note is what an operator should know of a sidecar that is ready, "" for nothing.
+func (d *domain) note() string {
+	if d.live == nil || d.live.Err() == nil {
+		return ""
+	}
+	return "newer policies were refused; the last good ones are in force"
 }
 
 // meter tells how old the policies in force are, and whether newer ones were
@@ -94,7 +165,7 @@ func (d *domain) meter(registry *prometheus.Registry) {
 			Name: "roadbed_policy_bundle_age_seconds", Help: "How long the policies have been in force.",
 		}, func() float64 { return d.live.Age().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "roadbed_policy_bundle_refused", Help: "1 while the folder of policies holds what was refused, else 0.",
+			Name: "roadbed_policy_bundle_refused", Help: "1 while what the folder or the service of policies holds was refused, else 0.",
 		}, func() float64 {
 			if d.live.Err() != nil {
 				return 1

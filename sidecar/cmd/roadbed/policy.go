@@ -13,6 +13,7 @@ type policyCommand struct {
 	Test   policyTestCommand   `cmd:"" help:"Run the policies' own tests, and hold their coverage."`
 	Mutate policyMutateCommand `cmd:"" help:"Name every change of the policies that no test would notice."`
 	Replay policyReplayCommand `cmd:"" help:"Say what other policies would have said of everything that was asked, and of what lives."`
+	Bundle policyBundleCommand `cmd:"" help:"Write a folder of policies as a bundle for a service that speaks OPA's bundle API."`
 	Export policyExportCommand `cmd:"" help:"Write every stored verdict and living instance as JSON lines, for replay."`
 }
 

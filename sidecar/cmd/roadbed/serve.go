@@ -26,6 +26,7 @@ import (
 // and environment; `dev` fills it in.
 type sidecarConfig struct {
 	ownedFiles
+	PolicyFrom   policySource      `embed:"" prefix:"policy-"`
 	Listen       string            `help:"Address to serve the API on." default:":7099" env:"ROADBED_LISTEN"`
 	Metrics      string            `help:"Address to serve metrics on, without authentication; empty for none." default:"127.0.0.1:9099" env:"ROADBED_METRICS_LISTEN"`
 	BaseURL      string            `help:"Where Backstage and workers reach the API." default:"http://localhost:7099/api/roadbed" env:"ROADBED_BASE_URL"`
@@ -63,7 +64,7 @@ func (c *sidecarConfig) check() error {
 	case c.QueueTimeout < c.Lease:
 		return fmt.Errorf("--queue-timeout is %s; it must exceed the lease, %s", c.QueueTimeout, c.Lease)
 	}
-	return nil
+	return c.PolicyFrom.check(c.Policies)
 }
 
 type serveCommand struct {
@@ -108,7 +109,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	if s.domain, err = c.load(); err != nil {
 		return nil, err
 	}
-	if err := s.domain.follow(c.Policies, log); err != nil {
+	if err := s.domain.follow(c.Policies, c.PolicyFrom, log); err != nil {
 		return nil, fmt.Errorf("load policies: %w", err)
 	}
 	for _, warning := range s.domain.catalog.Warnings() {
@@ -170,7 +171,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	})
 	s.api, err = httpapi.New(httpapi.Config{
 		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Pools: pools, KeySet: door.keySet,
-		Ready: s.ready, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
+		Ready: s.ready, Note: s.domain.note, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
 	})
 	if err != nil {
 		s.close()
@@ -179,10 +180,10 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	return s, nil
 }
 
-// ready is nil when the sidecar can take requests: the database answers and no
-// loop has stalled.
+// ready is nil when the sidecar can take requests: the database answers, no loop
+// has stalled, and there are policies to decide by.
 func (s *sidecar) ready(ctx context.Context) error {
-	return errors.Join(s.store.Ping(ctx), s.loops.Health())
+	return errors.Join(s.domain.ready(), s.store.Ping(ctx), s.loops.Health())
 }
 
 func (s *sidecar) close() {
@@ -207,8 +208,8 @@ func (s *sidecar) run(ctx context.Context) error {
 	if s.notifier != nil {
 		group.Go(func() error { return s.notifier.Run(ctx) })
 	}
-	if s.domain.live != nil {
-		group.Go(func() error { return s.domain.live.Run(ctx, policyInterval) })
+	if s.domain.watch != nil {
+		group.Go(func() error { return s.domain.watch(ctx) })
 	}
 	group.Go(func() error { return serveHTTP(ctx, listener, s.api, s.api.Drain) })
 	if s.config.Metrics != "" {

@@ -33,7 +33,13 @@ func (s *Server) readiness(w http.ResponseWriter, r *http.Request) error {
 		}
 		return writeJSON(w, http.StatusServiceUnavailable, api.Health{Status: missing})
 	}
-	return writeJSON(w, http.StatusOK, api.Health{Status: "ok"})
+	status := "ok"
+	if s.Note != nil {
+		if note := s.Note(); note != "" {
+			status += "; " + note
+		}
+	}
+	return writeJSON(w, http.StatusOK, api.Health{Status: status})
 }
 
 // keySet serves Roadbed's public keys. It asks nothing of anyone: other plugins

@@ -46,6 +46,7 @@ type Config struct {
 	Pools   map[string]string           // hex SHA-256 of a pool's token to the pool's name
 	KeySet  []byte                      // own public keys as JSON; nil when Roadbed signs nothing
 	Ready   func(context.Context) error // nil error: the service can take requests
+	Note    func() string               // what to know of a service that is ready, "" for nothing; may be nil
 	Log     *slog.Logger
 	Metrics *Metrics
 	BaseURL string // where others reach the API, as in https://host/api/roadbed

@@ -18,17 +18,17 @@ var (
 	_ provision.Authorizer = (*Live)(nil)
 )
 
-// Live is the bundle in force of a folder that may change. Each question is
-// answered by one bundle, whole; a folder whose rules do not load, or whose own
-// tests fail, leaves the last good one in force. It may be used from many
-// goroutines.
+// Live is the bundle in force where policies may change: in a folder, or at a
+// Service. Each question is answered by one bundle, whole; rules that do not
+// load, or whose own tests fail, leave the last good ones in force. It may be
+// used from many goroutines.
 type Live struct {
 	files   fs.FS
 	log     *slog.Logger
 	adopt   func(*Bundle) error
 	now     func() time.Time
-	seen    string // digest of the files at the last look
-	current atomic.Pointer[inForce]
+	seen    string                  // digest of the files at the last look
+	current atomic.Pointer[inForce] // nil until there has been a good bundle, for a Service alone
 	refused atomic.Pointer[refusedBundle]
 }
 
@@ -38,7 +38,7 @@ type inForce struct {
 	source string // digest of the files, tests included
 }
 
-// refusedBundle is what the folder holds now and was not taken.
+// refusedBundle is what is offered now and was not taken.
 type refusedBundle struct {
 	source string
 	err    error
@@ -57,13 +57,7 @@ type LiveConfig struct {
 // NewLive loads the bundle once; what cannot be loaded then is an error, so that
 // nothing is ever decided without policies.
 func NewLive(c LiveConfig) (*Live, error) {
-	l := &Live{files: c.Files, log: c.Log, adopt: c.Adopt, now: c.Now}
-	if l.adopt == nil {
-		l.adopt = func(*Bundle) error { return nil }
-	}
-	if l.now == nil {
-		l.now = time.Now
-	}
+	l := newLive(c)
 	src, err := readSource(l.files)
 	if err != nil {
 		return nil, err
@@ -77,6 +71,17 @@ func NewLive(c LiveConfig) (*Live, error) {
 	}
 	l.current.Store(&inForce{bundle, l.now(), src.whole()})
 	return l, nil
+}
+
+func newLive(c LiveConfig) *Live {
+	l := &Live{files: c.Files, log: c.Log, adopt: c.Adopt, now: c.Now}
+	if l.adopt == nil {
+		l.adopt = func(*Bundle) error { return nil }
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	return l
 }
 
 // Run looks at the folder each interval until ctx ends, and then returns nil.
@@ -107,11 +112,22 @@ func (l *Live) Look(ctx context.Context) bool {
 	source := src.whole()
 	settled := source == l.seen
 	l.seen = source
+	if !settled && source != l.current.Load().source {
+		return false
+	}
+	return l.take(ctx, src)
+}
+
+// take puts what is offered in force if it differs from what is, and is good;
+// what was refused before is not tried again. It reports whether another bundle
+// is in force than before.
+func (l *Live) take(ctx context.Context, src source) bool {
+	source, before := src.whole(), l.current.Load()
 	switch last := l.refused.Load(); {
-	case source == l.current.Load().source:
+	case before != nil && source == before.source:
 		l.refused.Store(nil) // it has been put back
 		return false
-	case !settled || last != nil && last.source == source:
+	case last != nil && last.source == source:
 		return false
 	}
 	bundle, err := src.good(ctx)
@@ -125,8 +141,12 @@ func (l *Live) Look(ctx context.Context) bool {
 		l.refuse(source, err)
 		return false
 	}
-	before := l.current.Load()
 	l.refused.Store(nil)
+	if before == nil {
+		l.current.Store(&inForce{bundle, l.now(), source})
+		l.log.Info("policies in force", "bundle", bundle.digest)
+		return true
+	}
 	if bundle.digest == before.bundle.digest { // only tests have changed
 		l.current.Store(&inForce{before.bundle, before.since, source})
 		return false
@@ -162,16 +182,31 @@ func (l *Live) refuse(source string, err error) {
 	l.log.Error("policies refused; the last good ones stay in force", "bundle", l.Digest(), "err", err)
 }
 
-// Bundle is the bundle in force; never nil.
-func (l *Live) Bundle() *Bundle { return l.current.Load().bundle }
+// bundle is what is in force; Unavailable while a Service has never given any.
+func (l *Live) bundle() (*Bundle, error) {
+	if current := l.current.Load(); current != nil {
+		return current.bundle, nil
+	}
+	return nil, provision.Errorf(provision.Unavailable, "no policies have been received yet, and without policies nothing is allowed; the platform team must make the policy bundle service answer")
+}
 
-// Digest names the bundle in force.
-func (l *Live) Digest() string { return l.Bundle().digest }
+// Digest names the bundle in force, "" when there is none.
+func (l *Live) Digest() string {
+	if current := l.current.Load(); current != nil {
+		return current.bundle.digest
+	}
+	return ""
+}
 
-// Age is how long the bundle has been in force.
-func (l *Live) Age() time.Duration { return l.now().Sub(l.current.Load().since) }
+// Age is how long the bundle has been in force; 0 when there is none.
+func (l *Live) Age() time.Duration {
+	if current := l.current.Load(); current != nil {
+		return l.now().Sub(current.since)
+	}
+	return 0
+}
 
-// Err is why the folder's present content is not in force; nil when it is.
+// Err is why what is offered now is not in force; nil when it is.
 func (l *Live) Err() error {
 	if refused := l.refused.Load(); refused != nil {
 		return refused.err
@@ -179,19 +214,37 @@ func (l *Live) Err() error {
 	return nil
 }
 
+// Ready is nil while any policies are in force, and Unavailable otherwise.
+func (l *Live) Ready() error {
+	_, err := l.bundle()
+	return err
+}
+
 // Findings implements provision.Rules.
 func (l *Live) Findings(ctx context.Context, input provision.RuleInput) ([]provision.Finding, string, error) {
-	return l.Bundle().Findings(ctx, input)
+	bundle, err := l.bundle()
+	if err != nil {
+		return nil, "", err
+	}
+	return bundle.Findings(ctx, input)
 }
 
 // Allowance implements provision.Rules.
 func (l *Live) Allowance(ctx context.Context, input provision.RuleInput) (*provision.Allowance, error) {
-	return l.Bundle().Allowance(ctx, input)
+	bundle, err := l.bundle()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Allowance(ctx, input)
 }
 
 // Allow implements provision.Authorizer.
 func (l *Live) Allow(ctx context.Context, a provision.Access) error {
-	return l.Bundle().Allow(ctx, a)
+	bundle, err := l.bundle()
+	if err != nil {
+		return err
+	}
+	return bundle.Allow(ctx, a)
 }
 
 // whole covers every file, tests included.

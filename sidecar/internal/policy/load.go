@@ -53,11 +53,8 @@ func Load(fsys fs.FS) (*Bundle, error) {
 
 func (src source) load() (*Bundle, error) {
 	modules, err := src.parse(src.production())
-	if err != nil {
-		return nil, err
-	}
-	data, err := src.parseData()
-	if err != nil {
+	data, dataErr := src.parseData()
+	if err := errors.Join(err, dataErr); err != nil {
 		return nil, err
 	}
 	compiler, err := compile(modules)
@@ -148,9 +145,11 @@ func (s source) digest() string {
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
 
-// parse reads the named files that are Rego, by path.
+// parse reads the named files that are Rego, by path; its error holds every
+// file's faults.
 func (s source) parse(names []string) (map[string]*ast.Module, error) {
 	modules := map[string]*ast.Module{}
+	var faults []error
 	for _, name := range names {
 		if path.Ext(name) != ".rego" {
 			continue
@@ -161,15 +160,16 @@ func (s source) parse(names []string) (map[string]*ast.Module, error) {
 			Capabilities:      pure(),
 		})
 		if err != nil {
-			return nil, fmt.Errorf("parse policy %s: %w", name, err)
+			faults = append(faults, fmt.Errorf("parse policy %s: %w", name, err))
+			continue
 		}
 		if got, want := module.Package.Path.String(), packageOf(name); got != want {
-			return nil, fmt.Errorf("policy %s is in package %s; its path says %s",
-				name, strings.TrimPrefix(got, "data."), strings.TrimPrefix(want, "data."))
+			faults = append(faults, fmt.Errorf("policy %s is in package %s; its path says %s",
+				name, strings.TrimPrefix(got, "data."), strings.TrimPrefix(want, "data.")))
 		}
 		modules[name] = module
 	}
-	return modules, nil
+	return modules, errors.Join(faults...)
 }
 
 // packageOf is the package that a path must hold: guardrails/cost_limit.rego is

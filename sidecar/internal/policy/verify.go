@@ -3,41 +3,37 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// verify refuses what compiles but would leave a rule silent. modules are as
-// parsed; compiler holds them compiled.
+// verify refuses what compiles but would leave a rule silent, with every fault.
+// modules are as parsed; compiler holds them compiled.
 func verify(modules map[string]*ast.Module, compiler *ast.Compiler, data map[string]any) error {
-	guardrails := 0
-	for name, module := range modules {
-		if path.Dir(name) != "guardrails" {
-			continue
-		}
-		guardrails++
-		if err := verifyFindings(name, module); err != nil {
-			return err
+	names, guardrails := slices.Sorted(maps.Keys(modules)), 0
+	var faults []error
+	for _, name := range names {
+		if path.Dir(name) == "guardrails" {
+			guardrails++
+			faults = append(faults, verifyFindings(name, modules[name]))
 		}
 	}
 	if guardrails == 0 {
-		return errors.New("policies hold no guardrails; without any, everything would be allowed")
+		faults = append(faults, errors.New("policies hold no guardrails; without any, everything would be allowed"))
 	}
-	if err := verifyFindings("decision/decision.rego", modules["decision/decision.rego"]); err != nil {
-		return err
-	}
+	faults = append(faults, verifyFindings("decision/decision.rego", modules["decision/decision.rego"]))
 	for _, rule := range []string{"data.roadbed.authz.allow", "data.roadbed.authz.reason"} {
 		if len(compiler.GetRulesExact(ast.MustParseRef(rule))) == 0 {
-			return fmt.Errorf("policies define no %s", rule)
+			faults = append(faults, fmt.Errorf("policies define no %s", rule))
 		}
 	}
-	for name := range modules {
-		if err := verifyReferences(name, compiler, data); err != nil {
-			return err
-		}
+	for _, name := range names {
+		faults = append(faults, verifyReferences(name, compiler, data))
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // verifyFindings wants at least one rule `findings contains …` and no other

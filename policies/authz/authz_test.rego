@@ -46,6 +46,15 @@ test_only_the_platform_team_lists_all if {
 	not _allowed(_ann, "list_all", "")
 }
 
+test_only_the_platform_team_imports_tickets if {
+	_allowed(_pat, "import_tickets", "")
+	not _allowed(_ann, "import_tickets", "")
+	_reason(_ann, "import_tickets", "") == concat(" ", [
+		"Only group:default/platform-team says how many tickets there were.",
+		"Ask #platform-team.",
+	])
+}
+
 test_the_platform_team_acts_for_any_team if {
 	every verb in ["submit", "read", "cancel"] {
 		_allowed(_pat, verb, "group:default/payments")
@@ -87,14 +96,14 @@ test_a_person_never_reads_the_feed_whatever_the_list_says if {
 }
 
 test_the_catalog_does_nothing_else if {
-	every verb in ["submit", "read", "cancel", "open_credentials", "list_all"] {
+	every verb in ["submit", "read", "cancel", "open_credentials", "list_all", "import_tickets"] {
 		not authz.allow with input as _service("plugin:catalog", verb)
 	}
 }
 
 test_a_service_does_nothing_for_a_team_even_with_groups if {
 	not authz.allow with input as _service("plugin:scaffolder", "submit")
-	every verb in ["submit", "read", "cancel", "open_credentials", "list_all"] {
+	every verb in ["submit", "read", "cancel", "open_credentials", "list_all", "import_tickets"] {
 		member := object.union(_service("plugin:scaffolder", verb), {"groups": [
 			"group:default/payments",
 			"group:default/platform-team",
@@ -112,7 +121,7 @@ test_systems_do_what_their_list_says if {
 }
 
 test_systems_never_do_more_whatever_their_list_says if {
-	every verb in ["submit", "open_credentials", "list_all", "feed"] {
+	every verb in ["submit", "open_credentials", "list_all", "import_tickets", "feed"] {
 		not authz.allow with input as _service("system:expiry", verb)
 			with data.authz.systems as {"system:expiry": [verb]}
 	}

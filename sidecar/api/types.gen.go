@@ -10,6 +10,51 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
+// Defines values for MeasureBetter.
+const (
+	MeasureBetterDown  MeasureBetter = "down"
+	MeasureBetterEmpty MeasureBetter = ""
+	MeasureBetterUp    MeasureBetter = "up"
+)
+
+// Valid indicates whether the value is a known member of the MeasureBetter enum.
+func (e MeasureBetter) Valid() bool {
+	switch e {
+	case MeasureBetterDown:
+		return true
+	case MeasureBetterEmpty:
+		return true
+	case MeasureBetterUp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MeasureTrend.
+const (
+	MeasureTrendDown  MeasureTrend = "down"
+	MeasureTrendEmpty MeasureTrend = ""
+	MeasureTrendSame  MeasureTrend = "same"
+	MeasureTrendUp    MeasureTrend = "up"
+)
+
+// Valid indicates whether the value is a known member of the MeasureTrend enum.
+func (e MeasureTrend) Valid() bool {
+	switch e {
+	case MeasureTrendDown:
+		return true
+	case MeasureTrendEmpty:
+		return true
+	case MeasureTrendSame:
+		return true
+	case MeasureTrendUp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Status.
 const (
 	Completed         Status = "completed"
@@ -393,6 +438,91 @@ type Me struct {
 	Subject      string   `json:"subject"`
 }
 
+// Measure defines model for Measure.
+type Measure struct {
+	// Before The same of the window before; null when there is nothing to compare with.
+	Before *float64 `json:"before"`
+
+	// Better The way that is good; empty when neither is.
+	Better MeasureBetter `json:"better"`
+
+	// Days Of the window, in order; empty when it has no such series.
+	Days []MeasureDay `json:"days"`
+
+	// Definition One sentence.
+	Definition string `json:"definition"`
+
+	// Name Also the anchor of its definition in docs/measures.md, with hyphens.
+	//
+	// Example: provision_time
+	Name  string        `json:"name"`
+	Parts []MeasurePart `json:"parts"`
+	Title string        `json:"title"`
+
+	// Trend Of value against before; empty when nothing is compared.
+	Trend MeasureTrend `json:"trend"`
+	Unit  MeasureUnit  `json:"unit"`
+
+	// Value Null when it is not measured.
+	Value *float64 `json:"value"`
+
+	// Why Why there is no value or what it leaves out; empty when there is nothing to say.
+	Why string `json:"why"`
+}
+
+// MeasureBetter The way that is good; empty when neither is.
+type MeasureBetter string
+
+// MeasureTrend Of value against before; empty when nothing is compared.
+type MeasureTrend string
+
+// MeasureDay defines model for MeasureDay.
+type MeasureDay struct {
+	// Count How many requests the value is made of.
+	Count int `json:"count"`
+
+	// Date Example: 2026-03-10
+	Date string `json:"date"`
+
+	// Median Of times alone.
+	Median *float64 `json:"median,omitempty"`
+
+	// P95 Of times alone, interpolated.
+	P95 *float64 `json:"p95,omitempty"`
+
+	// Value Null on a day without any.
+	Value *float64 `json:"value"`
+}
+
+// MeasurePart defines model for MeasurePart.
+type MeasurePart struct {
+	Name  string      `json:"name"`
+	Unit  MeasureUnit `json:"unit"`
+	Value float64     `json:"value"`
+}
+
+// MeasureUnit defines model for MeasureUnit.
+type MeasureUnit = provision.Unit
+
+// Measures defines model for Measures.
+type Measures struct {
+	// Cards The six of the overview.
+	Cards []Measure `json:"cards"`
+
+	// Days How many days the window has.
+	Days int `json:"days"`
+
+	// From When the window begins: midnight UTC.
+	From time.Time `json:"from"`
+	More []Measure `json:"more"`
+
+	// Since When history begins; null when there is none.
+	Since *time.Time `json:"since"`
+
+	// Until When it ends.
+	Until time.Time `json:"until"`
+}
+
 // Money US dollars, at most three decimals.
 //
 // Example: 85.5
@@ -616,6 +746,31 @@ type Submission struct {
 	Source *Source `json:"source,omitempty"`
 }
 
+// TicketCount defines model for TicketCount.
+type TicketCount struct {
+	// Count From 0 to 1000000.
+	Count int `json:"count"`
+
+	// Date A UTC day that has begun.
+	//
+	// Example: 2026-03-10
+	Date string `json:"date"`
+}
+
+// TicketImport defines model for TicketImport.
+type TicketImport struct {
+	// Items At most 1000 days.
+	Items []TicketCount `json:"items"`
+}
+
+// TicketsKept defines model for TicketsKept.
+type TicketsKept struct {
+	Days int `json:"days"`
+
+	// Tickets Their sum.
+	Tickets int `json:"tickets"`
+}
+
 // Verdict defines model for Verdict.
 type Verdict struct {
 	// Advice What would be allowed instead, or beside it; all of it was judged as the ask was.
@@ -726,6 +881,18 @@ type ListInstancesParams struct {
 type DestroyInstanceParams struct {
 	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
+// GetMeasuresParams defines parameters for GetMeasures.
+type GetMeasuresParams struct {
+	// Days How many days.
+	Days *int `form:"days,omitempty" json:"days,omitempty"`
+}
+
+// ImportTicketsParams defines parameters for ImportTickets.
+type ImportTicketsParams struct {
+	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
+	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListRequestsParams defines parameters for ListRequests.
@@ -871,6 +1038,9 @@ type CreateDatabaseJSONRequestBody = Parameters
 
 // DestroyInstanceJSONRequestBody defines body for DestroyInstance for application/json ContentType.
 type DestroyInstanceJSONRequestBody = Destruction
+
+// ImportTicketsJSONRequestBody defines body for ImportTickets for application/json ContentType.
+type ImportTicketsJSONRequestBody = TicketImport
 
 // EstimateJSONRequestBody defines body for Estimate for application/json ContentType.
 type EstimateJSONRequestBody = ParametersBody

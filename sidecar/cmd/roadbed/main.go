@@ -42,6 +42,7 @@ type cli struct {
 	Request     requestCommand     `cmd:"" group:"Ask a server" help:"Create, get, watch, list, approve, reject, cancel and destroy."`
 	Approval    approvalCommand    `cmd:"" group:"Ask a server" help:"See what waits for your approval."`
 	Credentials credentialsCommand `cmd:"" group:"Ask a server" help:"Open an instance's credentials; each opening is recorded."`
+	Measures    measuresCommand    `cmd:"" group:"Ask a server" help:"See how the platform fares; import ticket counts."`
 	Events      eventsCommand      `cmd:"" group:"Ask a server" help:"Follow the events on NATS."`
 }
 

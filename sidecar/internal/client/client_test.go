@@ -45,6 +45,17 @@ func TestCallsAreAsTheContractSays(t *testing.T) {
 			answer: answer{body: api.EnvironmentList{Items: []api.Environment{{Name: "dev", Title: "Development"}}}},
 			want:   []api.Environment{{Name: "dev", Title: "Development"}},
 		},
+		"how the platform fares": {
+			call: func(ctx context.Context, c *Client) (any, error) { return c.Measures(ctx, 7) }, operation: "getMeasures", query: "days=7",
+			answer: answer{body: api.Measures{Days: 7, From: noon, Until: noon, Cards: []api.Measure{}, More: []api.Measure{}}},
+			want:   api.Measures{Days: 7, From: noon, Until: noon, Cards: []api.Measure{}, More: []api.Measure{}},
+		},
+		"how many tickets there were": {
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return c.ImportTickets(ctx, []api.TicketCount{{Date: "2026-03-10", Count: 3}})
+			}, operation: "importTickets", body: `{"items":[{"count":3,"date":"2026-03-10"}]}`,
+			answer: answer{body: api.TicketsKept{Days: 1, Tickets: 3}}, want: api.TicketsKept{Days: 1, Tickets: 3},
+		},
 		"a price": {
 			call: func(ctx context.Context, c *Client) (any, error) { return c.Estimate(ctx, "postgres-database", p) }, operation: "estimate",
 			answer: answer{body: estimate}, want: estimate, body: `{"parameters":{"database_name":"orders","storage_gb":100}}`,

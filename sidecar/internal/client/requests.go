@@ -178,6 +178,24 @@ func (c *Client) Approvals(ctx context.Context) ([]api.Request, error) {
 	return list.Items, err
 }
 
+// Measures are how the platform fares over the last days.
+func (c *Client) Measures(ctx context.Context, days int) (api.Measures, error) {
+	k := get("/measures")
+	k.query = url.Values{"days": {strconv.Itoa(days)}}
+	var m api.Measures
+	_, err := c.do(ctx, k, &m)
+	return m, err
+}
+
+// ImportTickets says how many tickets each day had. It may be repeated.
+func (c *Client) ImportTickets(ctx context.Context, tickets []api.TicketCount) (api.TicketsKept, error) {
+	var kept api.TicketsKept
+	_, err := c.do(ctx, call{
+		method: http.MethodPost, path: "/measures/tickets", body: api.TicketImport{Items: tickets}, repeatable: true,
+	}, &kept)
+	return kept, err
+}
+
 // Instance is one instance with its newest requests.
 func (c *Client) Instance(ctx context.Context, id uuid.UUID) (api.InstanceAnswer, error) {
 	var answer api.InstanceAnswer

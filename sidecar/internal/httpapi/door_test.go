@@ -43,7 +43,7 @@ func TestEveryRouteNeedsItsToken(t *testing.T) {
 		"GET /me", "GET /environments", "GET /offerings", "GET /offerings/x", "POST /offerings/x/estimate", "POST /offerings/x/evaluate",
 		"GET /requests", "POST /requests", "GET /requests/" + id, "POST /requests/" + id + "/cancel", "GET /requests/" + id + "/events",
 		"GET /requests/" + id + "/logs", "GET /instances", "GET /instances/" + id, "POST /instances/" + id + "/destroy",
-		"POST /instances/" + id + "/credentials", "GET /entities", "GET /entities/changes",
+		"POST /instances/" + id + "/credentials", "GET /measures", "POST /measures/tickets", "GET /entities", "GET /entities/changes",
 		"GET /worker/runs/" + id, "POST /worker/runs/" + id + "/claim", "POST /worker/runs/" + id + "/renew",
 		"POST /worker/runs/" + id + "/release", "POST /worker/runs/" + id + "/plan", "GET /worker/runs/" + id + "/state",
 		"PUT /worker/runs/" + id + "/state", "GET /worker/bundles/sha256:" + strings.Repeat("0", 64),

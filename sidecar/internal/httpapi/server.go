@@ -168,6 +168,8 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodGet, "/instances/{id}", s.getInstance)
 	private(http.MethodPost, "/instances/{id}/destroy", s.destroyInstance)
 	private(http.MethodPost, "/instances/{id}/credentials", s.openCredentials)
+	private(http.MethodGet, "/measures", s.getMeasures)
+	private(http.MethodPost, "/measures/tickets", s.importTickets)
 	private(http.MethodGet, "/entities", s.listEntities)
 	private(http.MethodGet, "/entities/changes", s.entityChanges)
 

@@ -74,6 +74,13 @@ type Store interface {
 	// PutBundle keeps an offering's bundle by its digest; Bundle reads it.
 	PutBundle(ctx context.Context, o Offering, bundle []byte) error
 	Bundle(ctx context.Context, digest string) (Offering, []byte, error)
+
+	// Measure counts what measures are made of, in one snapshot.
+	Measure(ctx context.Context, w MeasureWindow) (Counts, error)
+
+	// ImportTickets keeps each day's tickets; what was imported before for such a
+	// day is replaced.
+	ImportTickets(ctx context.Context, by string, tickets []TicketCount) error
 }
 
 // Replay says that the same key was used before: Request is what it made.

@@ -28,6 +28,7 @@ const (
 	VerbApprove         Verb = "approve"          // answer for a group whose approval is needed; the owner is that group
 	VerbFeed            Verb = "feed"             // read every instance as entities
 	VerbListAll         Verb = "list_all"         // see every team's requests
+	VerbImportTickets   Verb = "import_tickets"   // say how many tickets a day had
 )
 
 // Access is one question to authorisation.

@@ -396,6 +396,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/measures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the platform fares, with the window before to compare.
+         * @description Totals only, of every team; whoever is signed in may see them. Days are
+         *     UTC's, and the last of the window is today as far as it has passed.
+         */
+        get: operations["getMeasures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/measures/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say how many tickets each day had; for the platform team.
+         * @description Tickets that asked people for what an offering gives. A day that was
+         *     imported before has the new number, so an import may be repeated. A day
+         *     between two that were imported had none.
+         */
+        post: operations["importTickets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/entities": {
         parameters: {
             query?: never;
@@ -1259,6 +1302,111 @@ export interface components {
             removed: string[];
             cursor: string;
         };
+        Measures: {
+            /** @description How many days the window has. */
+            days: number;
+            /**
+             * Format: date-time
+             * @description When the window begins: midnight UTC.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            until: string;
+            /**
+             * Format: date-time
+             * @description When history begins; null when there is none.
+             */
+            since: string | null;
+            /** @description The six of the overview. */
+            cards: components["schemas"]["Measure"][];
+            more: components["schemas"]["Measure"][];
+        };
+        Measure: {
+            /**
+             * @description Also the anchor of its definition in docs/measures.md, with hyphens.
+             * @example provision_time
+             */
+            name: string;
+            title: string;
+            /** @description One sentence. */
+            definition: string;
+            unit: components["schemas"]["MeasureUnit"];
+            /**
+             * Format: double
+             * @description Null when it is not measured.
+             */
+            value: number | null;
+            /** @description Why there is no value or what it leaves out; empty when there is nothing to say. */
+            why: string;
+            /**
+             * Format: double
+             * @description The same of the window before; null when there is nothing to compare with.
+             */
+            before: number | null;
+            /**
+             * @description Of value against before; empty when nothing is compared.
+             * @enum {string}
+             */
+            trend: "up" | "down" | "same" | "";
+            /**
+             * @description The way that is good; empty when neither is.
+             * @enum {string}
+             */
+            better: "up" | "down" | "";
+            parts: components["schemas"]["MeasurePart"][];
+            /** @description Of the window, in order; empty when it has no such series. */
+            days: components["schemas"]["MeasureDay"][];
+        };
+        /** @enum {string} */
+        MeasureUnit: "minutes" | "share" | "dollars_a_month" | "count";
+        MeasurePart: {
+            name: string;
+            unit: components["schemas"]["MeasureUnit"];
+            /** Format: double */
+            value: number;
+        };
+        MeasureDay: {
+            /** @example 2026-03-10 */
+            date: string;
+            /**
+             * Format: double
+             * @description Null on a day without any.
+             */
+            value: number | null;
+            /**
+             * Format: double
+             * @description Of times alone.
+             */
+            median?: number;
+            /**
+             * Format: double
+             * @description Of times alone, interpolated.
+             */
+            p95?: number;
+            /** @description How many requests the value is made of. */
+            count: number;
+        };
+        TicketImport: {
+            /** @description At most 1000 days. */
+            items: components["schemas"]["TicketCount"][];
+        };
+        TicketCount: {
+            /**
+             * @description A UTC day that has begun.
+             * @example 2026-03-10
+             */
+            date: string;
+            /** @description From 0 to 1000000. */
+            count: number;
+        };
+        TicketsKept: {
+            days: number;
+            /** @description Their sum. */
+            tickets: number;
+        };
         Me: {
             subject: string;
             groups: string[];
@@ -1979,6 +2127,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CredentialsAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    getMeasures: {
+        parameters: {
+            query?: {
+                /** @description How many days. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The measures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Measures"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    importTickets: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The caller's name for this ask, as POST /requests has; optional here. */
+                "Idempotency-Key"?: components["parameters"]["OptionalIdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketImport"];
+            };
+        };
+        responses: {
+            /** @description What was kept. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketsKept"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -1,0 +1,193 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// tallySQL counts requests by the UTC day they ended on and, in the row without
+// a day, over the whole window.
+//
+// What a change or a destroy saves is the price that the instance's last success
+// had, less its own. What a smaller ask saves is the price of the denied one
+// that came right before it, by the same owner for the same thing within a week.
+const tallySQL = `
+	WITH ended AS (
+		SELECT (r.finished_at AT TIME ZONE 'UTC')::date AS day,
+		       r.state = 'succeeded' AND r.action = 'create' AS created,
+		       extract(epoch FROM r.finished_at - r.created_at)::float8 / 60 AS minutes,
+		       r.state = 'succeeded' AND r.requested_by LIKE 'user:%' AS served,
+		       r.state = 'denied' AND r.verdict->>'outcome' = 'deny' AS blocked,
+		       r.approval IS NOT NULL AS asked_people,
+		       r.action,
+		       COALESCE(earlier.mills, refused.mills) - CASE WHEN r.action = 'destroy' THEN 0 ELSE r.monthly_cost_mills END AS saved
+		  FROM requests r
+		  LEFT JOIN LATERAL (
+			SELECT p.monthly_cost_mills AS mills
+			  FROM requests p
+			 WHERE r.state = 'succeeded' AND r.action <> 'create' AND p.instance_id = r.instance_id AND p.state = 'succeeded' AND p.generation < r.generation
+			 ORDER BY p.generation DESC
+			 LIMIT 1) earlier ON true
+		  LEFT JOIN LATERAL (
+			SELECT CASE WHEN p.state = 'denied' AND p.verdict->>'outcome' = 'deny' THEN p.monthly_cost_mills END AS mills
+			  FROM requests p
+			 WHERE r.state = 'succeeded' AND r.action = 'create' AND p.action = 'create' AND p.owner = r.owner
+			   AND p.offering = r.offering AND p.environment = r.environment AND p.name = r.name AND p.state IN ('denied', 'succeeded')
+			   AND p.created_at < r.created_at AND p.created_at >= r.created_at - interval '7 days'
+			 ORDER BY p.created_at DESC, p.id DESC
+			 LIMIT 1) refused ON true
+		 WHERE r.finished_at >= @from AND r.finished_at < @until)
+	SELECT COALESCE(to_char(e.day, 'YYYY-MM-DD'), '') AS day,
+	       count(*) FILTER (WHERE e.created)::int AS created,
+	       count(*) FILTER (WHERE e.created AND NOT e.asked_people)::int AS created_freely,
+	       avg(e.minutes) FILTER (WHERE e.created) AS mean,
+	       percentile_cont(0.5) WITHIN GROUP (ORDER BY e.minutes) FILTER (WHERE e.created) AS median,
+	       percentile_cont(0.95) WITHIN GROUP (ORDER BY e.minutes) FILTER (WHERE e.created) AS percentile,
+	       count(*) FILTER (WHERE e.served)::int AS served,
+	       count(*) FILTER (WHERE e.blocked)::int AS blocked,
+	       count(*) FILTER (WHERE e.asked_people)::int AS answered,
+	       COALESCE(sum(e.saved) FILTER (WHERE e.action = 'create' AND e.saved > 0), 0)::bigint AS smaller,
+	       COALESCE(sum(e.saved) FILTER (WHERE e.action NOT IN ('create', 'destroy') AND e.saved > 0), 0)::bigint AS lowered,
+	       COALESCE(sum(e.saved) FILTER (WHERE e.action = 'destroy' AND e.saved > 0), 0)::bigint AS removed
+	  FROM ended e
+	 GROUP BY GROUPING SETS ((e.day), ())`
+
+// tallyRow is a row of tallySQL.
+type tallyRow struct {
+	Day                       string // "" for the whole window
+	Created, CreatedFreely    int
+	Mean, Median, Percentile  *float64
+	Served, Blocked, Answered int
+	Smaller, Lowered, Removed int64
+}
+
+func (r tallyRow) tally() provision.Tally {
+	return provision.Tally{
+		Created: r.Created, CreatedFreely: r.CreatedFreely, Mean: r.Mean, Median: r.Median, Percentile: r.Percentile,
+		Served: r.Served, Blocked: r.Blocked, Answered: r.Answered,
+		Smaller: provision.Money(r.Smaller), Lowered: provision.Money(r.Lowered), Removed: provision.Money(r.Removed),
+	}
+}
+
+// Measure implements provision.Store.
+func (s *Store) Measure(ctx context.Context, w provision.MeasureWindow) (provision.Counts, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	var c provision.Counts
+	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) error {
+		c = provision.Counts{Days: map[provision.Day]provision.Tally{}, Tickets: map[provision.Day]int{}}
+		before := w.Before()
+		for _, part := range []struct {
+			from, until time.Time
+			keep        func(tallyRow)
+		}{
+			{w.From, w.Until, func(r tallyRow) {
+				if r.Day == "" {
+					c.Window = r.tally()
+				}
+			}},
+			{before.From, before.Until, func(r tallyRow) {
+				if r.Day == "" {
+					c.Before = r.tally()
+				}
+			}},
+			{before.From, w.Until, func(r tallyRow) {
+				if r.Day != "" {
+					c.Days[provision.Day(r.Day)] = r.tally()
+				}
+			}},
+		} {
+			rows, err := many[tallyRow](ctx, tx, "measures", tallySQL, pgx.NamedArgs{"from": part.from, "until": part.until})
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				part.keep(row)
+			}
+		}
+		if err := countTickets(ctx, tx, before.From, w.Until, &c); err != nil {
+			return err
+		}
+		return countNow(ctx, tx, w, &c)
+	})
+	return c, shown(err, "measure")
+}
+
+func countTickets(ctx context.Context, tx pgx.Tx, from, until time.Time, c *provision.Counts) error {
+	type day struct {
+		Day   string
+		Count int
+	}
+	days, err := many[day](ctx, tx, "tickets", `
+		SELECT to_char(t.day, 'YYYY-MM-DD') AS day, t.count
+		  FROM tickets t
+		 WHERE t.day BETWEEN (@from::timestamptz AT TIME ZONE 'UTC')::date AND (@until::timestamptz AT TIME ZONE 'UTC')::date`,
+		pgx.NamedArgs{"from": from, "until": until})
+	if err != nil {
+		return err
+	}
+	for _, d := range days {
+		c.Tickets[provision.Day(d.Day)] = d.Count
+	}
+	type span struct{ First, Last string }
+	known, err := one[span](ctx, tx, "tickets", "", `
+		SELECT COALESCE(to_char(min(t.day), 'YYYY-MM-DD'), '') AS first, COALESCE(to_char(max(t.day), 'YYYY-MM-DD'), '') AS last
+		  FROM tickets t`, nil)
+	c.TicketsFrom, c.TicketsUntil = provision.Day(known.First), provision.Day(known.Last)
+	return err
+}
+
+// countNow counts what no day has: the rules that denied in the window, the
+// instances that exist, and when history began.
+func countNow(ctx context.Context, tx pgx.Tx, w provision.MeasureWindow, c *provision.Counts) (err error) {
+	if c.BlockedBy, err = many[provision.BlockedBy](ctx, tx, "denials", `
+		SELECT f->>'rule' AS rule, count(DISTINCT r.id)::int AS requests
+		  FROM requests r CROSS JOIN LATERAL jsonb_array_elements(r.verdict->'findings') f
+		 WHERE r.finished_at >= @from AND r.finished_at < @until
+		   AND r.state = 'denied' AND r.verdict->>'outcome' = 'deny' AND f->>'level' = 'deny'
+		 GROUP BY f->>'rule'
+		 ORDER BY count(DISTINCT r.id) DESC, f->>'rule'
+		 LIMIT 5`,
+		pgx.NamedArgs{"from": w.From, "until": w.Until}); err != nil {
+		return err
+	}
+	type living struct {
+		Active, Tagged int
+		CostMills      int64
+		Since          *time.Time
+	}
+	now, err := one[living](ctx, tx, "instances", "", `
+		SELECT count(*)::int AS active,
+		       count(*) FILTER (WHERE i.owner <> '' AND i.cost_center <> '')::int AS tagged,
+		       COALESCE(sum(i.monthly_cost_mills), 0)::bigint AS cost_mills,
+		       (SELECT min(r.created_at) FROM requests r) AS since
+		  FROM instances i
+		 WHERE i.state IN ('ready', 'changing', 'incomplete', 'destroying')`, nil)
+	c.Active, c.ActiveTagged, c.ActiveCost = now.Active, now.Tagged, provision.Money(now.CostMills)
+	if now.Since != nil {
+		c.Since = *now.Since
+	}
+	return err
+}
+
+// ImportTickets implements provision.Store.
+func (s *Store) ImportTickets(ctx context.Context, by string, tickets []provision.TicketCount) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	days, counts := make([]string, len(tickets)), make([]int, len(tickets))
+	for i, t := range tickets {
+		days[i], counts[i] = string(t.Day), t.Count
+	}
+	_, err := s.pool.Exec(ctx, `
+		INSERT INTO tickets (day, count, imported_by)
+		SELECT t.day::date, t.count, @by
+		  FROM unnest(@days::text[], @counts::int[]) AS t (day, count)
+		ON CONFLICT (day) DO UPDATE SET count = EXCLUDED.count, imported_by = EXCLUDED.imported_by, imported_at = now()`,
+		pgx.NamedArgs{"by": by, "days": days, "counts": counts})
+	return fault(err, "import tickets")
+}

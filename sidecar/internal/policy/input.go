@@ -69,6 +69,12 @@ func changes(list []provision.Change) any {
 		if len(change.After) > 0 {
 			entry["after"] = change.After
 		}
+		if len(change.Sources) > 0 {
+			entry["sources"] = object(change.Sources)
+		}
+		if len(change.Replaces) > 0 {
+			entry["replaces"] = change.Replaces
+		}
 		entries[i] = entry
 	}
 	return entries

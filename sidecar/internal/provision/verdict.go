@@ -148,6 +148,12 @@ type Change struct {
 	Action  string         `json:"action"`           // create, update, delete, replace, read, no-op
 	Before  map[string]any `json:"before,omitempty"` // non-sensitive values only
 	After   map[string]any `json:"after,omitempty"`
+
+	// Sources are the parameters that an attribute comes from, nearest first, by
+	// its path without indexes (ingress.cidr_blocks); count is whether and how
+	// often the resource exists. Names only.
+	Sources  map[string][]string `json:"sources,omitempty"`
+	Replaces []string            `json:"replaces,omitempty"` // attributes that make it be replaced
 }
 
 // RuleInput is the document that guardrails see as `input`.

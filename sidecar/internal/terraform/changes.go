@@ -1,6 +1,9 @@
 package terraform
 
 import (
+	"slices"
+	"strings"
+
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -20,11 +23,31 @@ func changesOf(plan *tfjson.Plan, r *Redactor) []provision.Change {
 		}
 		changes = append(changes, provision.Change{
 			Address: resource.Address, Type: resource.Type, Action: actionOf(resource.Change.Actions),
-			Before: shown(resource.Change.Before, resource.Change.BeforeSensitive, r),
-			After:  shown(resource.Change.After, resource.Change.AfterSensitive, r),
+			Before:   shown(resource.Change.Before, resource.Change.BeforeSensitive, r),
+			After:    shown(resource.Change.After, resource.Change.AfterSensitive, r),
+			Replaces: replacing(resource.Change.ReplacePaths),
 		})
 	}
 	return changes
+}
+
+// replacing are the attributes whose change makes a resource be replaced, sorted
+// and without indexes; nil when none does.
+func replacing(paths []any) (attributes []string) {
+	for _, path := range paths {
+		steps, _ := path.([]any)
+		var names []string
+		for _, step := range steps {
+			if name, ok := step.(string); ok {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 0 {
+			attributes = append(attributes, strings.Join(names, "."))
+		}
+	}
+	slices.Sort(attributes)
+	return slices.Compact(attributes)
 }
 
 // actionOf names what happens. To forget an object counts as a delete: whoever

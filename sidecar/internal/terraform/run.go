@@ -372,7 +372,11 @@ func (r *Run) changes(plan *tfjson.Plan) ([]provision.Change, error) {
 	}
 	unmarked.Add(without(sensitive, r.open))
 	unmarked.inherit(&r.secret)
-	return changesOf(plan, &unmarked), nil
+	changes, sources := changesOf(plan, &unmarked), sourcesOf(plan, newTracer(r.Work))
+	for i := range changes {
+		changes[i].Sources = sources[changes[i].Address]
+	}
+	return changes, nil
 }
 
 // exposes reports whether after has a secret in clear where before has none.

@@ -1483,6 +1483,12 @@ export interface components {
             after?: {
                 [key: string]: unknown;
             };
+            /** @description The parameters that an attribute comes from, by its path without indexes; count is whether and how often the resource exists. */
+            sources?: {
+                [key: string]: string[];
+            };
+            /** @description Attributes that make it be replaced. */
+            replaces?: string[];
         };
         GoOn: {
             /** @description People must approve first. */

@@ -26,7 +26,7 @@ type pastSource struct {
 	Database string `help:"PostgreSQL connection string; the history and every living instance are read from it." env:"ROADBED_DATABASE_URL"`
 	Verdicts string `help:"File that roadbed policy export wrote, instead of a database; - is the standard input." placeholder:"FILE"`
 	Since    string `help:"Only verdicts since then: a date (2026-11-01), or an age (30d, 12h)." placeholder:"WHEN"`
-	Stage    string `help:"Which verdicts: submit, queue, plan or all." default:"submit" enum:"submit,queue,plan,all"`
+	Stage    string `help:"Which verdicts: submit, queue, plan, approval or all." default:"submit" enum:"submit,queue,plan,approval,all"`
 }
 
 // read is the past and what closes it.
@@ -143,7 +143,7 @@ func readSide(files fs.FS, what string) (policy.Side, error) {
 type policyExportCommand struct {
 	Database string `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
 	Since    string `help:"Only verdicts since then: a date (2026-11-01), or an age (30d, 12h)." placeholder:"WHEN"`
-	Stage    string `help:"Which verdicts: submit, queue, plan or all." default:"all" enum:"submit,queue,plan,all"`
+	Stage    string `help:"Which verdicts: submit, queue, plan, approval or all." default:"all" enum:"submit,queue,plan,approval,all"`
 }
 
 // Run writes the past as JSON lines, for replay where the database is not.

@@ -141,15 +141,21 @@ func (r *Record) Wait(planDigest string, timeout time.Duration) error {
 	next.PlanDigest, next.ExpiresAt = planDigest, &expires
 	r.Request.Approval = next
 	r.advance("plan", StepCompleted, "")
+	r.tellAsked()
+	return r.move(AwaitingApproval, next.missing())
+}
+
+// tellAsked tells whose approval is asked for, and what for.
+func (r *Record) tellAsked() {
+	next := r.Request.Approval
 	data := map[string]any{
 		"name": r.Request.Name, "offering": r.Request.Offering, "requested_by": r.Request.RequestedBy,
-		"needed": next.Needed, "plan": next.Plan, "expires_at": expires,
+		"needed": next.Needed, "plan": next.Plan, "expires_at": next.ExpiresAt,
 	}
 	if next.Ceiling != nil {
 		data["ceiling"] = *next.Ceiling
 	}
 	r.tell("approval", "requested", r.Request.ID, data)
-	return r.move(AwaitingApproval, next.missing())
 }
 
 // mayWait is nil when the run was told to wait for people.
@@ -175,7 +181,12 @@ func (r *Record) Approve(by, reason string) error {
 	if err := r.mayAnswer(by); err != nil {
 		return err
 	}
-	next := a.clone()
+	return r.give(by, reason)
+}
+
+// give adds an approval that counts.
+func (r *Record) give(by, reason string) error {
+	next := r.Request.Approval.clone()
 	next.Given = append(next.Given, ApprovalGiven{By: by, At: r.now, Reason: reason})
 	r.Request.Approval, r.Request.UpdatedAt = next, r.now
 	waiting := next.missing()

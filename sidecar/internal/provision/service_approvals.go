@@ -95,39 +95,36 @@ func (s *Service) approvalFor(ctx context.Context, v Verdict, requester string) 
 	return v, &Approval{Needed: needs, Given: []ApprovalGiven{}}, nil
 }
 
-// Approve gives p's approval to a request that waits for it. It may be
-// repeated. Denied says who may; Conflict, that it does not wait for approval.
-func (s *Service) Approve(ctx context.Context, p Principal, id uuid.UUID, reason string) (Request, error) {
-	return s.answer(ctx, p, id, func(r *Record) error { return r.Approve(p.Subject, reason) })
-}
-
 // Reject denies a request that waits for p's approval, with a reason. It may be
 // repeated, as Approve.
 func (s *Service) Reject(ctx context.Context, p Principal, id uuid.UUID, reason string) (Request, error) {
 	if reason == "" {
 		return Request{}, Errorf(Invalid, "a rejection needs a reason, for whoever asked")
 	}
-	return s.answer(ctx, p, id, func(r *Record) error { return r.Reject(p.Subject, reason) })
-}
-
-func (s *Service) answer(ctx context.Context, p Principal, id uuid.UUID, decide func(*Record) error) (Request, error) {
-	if !p.IsUser() {
-		return Request{}, Errorf(Denied, "only a person may approve; %s asked on nobody's behalf", p.Subject)
-	}
-	request, err := s.RequestForApproval(ctx, p, id)
-	if err != nil {
+	if err := s.mayAnswer(ctx, p, id); err != nil {
 		return Request{}, err
 	}
-	if request.RequestedBy != p.Subject && request.Approval.MayApprove(p.Subject) {
-		if err := s.stillMember(ctx, p, request); err != nil {
-			return Request{}, err
-		}
-	}
-	record, err := s.Store.Change(ctx, id, decide)
+	record, err := s.Store.Change(ctx, id, func(r *Record) error { return r.Reject(p.Subject, reason) })
 	if err != nil {
 		return Request{}, err
 	}
 	return record.Request, nil
+}
+
+// mayAnswer is nil for a person who may see what waits for approval and, when
+// it waits for them, is still in the group that they answer for.
+func (s *Service) mayAnswer(ctx context.Context, p Principal, id uuid.UUID) error {
+	if !p.IsUser() {
+		return Errorf(Denied, "only a person may approve; %s asked on nobody's behalf", p.Subject)
+	}
+	request, err := s.RequestForApproval(ctx, p, id)
+	if err != nil {
+		return err
+	}
+	if request.RequestedBy != p.Subject && request.Approval.MayApprove(p.Subject) {
+		return s.stillMember(ctx, p, request)
+	}
+	return nil
 }
 
 // stillMember is nil while p is in one of the groups that p may answer for: who
@@ -207,10 +204,7 @@ func (s *Runs) KeepPlan(ctx context.Context, runID uuid.UUID, token string, seal
 	if err := s.Service.Store.KeepPlan(ctx, record.Request.ID, runID, sealed); err != nil {
 		return err
 	}
-	timeout := s.Service.ApprovalTimeout
-	if timeout <= 0 {
-		timeout = approvalTimeout
-	}
+	timeout := s.Service.approvalWait()
 	sum := sha256.Sum256(sealed)
 	_, err = s.change(ctx, runID, token, func(r *Record) error { return r.Wait(hex.EncodeToString(sum[:]), timeout) })
 	return err

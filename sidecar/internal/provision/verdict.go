@@ -22,10 +22,11 @@ type Stage string
 
 // The stages.
 const (
-	StageForm   Stage = "form"   // while someone types; nothing is stored
-	StageSubmit Stage = "submit" // before a request is accepted
-	StageQueue  Stage = "queue"  // again, when its turn comes
-	StagePlan   Stage = "plan"   // on Terraform's plan
+	StageForm     Stage = "form"     // while someone types; nothing is stored
+	StageSubmit   Stage = "submit"   // before a request is accepted
+	StageQueue    Stage = "queue"    // again, when its turn comes
+	StagePlan     Stage = "plan"     // on Terraform's plan
+	StageApproval Stage = "approval" // on that plan again, when someone approves it
 )
 
 // Level is how much a finding matters.

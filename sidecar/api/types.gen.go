@@ -94,6 +94,15 @@ type Advice = provision.Advice
 // Allowance The cost limit that applies, a month.
 type Allowance = provision.Allowance
 
+// Alteration defines model for Alteration.
+type Alteration struct {
+	// Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
+	Parameters Parameters `json:"parameters"`
+
+	// Source Where the ask came from.
+	Source *Source `json:"source,omitempty"`
+}
+
 // Alternative A change that makes a denied ask allowed.
 type Alternative = provision.Alternative
 
@@ -159,6 +168,44 @@ type Cancellation struct {
 
 // Change One resource change, without secrets.
 type Change = provision.Change
+
+// ChangeDifference defines model for ChangeDifference.
+type ChangeDifference struct {
+	// After Values by parameter name. A sensitive one is shown as {"set":true}.
+	After Parameters `json:"after"`
+
+	// Before Values by parameter name. A sensitive one is shown as {"set":true}.
+	Before Parameters `json:"before"`
+
+	// Changes In the offering's order.
+	Changes   []ParameterChange `json:"changes"`
+	CostAfter *Money            `json:"cost_after"`
+
+	// CostBefore A month; null when it is not known.
+	CostBefore *Money `json:"cost_before"`
+
+	// CostDifference After less before.
+	CostDifference *Money `json:"cost_difference"`
+
+	// Replaces Parameters whose change makes the resource anew.
+	Replaces      []string `json:"replaces"`
+	VersionAfter  string   `json:"version_after"`
+	VersionBefore string   `json:"version_before"`
+}
+
+// ChangeEvaluation defines model for ChangeEvaluation.
+type ChangeEvaluation struct {
+	Action provision.Action `json:"action,omitempty"`
+
+	// Advise Answer with advice.
+	Advise bool `json:"advise,omitempty"`
+
+	// Parameters Those that would change.
+	Parameters Parameters `json:"parameters,omitempty"`
+}
+
+// ChangePreview What a change of an instance would be, cost and meet.
+type ChangePreview = Preview
 
 // Claim defines model for Claim.
 type Claim = provision.Claim
@@ -371,6 +418,11 @@ type Id = uuid.UUID
 
 // Instance defines model for Instance.
 type Instance struct {
+	// AvailableVersion The version of the offering to upgrade to; empty when it has the newest.
+	AvailableVersion string `json:"available_version"`
+
+	// ChangesAllowed Why nothing can be asked of it now, empty when it can; of GET /instances/{id} alone.
+	ChangesAllowed  *string                `json:"changes_allowed,omitempty"`
 	CostCenter      string                 `json:"cost_center"`
 	CreatedAt       time.Time              `json:"created_at"`
 	EntityRef       string                 `json:"entity_ref"`
@@ -547,6 +599,9 @@ type Output = provision.Output
 
 // Parameter defines model for Parameter.
 type Parameter = provision.Parameter
+
+// ParameterChange defines model for ParameterChange.
+type ParameterChange = provision.ParameterChange
 
 // Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
 type Parameters = provision.Parameters
@@ -883,6 +938,12 @@ type DestroyInstanceParams struct {
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
 
+// UpdateInstanceParams defines parameters for UpdateInstance.
+type UpdateInstanceParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
 // GetMeasuresParams defines parameters for GetMeasures.
 type GetMeasuresParams struct {
 	// Days How many days.
@@ -1038,6 +1099,12 @@ type CreateDatabaseJSONRequestBody = Parameters
 
 // DestroyInstanceJSONRequestBody defines body for DestroyInstance for application/json ContentType.
 type DestroyInstanceJSONRequestBody = Destruction
+
+// EvaluateChangeJSONRequestBody defines body for EvaluateChange for application/json ContentType.
+type EvaluateChangeJSONRequestBody = ChangeEvaluation
+
+// UpdateInstanceJSONRequestBody defines body for UpdateInstance for application/json ContentType.
+type UpdateInstanceJSONRequestBody = Alteration
 
 // ImportTicketsJSONRequestBody defines body for ImportTickets for application/json ContentType.
 type ImportTicketsJSONRequestBody = TicketImport

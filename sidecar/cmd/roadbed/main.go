@@ -39,7 +39,7 @@ type cli struct {
 	Lint        lintCommand        `cmd:"" group:"Author" help:"Check offerings and policies: everything that disagrees."`
 	Generate    generateCommand    `cmd:"" group:"Author" help:"Rewrite what is generated from offerings: forms and reference pages."`
 	Policy      policyCommand      `cmd:"" group:"Author" help:"Work on policies."`
-	Request     requestCommand     `cmd:"" group:"Ask a server" help:"Create, get, watch, list, approve, reject, cancel and destroy."`
+	Request     requestCommand     `cmd:"" group:"Ask a server" help:"Create, change and destroy; get, watch, list, approve, reject and cancel."`
 	Approval    approvalCommand    `cmd:"" group:"Ask a server" help:"See what waits for your approval."`
 	Credentials credentialsCommand `cmd:"" group:"Ask a server" help:"Open an instance's credentials; each opening is recorded."`
 	Measures    measuresCommand    `cmd:"" group:"Ask a server" help:"See how the platform fares; import ticket counts."`

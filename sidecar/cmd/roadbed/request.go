@@ -30,6 +30,7 @@ type requestCommand struct {
 	Approve requestApproveCommand `cmd:"" help:"Approve what waits for you."`
 	Reject  requestRejectCommand  `cmd:"" help:"Deny what waits for you."`
 	Cancel  requestCancelCommand  `cmd:"" help:"Stop a request."`
+	Update  requestUpdateCommand  `cmd:"" help:"Ask for other parameters of an instance."`
 	Destroy requestDestroyCommand `cmd:"" help:"Ask for the end of an instance."`
 }
 
@@ -63,16 +64,23 @@ func (c *requestCreateCommand) Run(ctx context.Context, out io.Writer) error {
 	}
 	key := cmp.Or(c.Key, uuid.NewString())
 	r, err := conn.Submit(ctx, key, api.Submission{Offering: c.Offering, Parameters: c.parameters(o)})
+	if err != nil {
+		return conn.notAccepted(ctx, out, err, key, c.JSON)
+	}
+	return conn.answer(ctx, out, r, c.Watch, c.JSON)
+}
+
+// notAccepted tells why an ask under key was not accepted: a denial with all its
+// reasons, an outage with how to ask again.
+func (c *connection) notAccepted(ctx context.Context, out io.Writer, err error, key string, asJSON bool) error {
 	var refused *provision.Error
 	switch {
 	case errors.As(err, &refused) && refused.Kind == provision.Denied && refused.RequestID != "":
-		return conn.denied(ctx, out, refused, c.JSON)
+		return c.denied(ctx, out, refused, asJSON)
 	case provision.KindOf(err) == provision.Unavailable:
 		return fmt.Errorf("%w\nIt may have been taken: ask again with --key %s, and nothing is made twice", err, key)
-	case err != nil:
-		return err
 	}
-	return conn.answer(ctx, out, r, c.Watch, c.JSON)
+	return err
 }
 
 // answer prints a request that was accepted, or follows it.
@@ -276,9 +284,10 @@ func (c *requestDestroyCommand) Run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	r, err := conn.Destroy(ctx, cmp.Or(c.Key, uuid.NewString()), instance.Id)
+	key := cmp.Or(c.Key, uuid.NewString())
+	r, err := conn.Destroy(ctx, key, instance.Id)
 	if err != nil {
-		return err
+		return conn.notAccepted(ctx, out, err, key, c.JSON)
 	}
 	return conn.answer(ctx, out, r, c.Watch, c.JSON)
 }

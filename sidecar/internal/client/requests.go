@@ -78,6 +78,24 @@ func (c *Client) Submit(ctx context.Context, key string, s api.Submission) (api.
 	return answer.Request, err
 }
 
+// EvaluateChange is what a change of an instance would be, cost and meet; a
+// denial is no error here.
+func (c *Client) EvaluateChange(ctx context.Context, instance uuid.UUID, e api.ChangeEvaluation) (api.ChangePreview, error) {
+	var v api.ChangePreview
+	_, err := c.do(ctx, call{
+		method: http.MethodPost, path: "/instances/" + instance.String() + "/evaluate", body: e, repeatable: true,
+	}, &v)
+	return v, err
+}
+
+// Update asks for other parameters of an instance, those that change, with a
+// key as Submit has.
+func (c *Client) Update(ctx context.Context, key string, instance uuid.UUID, p provision.Parameters) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/update", key, api.Alteration{Parameters: p}), &answer)
+	return answer.Request, err
+}
+
 // Destroy asks for the end of an instance, with a key as Submit has.
 func (c *Client) Destroy(ctx context.Context, key string, instance uuid.UUID) (api.Request, error) {
 	var answer api.RequestAnswer

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ var document = sync.OnceValues(func() (*openapi3.T, error) {
 	}
 	closed := false
 	for _, schema := range doc.Components.Schemas {
+		flatten(schema.Value)
 		if len(schema.Value.Properties) > 0 && schema.Value.AdditionalProperties.Schema == nil && schema.Value.AdditionalProperties.Has == nil {
 			schema.Value.AdditionalProperties = openapi3.AdditionalProperties{Has: &closed}
 		}
@@ -49,6 +51,20 @@ var document = sync.OnceValues(func() (*openapi3.T, error) {
 	}
 	return doc, doc.Validate(context.Background())
 })
+
+// flatten makes one object of one that is put together from several, which
+// could not each have no other members.
+func flatten(schema *openapi3.Schema) {
+	if len(schema.AllOf) < 2 {
+		return
+	}
+	schema.Type, schema.Properties = &openapi3.Types{openapi3.TypeObject}, openapi3.Schemas{}
+	for _, part := range schema.AllOf {
+		maps.Copy(schema.Properties, part.Value.Properties)
+		schema.Required = append(schema.Required, part.Value.Required...)
+	}
+	schema.AllOf = nil
+}
 
 func newContract(t testing.TB) *contract {
 	t.Helper()

@@ -169,31 +169,12 @@ func (s *Server) getInstance(w http.ResponseWriter, r *http.Request, p provision
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, api.InstanceAnswer{Instance: s.instanceView(instance), Requests: s.requestViews(requests.Items, p)})
-}
-
-func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
+	view := s.instanceView(instance)
+	if len(requests.Items) > 0 {
+		busy := instance.Busy(requests.Items[0])
+		view.ChangesAllowed = &busy
 	}
-	key, err := idempotencyKey(r, true)
-	if err != nil {
-		return err
-	}
-	var body api.Destruction
-	if err := readJSON(w, r, maxBody, true, &body); err != nil {
-		return err
-	}
-	task, err := taskOf(body.Source)
-	if err != nil {
-		return err
-	}
-	request, err := s.Service.Destroy(r.Context(), p, id, provision.Submission{Task: task, IdempotencyKey: key})
-	if err != nil {
-		return err
-	}
-	return s.accepted(w, p, request)
+	return writeJSON(w, http.StatusOK, api.InstanceAnswer{Instance: view, Requests: s.requestViews(requests.Items, p)})
 }
 
 func (s *Server) openCredentials(w http.ResponseWriter, r *http.Request, p provision.Principal) error {

@@ -48,6 +48,7 @@ type parameter struct {
 	Placeholder string   `yaml:"placeholder"`
 	Level       string   `yaml:"level"`
 	Immutable   bool     `yaml:"immutable"`
+	Replaces    bool     `yaml:"replaces"`
 	Sensitive   bool     `yaml:"sensitive"`
 	Multiline   bool     `yaml:"multiline"`
 }

@@ -148,7 +148,7 @@ func (p parameter) domain() provision.Parameter {
 	d := provision.Parameter{
 		Name: p.Name, Title: or(p.Title, human(p.Name)), Type: p.Type, Required: p.Required, Default: plain(p.Default),
 		Pattern: p.Pattern, Min: p.Min, Max: p.Max, Description: p.Description, Placeholder: p.Placeholder,
-		Level: p.Level, Immutable: p.Immutable, Sensitive: p.Sensitive, Multiline: p.Multiline,
+		Level: p.Level, Immutable: p.Immutable, Replaces: p.Replaces, Sensitive: p.Sensitive, Multiline: p.Multiline,
 	}
 	if d.Level == "" {
 		d.Level = "advanced"

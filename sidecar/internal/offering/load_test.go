@@ -137,6 +137,7 @@ func TestAContractThatContradictsItselfIsRefused(t *testing.T) {
 		"a price that is no amount":          {"monthly_min: 30", "monthly_min: cheap", `"cheap" is not an amount of dollars`},
 		"min above max of the range":         {"monthly_min: 30", "monthly_min: 301", "monthly_min $301.00 is above monthly_max $300.00"},
 		"a tag that is no pair":              {"- managed-by: platform", "- {a: b, c: d}", "tag 1 is not one key"},
+		"what replaces and never changes":    {"default: false", "default: false\n    immutable: true\n    replaces: true", "multi_az is immutable, so it never changes"},
 		"a name that Terraform keeps":        {"- name: multi_az", "- name: count", "the name count is reserved"},
 		"no formula":                         {"  formula: |", "  items: {}\ndescription2: |", "there is no field description2"},
 		"a second document":                  {"tags:", "---\ntags:", "more than one document"},

@@ -106,6 +106,9 @@ func notes(p provision.Parameter) string {
 	if p.Immutable {
 		notes += "; cannot be changed later"
 	}
+	if p.Replaces {
+		notes += "; changing it makes the thing anew"
+	}
 	if p.Sensitive {
 		notes += "; kept secret"
 	}

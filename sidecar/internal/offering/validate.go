@@ -104,6 +104,9 @@ func (k *checker) parameter(p provision.Parameter, at []any) {
 	if p.Multiline && p.Type != "string" {
 		k.add(in("multiline"), "leave it out", "%s is multiline but is no string", p.Name)
 	}
+	if p.Replaces && p.Immutable {
+		k.add(in("replaces"), "leave one out", "%s is immutable, so it never changes and replaces nothing", p.Name)
+	}
 	if p.Sensitive && p.Default != nil {
 		k.add(in("default"), "leave the default out", "%s is sensitive, and its default would be no secret", p.Name)
 	}

@@ -106,7 +106,7 @@ func newRecordBatch(r *provision.Record) (*pgx.Batch, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Request.Action == provision.Create {
+		if r.Request.Reserves() {
 			batch.Queue(insertInstanceSQL, instance)
 		} else {
 			batch.Queue(takeInstanceSQL, instance)
@@ -163,7 +163,7 @@ func stamp(r *provision.Record, now time.Time) {
 	}
 	if r.Instance != nil {
 		r.Instance.UpdatedAt = now
-		if r.Request.Action == provision.Create {
+		if r.Request.Reserves() {
 			r.Instance.CreatedAt = now
 		}
 	}
@@ -175,23 +175,13 @@ func stamp(r *provision.Record, now time.Time) {
 // replay is what the request's idempotency key made before; nil when it made
 // nothing or has none.
 func (s *Store) replay(ctx context.Context, r provision.Request) error {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
 	if r.IdempotencyKey == "" {
 		return nil
 	}
-	row, err := one[requestRow](ctx, s.pool, "request with key", r.IdempotencyKey, `
-		SELECT `+requestColumns+`
-		  FROM requests r
-		 WHERE r.requested_by = @requested_by AND r.idempotency_key = @key AND r.idempotency_key <> ''`,
-		pgx.NamedArgs{"requested_by": r.RequestedBy, "key": r.IdempotencyKey})
+	first, err := s.RequestByKey(ctx, r.RequestedBy, r.IdempotencyKey)
 	if provision.KindOf(err) == provision.NotFound {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	first, err := row.request()
 	if err != nil {
 		return err
 	}

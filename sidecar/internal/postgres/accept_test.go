@@ -183,6 +183,40 @@ func TestDestroyTakesTheInstanceOnce(t *testing.T) {
 	}
 }
 
+func TestAnUpdateIsKeptAsItsRequestSaysOnceItSucceeds(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	made := ready(t, store, accept(t, store, testkit.Created("orders", nil)).Request.ID)
+	cost := 99 * provision.Dollar
+	update := accept(t, store, testkit.Changed(*made.Instance, provision.Update, func(r *provision.Request) {
+		r.Parameters = provision.Parameters{"name": "orders", "environment": "dev", "size": "medium"}
+		r.MonthlyCost, r.CostCenter, r.OfferingVersion, r.OfferingDigest = &cost, "cc-2002", "1.1.0", "sha256:1fff3a"
+		r.IdempotencyKey = "key-1"
+	}))
+	before, err := store.Instance(t.Context(), made.Instance.ID)
+	if err != nil || before.Parameters["size"] != "small" || before.Generation != 2 || before.CostCenter != "cc-1001" {
+		t.Errorf("once it is accepted the instance is %v of %s at generation %d (%v), want as it was at 2", before.Parameters, before.CostCenter, before.Generation, err)
+	}
+	ready(t, store, update.Request.ID)
+	after, err := store.Instance(t.Context(), made.Instance.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Parameters["size"] != "medium" || *after.MonthlyCost != cost || after.CostCenter != "cc-2002" ||
+		after.OfferingVersion != "1.1.0" || after.OfferingDigest != "sha256:1fff3a" || after.State != provision.Ready {
+		t.Errorf("once it has succeeded the instance is %+v, want what was asked for", after)
+	}
+	found, err := store.RequestByKey(t.Context(), "user:default/ann", "key-1")
+	if err != nil || found.ID != update.Request.ID {
+		t.Errorf("by its key: %s (%v), want %s", found.ID, err, update.Request.ID)
+	}
+	for _, key := range []string{"", "key-2"} {
+		if _, err := store.RequestByKey(t.Context(), "user:default/ann", key); kindOf(err) != provision.NotFound {
+			t.Errorf("by the key %q: %v, want not found", key, err)
+		}
+	}
+}
+
 func denied(name, key string) *provision.Record {
 	request := testkit.NewRequest(name)
 	request.IdempotencyKey, request.Verdict = key, testkit.Denial()

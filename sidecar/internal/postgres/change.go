@@ -53,6 +53,7 @@ const updateRequestSQL = `
 const updateInstanceSQL = `
 	UPDATE instances
 	   SET state = @state, generation = @generation, fence = @fence, parameters = @parameters::jsonb,
+	       offering_version = @offering_version, offering_digest = @offering_digest, owner = @owner, cost_center = @cost_center,
 	       monthly_cost_mills = @monthly_cost_mills, outputs = @outputs::jsonb, request_id = @request_id, sequence = @sequence,
 	       updated_at = @updated_at, gone_at = CASE WHEN @gone::boolean THEN COALESCE(gone_at, @updated_at) END,
 	       changed_txid = pg_current_xact_id()

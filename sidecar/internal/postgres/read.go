@@ -31,6 +31,21 @@ func (s *Store) Request(ctx context.Context, id uuid.UUID) (provision.Request, e
 	return row.request()
 }
 
+// RequestByKey implements provision.Store.
+func (s *Store) RequestByKey(ctx context.Context, requestedBy, key string) (provision.Request, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	row, err := one[requestRow](ctx, s.pool, "request with key", key, `
+		SELECT `+requestColumns+`
+		  FROM requests r
+		 WHERE r.requested_by = @requested_by AND r.idempotency_key = @key AND r.idempotency_key <> ''`,
+		pgx.NamedArgs{"requested_by": requestedBy, "key": key})
+	if err != nil {
+		return provision.Request{}, err
+	}
+	return row.request()
+}
+
 // Instance implements provision.Store.
 func (s *Store) Instance(ctx context.Context, id uuid.UUID) (provision.Instance, error) {
 	ctx, cancel := s.bounded(ctx)

@@ -44,6 +44,7 @@ type Parameter struct {
 	Placeholder string   `json:"placeholder,omitempty"`
 	Level       string   `json:"level"` // basic, advanced or expert
 	Immutable   bool     `json:"immutable"`
+	Replaces    bool     `json:"replaces"` // changing it makes the resource anew, and what it holds is lost
 	Sensitive   bool     `json:"sensitive"`
 	Multiline   bool     `json:"multiline"`
 }

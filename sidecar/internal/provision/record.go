@@ -49,7 +49,7 @@ func (r *Record) Now() time.Time { return r.now }
 func Accepted(request Request, instance Instance, steps []StepDefinition, now time.Time) *Record {
 	r := NewRecord(request, &instance, nil, now)
 	r.begin()
-	if request.Action == Create {
+	if request.Reserves() {
 		instance := r.Instance
 		instance.CreatedAt, instance.UpdatedAt = r.now, r.now
 		r.tell("instance", "reserved", instance.ID, map[string]any{"name": instance.Name, "offering": instance.Offering, "owner": instance.Owner})
@@ -222,6 +222,7 @@ func (r *Record) succeed(outputs map[string]any) error {
 		return r.moveInstance(Destroyed)
 	}
 	r.Instance.Outputs = maps.Clone(outputs)
+	r.become()
 	return r.moveInstance(Ready)
 }
 
@@ -376,7 +377,11 @@ func (r *Record) moveInstance(next InstanceState) error {
 		return err
 	}
 	r.Instance.State, r.Instance.UpdatedAt = next, r.now
-	r.tell("instance", string(next), r.Instance.ID, map[string]any{"state": next, "request": r.Request.ID})
+	data := map[string]any{"state": next, "request": r.Request.ID}
+	if next == Ready {
+		r.readyData(data)
+	}
+	r.tell("instance", string(next), r.Instance.ID, data)
 	return nil
 }
 

@@ -46,7 +46,7 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 	if err != nil {
 		return Claim{}, err
 	}
-	offering, _, err := s.Service.Store.Bundle(ctx, record.Instance.OfferingDigest)
+	offering, _, err := s.Service.Store.Bundle(ctx, record.Request.OfferingDigest)
 	if err != nil {
 		return Claim{}, err
 	}
@@ -174,7 +174,7 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 		Offering: offering, Environment: environment, Name: r.Request.Name, Owner: r.Request.Owner, CostCenter: r.Request.CostCenter,
 		Parameters: r.Request.Shown(), Changes: changes, At: r.Now(),
 	}
-	if r.Request.Action == Destroy {
+	if r.Request.Action != Create {
 		ask.Before = r.Instance.Shown()
 	}
 	return s.Service.Judge.Judge(ctx, ask)

@@ -88,86 +88,89 @@ func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Requ
 }
 
 // Destroy asks for the end of an instance. While its create has not begun to
-// apply there is nothing to destroy: that request is cancelled and returned.
+// apply there is nothing to destroy: that request is cancelled and returned. A
+// change that no worker has yet is cancelled for it; any other live request is a
+// Conflict.
 func (s *Service) Destroy(ctx context.Context, p Principal, instanceID uuid.UUID, sub Submission) (Request, error) {
-	instance, err := s.Store.Instance(ctx, instanceID)
+	instance, err := s.forChange(ctx, p, instanceID)
 	if err != nil {
 		return Request{}, err
 	}
-	if err := s.Authorizer.Allow(ctx, Access{p, VerbSubmit, instance.Owner, instance.Environment}); err != nil {
-		return Request{}, err
-	}
-	offering, _, err := s.Store.Bundle(ctx, instance.OfferingDigest)
+	digest, err := bodyDigest(Destroy, instanceID, nil)
 	if err != nil {
 		return Request{}, err
 	}
-	environment, ok := s.Environments[instance.Environment]
-	if !ok {
-		return Request{}, Errorf(Conflict, "environment %q is no longer configured; ask the platform team to restore it first", instance.Environment)
+	if first, err := s.repeated(ctx, p, sub, digest); err != nil || first.ID != uuid.Nil {
+		return first, err
 	}
-	ask := Ask{
-		Stage: StageSubmit, Action: Destroy, Principal: p, Offering: offering, Environment: environment,
-		Name: instance.Name, Owner: instance.Owner, CostCenter: instance.CostCenter,
-		Parameters: unsealed(instance.Parameters), Before: unsealed(instance.Parameters), At: s.Now().UTC(),
-	}
-	verdict, err := s.Judge.Judge(ctx, ask)
+	ask, err := s.destruction(ctx, p, instance, StageSubmit)
 	if err != nil {
 		return Request{}, err
 	}
-	verdict, approval, err := s.approvalFor(ctx, verdict, p.Subject)
+	ask.digest = digest
+	request, err := s.judgeChange(ctx, p, instance, ask, sub)
 	if err != nil {
 		return Request{}, err
 	}
-	request := s.newRequest(p, sub, prepared{
-		offering: offering, environment: environment, name: instance.Name, owner: instance.Owner,
-		costCenter: instance.CostCenter, sealed: instance.Parameters, digest: instanceID.String(),
-	}, verdict)
-	request.Action, request.InstanceID, request.Approval = Destroy, instanceID, approval
-	if !verdict.Acceptable() {
-		record := Refused(request, "", verdict.At)
-		if err := s.Store.Refuse(ctx, record); err != nil {
-			return s.replayed(err, request)
-		}
-		return record.Request, denial(record.Request)
+	if !request.Verdict.Acceptable() {
+		return s.refuseChange(ctx, request)
 	}
-	return s.acceptDestroy(ctx, p, instance, offering, request, verdict)
+	if instance.State == Reserved {
+		return s.Cancel(ctx, p, instance.RequestID, "its owner asked to destroy it before anything was made")
+	}
+	if err := s.makeWay(ctx, p, instance); err != nil {
+		return Request{}, err
+	}
+	return s.acceptChange(ctx, instance, request, destroySteps(ask.offering))
 }
 
-func (s *Service) acceptDestroy(ctx context.Context, p Principal, instance Instance, offering Offering, request Request, verdict Verdict) (Request, error) {
-	live, err := s.Store.Request(ctx, instance.RequestID)
+// destruction is the ask for the end of an instance.
+func (s *Service) destruction(ctx context.Context, p Principal, instance Instance, stage Stage) (prepared, error) {
+	offering, _, err := s.Store.Bundle(ctx, instance.OfferingDigest)
 	if err != nil {
-		return Request{}, err
+		return prepared{}, err
 	}
-	switch {
-	case request.IdempotencyKey != "" && live.IdempotencyKey == request.IdempotencyKey && live.RequestedBy == request.RequestedBy:
-		return s.replayed(&Replay{live}, request) // its first answer was lost on the way
-	case instance.State.Gone():
-		return Request{}, Errorf(Conflict, "%s is already %s", instance.Name, instance.State)
-	case instance.State == Reserved:
-		return s.Cancel(ctx, p, live.ID, "its owner asked to destroy it before anything was made")
-	case !live.State.Terminal():
-		return Request{}, Errorf(Conflict, "request %s is still %s on %s; cancel it or wait for it to end", live.ID, live.State, instance.Name)
+	environment, err := s.placeOf(instance)
+	if err != nil {
+		return prepared{}, err
 	}
-	request.Generation = instance.Generation + 1
-	instance.Generation, instance.RequestID = request.Generation, request.ID
-	record := Accepted(request, instance, destroySteps(offering), verdict.At)
-	if err := s.Store.Accept(ctx, record); err != nil {
-		return s.replayed(err, request)
+	shown := unsealed(instance.Parameters)
+	return prepared{
+		offering: offering, environment: environment, name: instance.Name, owner: instance.Owner,
+		costCenter: instance.CostCenter, sealed: instance.Parameters,
+		judged: Ask{
+			Stage: stage, Action: Destroy, Principal: p, Offering: offering, Environment: environment,
+			Name: instance.Name, Owner: instance.Owner, CostCenter: instance.CostCenter,
+			Parameters: shown, Before: shown, At: s.Now().UTC(),
+		},
+	}, nil
+}
+
+// makeWay is nil once nothing stands before the destroy of an instance: a
+// change that no worker has is cancelled.
+func (s *Service) makeWay(ctx context.Context, p Principal, instance Instance) error {
+	newest, err := s.Store.Request(ctx, instance.RequestID)
+	if err != nil {
+		return err
 	}
-	return record.Request, nil
+	if newest.Action != Destroy && (newest.State == Queued || newest.State == AwaitingApproval) {
+		if newest, err = s.Cancel(ctx, p, newest.ID, "its owner asked to destroy "+instance.Name+" instead"); err != nil {
+			return err
+		}
+	}
+	if why := instance.Busy(newest); why != "" {
+		return Errorf(Conflict, "%s", why)
+	}
+	return nil
 }
 
 // destroySteps are what a person sees of a destroy: the resources go in
 // Terraform's order, so they are one step.
 func destroySteps(o Offering) []StepDefinition {
-	var addresses []string
-	for _, step := range o.Steps {
-		addresses = append(addresses, step.Addresses...)
-	}
 	return []StepDefinition{
 		{Name: "Validate request", Phase: "validate"},
 		{Name: "Plan removal", Phase: "plan"},
-		{Name: "Remove resources", Addresses: addresses},
+		{Name: "Remove resources", Addresses: resourceAddresses(o)},
 	}
 }
 
@@ -457,7 +460,7 @@ func (s *Service) environmentNames() []string {
 
 func (s *Service) newRequest(p Principal, sub Submission, ask prepared, verdict Verdict) Request {
 	request := Request{
-		ID: NewID(), Action: Create, Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
+		ID: NewID(), Action: ask.judged.Action, Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter, Parameters: ask.sealed,
 		RequestedBy: p.Subject, Actor: p.Actor, Task: sub.Task, IdempotencyKey: sub.IdempotencyKey, BodyDigest: ask.digest,
 		Verdict: verdict,

@@ -39,10 +39,14 @@ func (c catalog) CheckPart(_ provision.Offering, p provision.Parameters, _ []str
 	return p, nil
 }
 
-// book prices small; xlarge has no price.
+// book prices small and, dearer, medium; xlarge has no price.
 type book struct{}
 
 func (book) Price(_ provision.Offering, p provision.Parameters) (provision.Estimate, error) {
+	if p.Text("size") == "medium" {
+		cost := 99 * provision.Dollar
+		return provision.Estimate{MonthlyCost: cost, AnnualCost: 12 * cost, Items: []provision.CostItem{{Name: "compute", MonthlyCost: cost}}}, nil
+	}
 	if p.Text("size") != "small" {
 		return provision.Estimate{}, provision.Errorf(provision.Invalid, "size %q has no price", p.Text("size"))
 	}
@@ -104,7 +108,10 @@ func newShop(t *testing.T) *shop {
 	}
 	t.Cleanup(store.Close)
 	offering := testkit.Offering()
-	offering.Parameters = append(offering.Parameters, provision.Parameter{Name: "secret", Type: "string", Sensitive: true})
+	offering.Parameters = append(offering.Parameters,
+		provision.Parameter{Name: "secret", Title: "Secret", Type: "string", Sensitive: true},
+		provision.Parameter{Name: "zone", Title: "Zone", Type: "string", Immutable: true},
+		provision.Parameter{Name: "engine", Title: "Engine", Type: "string", Replaces: true})
 	if err := store.PutBundle(t.Context(), offering, []byte("files")); err != nil {
 		t.Fatal(err)
 	}

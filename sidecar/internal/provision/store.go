@@ -34,6 +34,10 @@ type Store interface {
 	Request(ctx context.Context, id uuid.UUID) (Request, error)
 	Instance(ctx context.Context, id uuid.UUID) (Instance, error)
 
+	// RequestByKey is what a person has asked for under an idempotency key;
+	// NotFound when the key is new.
+	RequestByKey(ctx context.Context, requestedBy, key string) (Request, error)
+
 	// Requests and Instances are newest first.
 	Requests(ctx context.Context, f RequestFilter) (Page[Request], error)
 	Instances(ctx context.Context, f InstanceFilter) (Page[Instance], error)

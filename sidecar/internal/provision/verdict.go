@@ -11,9 +11,10 @@ import (
 // Action is what a request asks for.
 type Action string
 
-// The actions that exist today.
+// The actions.
 const (
 	Create  Action = "create"
+	Update  Action = "update" // other parameters, the same offering version
 	Destroy Action = "destroy"
 )
 

@@ -83,8 +83,8 @@ func describedEvents(t *testing.T) []string {
 	return types
 }
 
-// life is what a chance life of one instance tells: a create, then destroys
-// until it is gone.
+// life is what a chance life of one instance tells: a create, then updates and
+// destroys until it is gone.
 func life(chance *rand.Rand) []provision.Event {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	price := provision.Money(85_500)
@@ -107,9 +107,9 @@ func life(chance *rand.Rand) []provision.Event {
 	}
 	steps := []provision.StepDefinition{{Name: "Check", Phase: "validate"}, {Name: "Plan", Phase: "plan"}, {Name: "Make", Addresses: []string{"a.b", "a.c"}}}
 	var told []provision.Event
-	for action := provision.Create; !instance.State.Gone() && len(told) < 500; action = provision.Destroy {
+	for action := provision.Create; !instance.State.Gone() && len(told) < 500; action = pick(chance, provision.Update, provision.Destroy) {
 		request := provision.Request{
-			ID: provision.NewID(), Action: action, Offering: "postgres-database", Environment: "dev", Name: "orders", Owner: "group:default/shop",
+			ID: provision.NewID(), Action: action, Offering: "postgres-database", OfferingVersion: "1.2.0", Environment: "dev", Name: "orders", Owner: "group:default/shop",
 			RequestedBy: "user:default/ada", Verdict: verdict(),
 		}
 		if chance.IntN(2) > 0 {
@@ -119,7 +119,8 @@ func life(chance *rand.Rand) []provision.Event {
 			told = append(told, provision.Refused(request, "", now).Events()...)
 			continue
 		}
-		request.InstanceID = instance.ID
+		request.InstanceID, request.Generation = instance.ID, instance.Generation+1
+		instance.Generation++
 		r := provision.Accepted(request, instance, steps, now)
 		reports := int64(0)
 		for range 200 {
@@ -141,16 +142,17 @@ func life(chance *rand.Rand) []provision.Event {
 	return told
 }
 
+func pick[T any](chance *rand.Rand, from ...T) T { return from[chance.IntN(len(from))] }
+
 // move tries one thing on a record; one that is refused changes nothing.
 func move(chance *rand.Rand, r *provision.Record, verdict func() provision.Verdict, reports *int64) {
-	pick := func(from ...string) string { return from[chance.IntN(len(from))] }
 	if r.Request.State == provision.AwaitingApproval {
 		_ = r.ExpireApproval()
 		switch chance.IntN(16) {
 		case 0:
 			_ = r.Reject("user:default/pat", "too dear")
 		case 1, 2:
-			_ = r.Approve("user:default/pat", pick("", "for the sale"))
+			_ = r.Approve("user:default/pat", pick(chance, "", "for the sale"))
 		}
 	}
 	switch chance.IntN(14) {
@@ -166,7 +168,7 @@ func move(chance *rand.Rand, r *provision.Record, verdict func() provision.Verdi
 	case 5, 6:
 		if r.Run != nil && r.Run.State == provision.RunClaimed {
 			if wait, _ := r.Decide(provision.Planned{
-				Verdict: verdict(), Changes: []provision.Change{{Address: pick("a.b", "a.c"), Type: "a", Action: pick("create", "delete")}},
+				Verdict: verdict(), Changes: []provision.Change{{Address: pick(chance, "a.b", "a.c"), Type: "a", Action: pick(chance, "create", "delete")}},
 				People: map[string][]string{"group:default/platform": {"user:default/pat"}},
 			}); wait {
 				_ = r.Wait("digest", time.Duration(2+chance.IntN(10))*time.Second)
@@ -191,11 +193,11 @@ func move(chance *rand.Rand, r *provision.Record, verdict func() provision.Verdi
 		*reports++
 		report := provision.Report{
 			RunID: r.Run.ID, Worker: "worker-1", Fence: r.Run.Fence, Sequence: *reports, Kind: provision.ReportAddress, At: r.Now(),
-			Address: pick("a.b", "a.c"), Status: pick("started", "completed", "failed"), Details: pick("", "3 s"),
+			Address: pick(chance, "a.b", "a.c"), Status: pick(chance, "started", "completed", "failed"), Details: pick(chance, "", "3 s"),
 		}
 		if chance.IntN(8) == 0 {
 			report.Kind, report.Outcome = provision.ReportOutcome, &provision.RunOutcome{
-				Result: pick(provision.ResultSucceeded, provision.ResultFailed, provision.ResultCancelled), Message: pick("", "quota exceeded"),
+				Result: pick(chance, provision.ResultSucceeded, provision.ResultFailed, provision.ResultCancelled), Message: pick(chance, "", "quota exceeded"),
 			}
 			if chance.IntN(2) > 0 {
 				report.Outcome.Outputs = map[string]any{"host": "db.example", "port": 5432}

@@ -102,9 +102,18 @@ func Created(name string, edit func(*provision.Request)) *provision.Record {
 // Destroyed is the record of an accepted destroy of an instance, for
 // Store.Accept.
 func Destroyed(instance provision.Instance) *provision.Record {
+	return Changed(instance, provision.Destroy, nil)
+}
+
+// Changed is the record of an accepted ask about an instance, for Store.Accept;
+// edit may change the request first and may be nil.
+func Changed(instance provision.Instance, action provision.Action, edit func(*provision.Request)) *provision.Record {
 	request := NewRequest(instance.Name)
-	request.Action, request.InstanceID, request.Generation = provision.Destroy, instance.ID, instance.Generation+1
+	request.Action, request.InstanceID, request.Generation = action, instance.ID, instance.Generation+1
 	request.Environment, request.Owner = instance.Environment, instance.Owner
+	if edit != nil {
+		edit(&request)
+	}
 	instance.Generation, instance.RequestID = request.Generation, request.ID
 	return provision.Accepted(request, instance, Offering().Steps, time.Now())
 }

@@ -6,7 +6,7 @@ const LIMITS: Record<string, number> = { dev: 100, staging: 500, prod: 10_000 };
 const SIZES: Record<string, number> = { 'db.t3.small': 30, 'db.t3.medium': 60, 'db.t3.large': 120, 'db.r6g.xlarge': 250 };
 
 function parameter(change: Partial<Parameter> & { name: string; title: string }): Parameter {
-  return { type: 'string', required: false, description: '', level: 'basic', immutable: false, sensitive: false, multiline: false, ...change };
+  return { type: 'string', required: false, description: '', level: 'basic', immutable: false, replaces: false, sensitive: false, multiline: false, ...change };
 }
 
 const PRESETS: { name: string; title: string; description: string; parameters: Parameters }[] = [

@@ -140,6 +140,7 @@ function instance(of: InfrastructureRequest, change: Partial<Instance>): Instanc
     },
     request_id: of.id,
     entity_ref: of.entity_ref,
+    available_version: '',
     created_at: of.created_at,
     updated_at: of.updated_at,
     ...change,

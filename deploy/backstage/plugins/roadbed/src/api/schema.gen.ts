@@ -352,6 +352,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/evaluate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a change of an instance would be, cost and meet.
+         * @description The answer is 200 for a denial too. Nothing is stored. What must not change
+         *     is a finding of the rule `immutable`; every other fault is 400.
+         */
+        post: operations["evaluateChange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for other parameters of an instance.
+         * @description `parameters` are those that change; null takes one back to its default. The
+         *     answers are those of POST /requests. What must not change, and what changes
+         *     nothing, is 400; while another request of the instance has not ended it is
+         *     409. The instance stays what it was until the change has been applied.
+         */
+        post: operations["updateInstance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/destroy": {
         parameters: {
             query?: never;
@@ -365,7 +413,8 @@ export interface paths {
         put?: never;
         /**
          * Ask for the end of an instance.
-         * @description While its create has not begun to apply, that request is cancelled and returned instead.
+         * @description While its create has not begun to apply, that request is cancelled and
+         *     returned instead. A change that no worker has yet is cancelled for it.
          */
         post: operations["destroyInstance"];
         delete?: never;
@@ -795,7 +844,7 @@ export interface components {
         /** @enum {string} */
         InstanceState: "reserved" | "ready" | "changing" | "incomplete" | "destroying" | "destroyed" | "released";
         /** @enum {string} */
-        Action: "create" | "destroy";
+        Action: "create" | "update" | "upgrade" | "destroy" | "hand_over" | "rotate" | "import";
         /** @enum {string} */
         Outcome: "allow" | "warn" | "require_approval" | "deny";
         Offering: {
@@ -848,6 +897,8 @@ export interface components {
             /** @enum {string} */
             level: "basic" | "advanced" | "expert";
             immutable: boolean;
+            /** @description Changing it makes the resource anew, and what it holds is lost. */
+            replaces: boolean;
             sensitive: boolean;
             multiline: boolean;
         };
@@ -1034,6 +1085,50 @@ export interface components {
         };
         Cancellation: {
             reason?: string;
+        };
+        Alteration: {
+            parameters: components["schemas"]["Parameters"];
+            source?: components["schemas"]["Source"];
+        };
+        ChangeEvaluation: {
+            /**
+             * @default update
+             * @enum {string}
+             */
+            action: "update" | "destroy";
+            /** @description Those that would change. */
+            parameters?: components["schemas"]["Parameters"];
+            /**
+             * @description Answer with advice.
+             * @default false
+             */
+            advise: boolean;
+        };
+        ParameterChange: {
+            parameter: string;
+            title: string;
+            /** @description Null when it is not set; of a sensitive one only that it is. */
+            before: unknown;
+            after: unknown;
+            /** @description It must not change, so the whole is refused. */
+            immutable: boolean;
+        };
+        /** @description What a change of an instance would be, cost and meet. */
+        ChangePreview: components["schemas"]["Verdict"] & components["schemas"]["ChangeDifference"];
+        ChangeDifference: {
+            before: components["schemas"]["Parameters"];
+            after: components["schemas"]["Parameters"];
+            /** @description In the offering's order. */
+            changes: components["schemas"]["ParameterChange"][];
+            /** @description A month; null when it is not known. */
+            cost_before: components["schemas"]["Money"] | null;
+            cost_after: components["schemas"]["Money"] | null;
+            /** @description After less before. */
+            cost_difference: components["schemas"]["Money"] | null;
+            /** @description Parameters whose change makes the resource anew. */
+            replaces: string[];
+            version_before: string;
+            version_after: string;
         };
         Destruction: {
             source?: components["schemas"]["Source"];
@@ -1242,6 +1337,10 @@ export interface components {
             } | null;
             request_id: components["schemas"]["Id"];
             entity_ref: string;
+            /** @description The version of the offering to upgrade to; empty when it has the newest. */
+            available_version: string;
+            /** @description Why nothing can be asked of it now, empty when it can; of GET /instances/{id} alone. */
+            changes_allowed?: string;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -2076,6 +2175,65 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InstanceAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    evaluateChange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ChangeEvaluation"];
+            };
+        };
+        responses: {
+            /** @description The verdict, the differences and the price before and after. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangePreview"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    updateInstance: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Alteration"];
+            };
+        };
+        responses: {
+            /** @description The request that changes it. */
+            202: {
+                headers: {
+                    /** @description The path of the request. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -140,6 +140,7 @@ export function anInstance(change: Partial<Instance> = {}): Instance {
     },
     request_id: REQUEST_ID,
     entity_ref: 'resource:dev/orders-store.postgres-database',
+    available_version: '',
     created_at: '2026-05-03T14:30:00Z',
     updated_at: '2026-05-03T14:33:20Z',
     ...change,
@@ -201,7 +202,7 @@ export const aDatabase: Offering = {
 };
 
 function aParameter(change: Partial<Parameter> & { name: string; title: string }): Parameter {
-  return { type: 'string', required: false, description: '', level: 'basic', immutable: false, sensitive: false, multiline: false, ...change };
+  return { type: 'string', required: false, description: '', level: 'basic', immutable: false, replaces: false, sensitive: false, multiline: false, ...change };
 }
 
 /** aVerdict is that $85.50 a month are allowed in dev, but for `change`. */

@@ -1,0 +1,7 @@
+package api
+
+// Preview is ChangePreview: a verdict and the differences, in one object.
+type Preview struct {
+	Verdict
+	ChangeDifference
+}

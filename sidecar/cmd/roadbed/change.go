@@ -1,0 +1,162 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/google/uuid"
+	"golang.org/x/term"
+
+	"roadbed.dev/roadbed/sidecar/api"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+type requestUpdateCommand struct {
+	serverFlags
+	paramFlags
+	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
+	Preview  bool   `help:"Only show what would change and what it would cost."`
+	Yes      bool   `help:"Do not ask first, even when it makes something anew."`
+	Key      string `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch    bool   `help:"Follow it until it has ended."`
+	JSON     bool   `name:"json" help:"Print the request as JSON, the preview with --preview; with --watch, each event as a line."`
+}
+
+// Help is the longer text of --help.
+func (requestUpdateCommand) Help() string {
+	return `Give only the parameters that change; name=null takes one back to its default.
+The instance stays what it is until the change has been applied. A preview exits
+as evaluate does: 0 when it is allowed, 3 when not.
+
+  roadbed request update dev/orders --as ann -p storage_gb=200 --preview
+  roadbed request update dev/orders --as ann -p storage_gb=200 --watch`
+}
+
+// Run shows the change, and asks for it unless it is only a preview.
+func (c *requestUpdateCommand) Run(ctx context.Context, out io.Writer) error {
+	conn, err := c.connect()
+	if err != nil {
+		return err
+	}
+	instance, err := conn.instance(ctx, c.Instance)
+	if err != nil {
+		return err
+	}
+	o, err := conn.Offering(ctx, instance.Offering)
+	if err != nil {
+		return err
+	}
+	given := c.parameters(o)
+	for name, text := range c.Param {
+		if text == "null" {
+			given[name] = nil
+		}
+	}
+	preview, err := conn.EvaluateChange(ctx, instance.Id, api.ChangeEvaluation{Parameters: given, Advise: c.Preview})
+	if err != nil {
+		return err
+	}
+	if c.Preview {
+		return previewed(out, preview, c.JSON)
+	}
+	if !c.JSON {
+		printChange(out, preview)
+	}
+	if err := c.sure(ctx, instance, preview); err != nil {
+		return err
+	}
+	key := cmp.Or(c.Key, uuid.NewString())
+	r, err := conn.Update(ctx, key, instance.Id, given)
+	if err != nil {
+		return conn.notAccepted(ctx, out, err, key, c.JSON)
+	}
+	return conn.answer(ctx, out, r, c.Watch, c.JSON)
+}
+
+// sure asks for the instance's name when the change makes something anew.
+func (c *requestUpdateCommand) sure(ctx context.Context, instance api.Instance, preview api.ChangePreview) error {
+	if len(preview.Replaces) == 0 || c.Yes {
+		return nil
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return provision.Errorf(provision.Invalid, "%s makes %s anew and there is no terminal to ask at: give --yes to go on without being asked", strings.Join(preview.Replaces, ", "), instance.Name)
+	}
+	return confirm(ctx, os.Stdin, os.Stderr, instance)
+}
+
+// previewed prints a preview and answers with the exit code of its verdict.
+func previewed(out io.Writer, v api.ChangePreview, asJSON bool) error {
+	var err error
+	if asJSON {
+		err = printJSON(out, v)
+	} else {
+		printChange(out, v)
+		if v.Advice != nil {
+			printAlternatives(out, v.Advice.Alternatives)
+		}
+	}
+	switch {
+	case err == nil && v.Outcome == provision.OutcomeRequireApproval:
+		return exit(exitWaiting)
+	case err == nil && !v.Allowed:
+		return exit(exitDenied)
+	}
+	return err
+}
+
+// printChange shows what would change, line by line, and what it would cost.
+func printChange(out io.Writer, v api.ChangePreview) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, change := range v.Changes {
+		note := ""
+		if change.Immutable {
+			note = "  (cannot be changed)"
+		}
+		fmt.Fprintf(table, "  %s\t%s → %s%s\n", change.Title, shown(change.Before), shown(change.After), note)
+	}
+	if v.VersionBefore != v.VersionAfter {
+		fmt.Fprintf(table, "  Version\t%s → %s\n", v.VersionBefore, v.VersionAfter)
+	}
+	_ = table.Flush() // out is the terminal; nothing to do
+	if v.CostBefore != nil && v.CostAfter != nil {
+		fmt.Fprintf(out, "  %s → %s / month (%s)\n", *v.CostBefore, *v.CostAfter, signed(*v.CostDifference))
+	}
+	if len(v.Replaces) > 0 {
+		fmt.Fprintf(out, "  ! Changing %s makes it anew: what it holds is lost unless it is copied first.\n", strings.Join(v.Replaces, ", "))
+	}
+	switch {
+	case v.Allowed:
+		fmt.Fprintln(out, "✓ Allowed")
+	case v.Outcome == provision.OutcomeRequireApproval:
+		fmt.Fprintln(out, "◌ Allowed once it is approved")
+	default:
+		fmt.Fprintln(out, "✕ Not allowed")
+	}
+	printFindings(out, v.Findings)
+}
+
+// shown is a value on one line; a sensitive one only says that it is set.
+func shown(value any) string {
+	mark, ok := value.(map[string]any)
+	switch {
+	case value == nil:
+		return "not set"
+	case ok && len(mark) == 1 && mark["set"] == true:
+		return "(secret)"
+	case ok && len(mark) == 0:
+		return "none"
+	}
+	return fmt.Sprint(value)
+}
+
+func signed(m provision.Money) string {
+	if m > 0 {
+		return "+" + m.String()
+	}
+	return m.String()
+}

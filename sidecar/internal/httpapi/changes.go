@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"roadbed.dev/roadbed/sidecar/api"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// previewed are the actions whose effect can be looked at first.
+var previewed = []provision.Action{provision.Update, provision.Destroy}
+
+func list[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, word := range words {
+		texts[i] = string(word)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (s *Server) evaluateChange(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	var body api.ChangeEvaluation
+	if err := readJSON(w, r, maxBody, true, &body); err != nil {
+		return err
+	}
+	action := cmp.Or(body.Action, provision.Update)
+	if !slices.Contains(previewed, action) {
+		return provision.Errorf(provision.Invalid, "action is %s; what can be looked at first is %s", quoted(string(action)), list(previewed))
+	}
+	preview, err := s.Service.Preview(r.Context(), p, id, action, body.Parameters, body.Advise)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, previewView(preview))
+}
+
+func previewView(v provision.Preview) api.ChangePreview {
+	return api.ChangePreview{
+		Verdict: VerdictView(v.Answer),
+		ChangeDifference: api.ChangeDifference{
+			Before: v.Before, After: v.After, Changes: orEmpty(v.Changes), Replaces: orEmpty(v.Replaces),
+			CostBefore: v.CostBefore, CostAfter: v.CostAfter, CostDifference: v.CostDifference,
+			VersionBefore: v.VersionBefore, VersionAfter: v.VersionAfter,
+		},
+	}
+}
+
+func (s *Server) updateInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.Alteration
+	return s.ask(w, r, p, false, &body, func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error) {
+		task, err := taskOf(body.Source)
+		if err != nil {
+			return provision.Request{}, err
+		}
+		return s.Service.Update(ctx, p, id, provision.Submission{Parameters: body.Parameters, Task: task, IdempotencyKey: key})
+	})
+}
+
+func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.Destruction
+	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error) {
+		task, err := taskOf(body.Source)
+		if err != nil {
+			return provision.Request{}, err
+		}
+		return s.Service.Destroy(ctx, p, id, provision.Submission{Task: task, IdempotencyKey: key})
+	})
+}
+
+// ask reads what is asked of the thing in the path, under the caller's key, and
+// answers with the request that it makes.
+func (s *Server) ask(w http.ResponseWriter, r *http.Request, p provision.Principal, optional bool, body any,
+	submit func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error)) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(r, true)
+	if err != nil {
+		return err
+	}
+	if err := readJSON(w, r, maxBody, optional, body); err != nil {
+		return err
+	}
+	request, err := submit(r.Context(), id, key)
+	if err != nil {
+		return err
+	}
+	return s.accepted(w, p, request)
+}

@@ -1,0 +1,89 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"roadbed.dev/roadbed/sidecar/api"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// succeed has a worker take a request to its good end.
+func (r *rig) succeed(request api.Request) {
+	r.t.Helper()
+	worker := r.worker(poolToken)
+	claim, err := worker.Claim(r.t.Context(), r.dispatch(request.Id))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := worker.Plan(r.t.Context(), claim.RunID, claim.Token, nil); err != nil {
+		r.t.Fatal(err)
+	}
+	r.report(claim.RunID, provision.Report{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{Result: provision.ResultSucceeded, Applied: true}})
+}
+
+func TestUpdateAnInstance(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	c := r.as(ann)
+	made := r.ready("orders")
+	larger := provision.Parameters{"storage_gb": 120}
+
+	preview, err := c.EvaluateChange(t.Context(), *made.InstanceId, api.ChangeEvaluation{Parameters: larger, Advise: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(preview.Changes) != 1 || preview.Changes[0].Parameter != "storage_gb" || preview.CostDifference.String() != "$5.10" || !preview.Allowed ||
+		preview.Before["multi_az"] != false || len(preview.Advice.Ranges["storage_gb"].Spans) == 0 || preview.VersionAfter != "1.2.0" {
+		t.Errorf("preview = %+v, want one change at $5.10 more, with advice", preview)
+	}
+	frozen, err := c.EvaluateChange(t.Context(), *made.InstanceId, api.ChangeEvaluation{Parameters: provision.Parameters{"environment": "staging"}})
+	if err != nil || frozen.Allowed || frozen.Findings[0].Rule != "immutable" || !frozen.Changes[0].Immutable {
+		t.Errorf("preview of another place = %+v (%v), want it denied as immutable", frozen.Findings, err)
+	}
+
+	first, err := c.Update(t.Context(), "u1", *made.InstanceId, larger)
+	if err != nil || first.Action != provision.Update || first.Generation != 2 || first.Owner != made.Owner {
+		t.Fatalf("update = %+v, %v", first, err)
+	}
+	if again, err := c.Update(t.Context(), "u1", *made.InstanceId, larger); err != nil || again.Id != first.Id {
+		t.Errorf("the same again = %s, %v; want %s", again.Id, err, first.Id)
+	}
+	during, err := c.Instance(t.Context(), *made.InstanceId)
+	if err != nil || during.Instance.ChangesAllowed == nil || *during.Instance.ChangesAllowed == "" || during.Instance.AvailableVersion != "" {
+		t.Errorf("while it is asked for: %+v (%v), want why nothing else can be", during.Instance, err)
+	}
+	_, err = c.Update(t.Context(), "u2", *made.InstanceId, provision.Parameters{"storage_gb": 130})
+	kindOf(t, err, provision.Conflict)
+	r.succeed(first)
+	done, err := c.Instance(t.Context(), *made.InstanceId)
+	if err != nil || *done.Instance.ChangesAllowed != "" || *done.Instance.MonthlyCost != 90_600 || len(done.Requests) != 2 {
+		t.Errorf("once it is done: %+v (%v), want $90.60 and free to change", done.Instance, err)
+	}
+
+	_, err = c.Update(t.Context(), "u3", *made.InstanceId, provision.Parameters{"storage_gb": 5, "environment": "staging", "colour": "red"})
+	var paths []string
+	for _, f := range kindOf(t, err, provision.Invalid).Details {
+		paths = append(paths, f.Path)
+	}
+	if diff := cmp.Diff([]string{"/storage_gb", "/colour", "/environment"}, paths); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+	_, err = c.Update(t.Context(), "u4", *made.InstanceId, provision.Parameters{"multi_az": true})
+	if denied := kindOf(t, err, provision.Denied); denied.RequestID == "" || len(denied.Findings) == 0 || len(denied.Alternatives) == 0 {
+		t.Errorf("too dear = %+v, want a stored denial and what would do", denied)
+	}
+	_, err = r.as(bob).Update(t.Context(), "u5", *made.InstanceId, larger)
+	kindOf(t, err, provision.Denied)
+	_, err = r.as(bob).EvaluateChange(t.Context(), *made.InstanceId, api.ChangeEvaluation{})
+	kindOf(t, err, provision.Denied)
+	path := "/api/roadbed/instances/" + made.InstanceId.String()
+	if got := r.raw(http.MethodPost, path+"/update", r.jsonBy(ann), `{"parameters":{}}`); got.status != http.StatusBadRequest {
+		t.Errorf("without a key: %d %s", got.status, got.body)
+	}
+	if got := r.raw(http.MethodPost, path+"/evaluate", r.jsonBy(ann), `{"action":"paint"}`); got.status != http.StatusBadRequest {
+		t.Errorf("an unknown action: %d %s", got.status, got.body)
+	}
+}

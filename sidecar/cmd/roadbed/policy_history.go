@@ -53,7 +53,7 @@ func (s pastSource) read(ctx context.Context, now time.Time) (iter.Seq2[provisio
 		if err != nil {
 			return nil, nil, err
 		}
-		return concat(store.History(ctx, filter), store.Fleet(ctx)), store.Close, nil
+		return concat(store.History(ctx, filter), store.Fleet(ctx), store.ApprovalsInHand(ctx)), store.Close, nil
 	default:
 		return nil, nil, provision.Errorf(provision.Invalid, "name where the past is kept: --database URL, or --verdicts FILE as roadbed policy export writes it")
 	}
@@ -176,6 +176,7 @@ type policyReplayCommand struct {
 	Candidate     string `help:"Folder of policies that might replace the current ones; by default the current ones, which must differ in nothing." type:"existingdir" placeholder:"DIR"`
 	FailOver      int64  `help:"Exit 1 when more than this many verdicts, or this many instances, would no longer go on by themselves; -1 never." default:"-1" placeholder:"N"`
 	FailOverMoney string `help:"Exit 1 when those verdicts, or those instances, cost more than this many dollars a month." placeholder:"DOLLARS"`
+	MaxVoided     int64  `help:"Exit 1 when the candidate would void more than this many approvals that are waited for or granted; -1 never." default:"-1" placeholder:"N"`
 	SelfCheck     int    `help:"Decide each nth stored verdict again with the policies that gave it; 1 is all." default:"10" placeholder:"N"`
 	Workers       int    `help:"Judgements at once." default:"2"`
 	JSON          bool   `name:"json" help:"Print the whole report as JSON."`
@@ -239,6 +240,9 @@ func (c *policyReplayCommand) refuses(r *policy.ReplayReport, money provision.Mo
 	if r.Undecided > 0 {
 		return "Some of the past could not be decided again, so what the candidate changes is not known."
 	}
+	if c.MaxVoided >= 0 && r.Approvals.Count() > c.MaxVoided {
+		return fmt.Sprintf("%d of the approvals in hand would be void; --max-voided is %d.", r.Approvals.Count(), c.MaxVoided)
+	}
 	for i, what := range []string{"verdicts", "instances"} {
 		part := []policy.Impact{r.History, r.Fleet}[i]
 		if c.FailOver >= 0 && part.Stopped() > c.FailOver {
@@ -277,6 +281,37 @@ func printReplay(out io.Writer, r *policy.ReplayReport) {
 	}
 	printImpact(out, "Verdicts", r.History)
 	printImpact(out, "Instances", r.Fleet)
+	printVoided(out, r.Approvals)
+}
+
+func printVoided(out io.Writer, v policy.Voided) {
+	switch {
+	case v.Decided == 0:
+		return
+	case v.Count()+v.Unneeded.Count == 0:
+		fmt.Fprintf(out, "\nApprovals: %d in hand, no difference\n", v.Decided)
+		return
+	}
+	fmt.Fprintln(out, "\nApprovals")
+	for _, part := range []struct {
+		mark, what string
+		group      policy.Group
+	}{
+		{"✕", "void: denied", v.Denied}, {"◌", "void: asked anew", v.Anew}, {"✓", "no longer needed", v.Unneeded},
+	} {
+		printGroup(out, part.mark, part.what, part.group)
+	}
+}
+
+func printGroup(out io.Writer, mark, what string, group policy.Group) {
+	if group.Count == 0 {
+		return
+	}
+	fmt.Fprintf(out, "  %s %d %s, %s a month\n", mark, group.Count, what, group.MonthlyCost)
+	printShares(out, "rule", group.Rules)
+	printShares(out, "team", group.Teams)
+	printShares(out, "environment", group.Environments)
+	printExamples(out, group.Examples[:min(3, len(group.Examples))])
 }
 
 func printImpact(out io.Writer, title string, i policy.Impact) {
@@ -296,14 +331,7 @@ func printImpact(out io.Writer, title string, i policy.Impact) {
 		{"◌", "denied before, approvable now", i.NewlyApprovable}, {"✓", "newly allowed", i.NewlyAllowed},
 		{"·", "the same outcome with other findings", i.Reworded},
 	} {
-		if part.group.Count == 0 {
-			continue
-		}
-		fmt.Fprintf(out, "  %s %d %s, %s a month\n", part.mark, part.group.Count, part.what, part.group.MonthlyCost)
-		printShares(out, "rule", part.group.Rules)
-		printShares(out, "team", part.group.Teams)
-		printShares(out, "environment", part.group.Environments)
-		printExamples(out, part.group.Examples[:min(3, len(part.group.Examples))])
+		printGroup(out, part.mark, part.what, part.group)
 	}
 	if p := i.Prices; p.Changed+p.NewlyKnown+p.NewlyUnknown > 0 {
 		fmt.Fprintf(out, "  · %d prices change: %s becomes %s a month; %d become unknown, %d known\n",

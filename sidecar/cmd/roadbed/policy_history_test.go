@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -168,6 +169,58 @@ func TestPolicyReplayOverADatabaseAndItsExport(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestPolicyReplayGatesOnApprovalsThatWouldBeVoid(t *testing.T) {
+	t.Parallel()
+	d, err := ownedFiles{}.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := d.catalog.Offering("postgres-database")
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdict, err := d.judge.Judge(t.Context(), provision.Ask{
+		Stage: provision.StagePlan, Action: provision.Create, Offering: o, Environment: d.environments["prod"], Name: "orders",
+		Owner: "group:default/payments", CostCenter: "CC-1", At: time.Now(), Parameters: parameters("prod", "db.t3.medium", 900, 7, true),
+	})
+	if err != nil || verdict.Outcome != provision.OutcomeRequireApproval {
+		t.Fatalf("it is %s (%+v), %v; want that it needs approval", verdict.Outcome, verdict.Findings, err)
+	}
+	ceiling := verdict.MonthlyCost()
+	line, err := json.Marshal(provision.Past{
+		Kind: provision.PastApproval, RequestID: uuid.New(), Stage: provision.StagePlan, Outcome: verdict.Outcome, Findings: verdict.Findings,
+		BundleDigest: verdict.BundleDigest, PricesDigest: verdict.Estimate.PricesDigest, OfferingDigest: o.Digest, Input: verdict.Input,
+		Approval: &provision.Approval{
+			Needed:  []provision.ApprovalNeed{{Approvers: []string{"group:default/platform-team"}, Count: 1}},
+			Planned: true, Ceiling: &ceiling, Found: []string{"require_approval large_database storage_gb"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "past.jsonl")
+	if err := os.WriteFile(file, line, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stricter := policiesWith(t, "data/limits.yaml", "count: 1}", "count: 2}")
+	for name, tt := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"the same policies":     {[]string{"--max-voided", "0"}, exitOK, "Approvals: 1 in hand, no difference"},
+		"others are told":       {[]string{"--candidate", stricter}, exitOK, "Approvals\n  ◌ 1 void: asked anew"},
+		"others within gate":    {[]string{"--candidate", stricter, "--max-voided", "1"}, exitOK, "asked anew"},
+		"others fail the gate":  {[]string{"--candidate", stricter, "--max-voided", "0"}, exitFailed, "1 of the approvals in hand would be void; --max-voided is 0."},
+		"others in JSON":        {[]string{"--candidate", stricter, "--json"}, exitOK, `"asked_anew": {`},
+		"a verdict is no count": {[]string{"--candidate", stricter, "--fail-over", "0"}, exitOK, "0 verdicts and 0 living instances"},
+	} {
+		if out, code := roadbed(t, append([]string{"policy", "replay", "--verdicts", file}, tt.args...)...); code != tt.code || !strings.Contains(out, tt.want) {
+			t.Errorf("%s: exit %d, want %d with %q\n%s", name, code, tt.code, tt.want, out)
+		}
 	}
 }
 

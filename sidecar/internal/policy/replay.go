@@ -106,8 +106,12 @@ func readPast(ctx context.Context, past iter.Seq2[provision.Past, error], jobs c
 			offerings[entry.OfferingDigest] = entry.Offering
 			continue
 		case provision.PastVerdict, provision.PastInstance:
+		case provision.PastApproval:
+			if entry.Approval == nil {
+				return provision.Errorf(provision.Invalid, "the history has an approval without its needs, of request %s", entry.RequestID)
+			}
 		default:
-			return provision.Errorf(provision.Invalid, "the history has an entry of kind %q; it must be verdict, instance or offering", entry.Kind)
+			return provision.Errorf(provision.Invalid, "the history has an entry of kind %q; it must be verdict, instance, approval or offering", entry.Kind)
 		}
 		select {
 		case jobs <- replayJob{numbers[entry.Kind], entry, offerings[entry.OfferingDigest]}:
@@ -151,7 +155,11 @@ func (r replayer) decide(ctx context.Context, job replayJob) error {
 	if err == nil {
 		var before, after decision
 		if before, after, err = r.both(ctx, job, ask); err == nil {
-			r.tally.compare(job, ask, before, after)
+			if job.past.Kind == provision.PastApproval {
+				r.tally.compareApprovals(job, ask, before, after)
+			} else {
+				r.tally.compare(job, ask, before, after)
+			}
 			return nil
 		}
 	}
@@ -305,7 +313,7 @@ func (s Side) say(ctx context.Context, job replayJob, ask replayAsk) (decision, 
 }
 
 func (s Side) priced(job replayJob, ask replayAsk) (ast.Value, price, error) {
-	isVerdict := job.past.Kind == provision.PastVerdict
+	isVerdict := job.past.Kind != provision.PastInstance
 	switch {
 	case ask.text("action") == string(provision.Destroy), // costs nothing, whatever the prices
 		isVerdict && job.past.PricesDigest != "" && job.past.PricesDigest == s.PricesDigest,

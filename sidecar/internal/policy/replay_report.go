@@ -19,6 +19,7 @@ type ReplayReport struct {
 	SelfCheck SelfCheck     `json:"self_check"`
 	History   Impact        `json:"history"`   // verdicts that were given
 	Fleet     Impact        `json:"fleet"`     // living instances, as if they were asked for now
+	Approvals Voided        `json:"approvals"` // that are waited for, or granted and not yet applied
 	Undecided int64         `json:"undecided"` // entries that could not be decided again
 	Reasons   []Reason      `json:"reasons"`   // why, the commonest first; at most ten
 	Took      time.Duration `json:"took_ns"`
@@ -50,6 +51,18 @@ type Impact struct {
 
 	Prices PriceChange `json:"prices"`
 }
+
+// Voided is what changes for approvals: each is counted by what becomes of it
+// under the candidate, when that is not what the baseline makes of it.
+type Voided struct {
+	Decided  int64 `json:"decided"`
+	Denied   Group `json:"denied"`     // there would be nothing left to approve
+	Anew     Group `json:"asked_anew"` // more or other people would have to approve, or the same ones again
+	Unneeded Group `json:"unneeded"`   // nobody would have to approve
+}
+
+// Count is how many approvals the candidate would void.
+func (v Voided) Count() int64 { return v.Denied.Count + v.Anew.Count }
 
 // Stopped is how many would no longer go on by themselves.
 func (i Impact) Stopped() int64 { return i.NewlyDenied.Count + i.NewlyNeedingApproval.Count }
@@ -126,7 +139,9 @@ type tally struct {
 
 func newTally(examples int) *tally {
 	t := &tally{examples: examples, parts: map[string]*Impact{}, shares: map[*Group][3]map[string]*Share{}, undecidedFor: map[string]int64{}}
-	for _, kind := range []string{provision.PastVerdict, provision.PastInstance} {
+	// Approvals are counted in an Impact too: NewlyDenied, NewlyNeedingApproval for
+	// what is asked anew, and NewlyAllowed for what nobody need approve.
+	for _, kind := range []string{provision.PastVerdict, provision.PastInstance, provision.PastApproval} {
 		t.parts[kind] = &Impact{}
 		for _, g := range groups(t.parts[kind]) {
 			t.shares[g] = [3]map[string]*Share{{}, {}, {}}
@@ -161,10 +176,50 @@ func (t *tally) compare(job replayJob, ask replayAsk, before, after decision) {
 	default:
 		return
 	}
-	var rules []string
+	t.put(group, group == &part.Reworded, stops, changed, exampleOf(job, ask, before, after))
+}
+
+// compareApprovals counts an approval whose fate differs between both sides.
+func (t *tally) compareApprovals(job replayJob, ask replayAsk, before, after decision) {
+	part := t.parts[job.past.Kind]
+	part.Decided++
+	was, _ := job.past.Approval.Under(before.verdict())
+	is, why := job.past.Approval.Under(after.verdict())
+	if was == is {
+		return
+	}
+	var group *Group
+	stops := after.findings
+	switch {
+	case is == provision.DeniedSince:
+		group = &part.NewlyDenied
+	case is == provision.AskedAnew && was != provision.DeniedSince:
+		group = &part.NewlyNeedingApproval
+	case is == provision.Unneeded:
+		group, stops = &part.NewlyAllowed, before.findings
+	default:
+		return // the candidate is the better one for it
+	}
 	example := exampleOf(job, ask, before, after)
+	example.Message = why
+	t.put(group, false, stops, differing(before.findings, after.findings), example)
+}
+
+// verdict is the decision as an approval looks at it.
+func (d decision) verdict() provision.Verdict {
+	v := provision.Verdict{Outcome: d.outcome, Estimate: &provision.Estimate{MonthlyCost: d.price.mills}}
+	for _, f := range d.findings {
+		v.Findings = append(v.Findings, f.Finding)
+	}
+	return v
+}
+
+// put counts an entry in a group. Of stops, the findings that explain it, those
+// count that changed and, unless all do, that stop an ask.
+func (t *tally) put(group *Group, all bool, stops, changed []said, example Example) {
+	var rules []string
 	for _, f := range stops {
-		if stopped := f.Level == provision.LevelDeny || f.Level == provision.LevelRequireApproval; !stopped && group != &part.Reworded {
+		if stopped := f.Level == provision.LevelDeny || f.Level == provision.LevelRequireApproval; !stopped && !all {
 			continue
 		}
 		if hasSaid(changed, f) && !slices.Contains(rules, f.Rule) {
@@ -175,7 +230,7 @@ func (t *tally) compare(job replayJob, ask replayAsk, before, after decision) {
 		}
 	}
 	group.Count++
-	group.MonthlyCost += after.price.mills
+	group.MonthlyCost += example.MonthlyCost
 	group.Examples = t.keep(group.Examples, example)
 	for i, names := range [3][]string{rules, {example.Owner}, {example.Environment}} {
 		for _, name := range names {
@@ -185,7 +240,7 @@ func (t *tally) compare(job replayJob, ask replayAsk, before, after decision) {
 				t.shares[group][i][name] = share
 			}
 			share.Count++
-			share.MonthlyCost += after.price.mills
+			share.MonthlyCost += example.MonthlyCost
 		}
 	}
 }
@@ -330,7 +385,9 @@ func (t *tally) report() *ReplayReport {
 			}
 		}
 	}
+	approvals := t.parts[provision.PastApproval]
 	report := &ReplayReport{
+		Approvals: Voided{approvals.Decided, approvals.NewlyDenied, approvals.NewlyNeedingApproval, approvals.NewlyAllowed},
 		SelfCheck: t.self, History: *t.parts[provision.PastVerdict], Fleet: *t.parts[provision.PastInstance],
 		Undecided: t.undecidedRest, Reasons: []Reason{},
 	}

@@ -73,6 +73,59 @@ func (s *Store) Fleet(ctx context.Context) iter.Seq2[provision.Past, error] {
 	}
 }
 
+// ApprovalsInHand are every request whose approval is waited for, or was granted and is
+// not yet applied, by id, with its newest verdict: what its rules saw last.
+// Offerings come as in History.
+func (s *Store) ApprovalsInHand(ctx context.Context) iter.Seq2[provision.Past, error] {
+	return func(yield func(provision.Past, error) bool) {
+		tell := s.withOfferings(ctx, yield)
+		for after, more := uuid.Nil, true; more; {
+			rows, err := s.pastApprovals(ctx, after)
+			if err != nil {
+				yield(provision.Past{}, err)
+				return
+			}
+			more = len(rows) == historyPage
+			for _, row := range rows {
+				after = row.RequestID
+				past, err := row.past()
+				past.Kind = provision.PastApproval
+				if err == nil {
+					err = fault(decode(row.Approval, &past.Approval), "read the approval of request "+row.RequestID.String())
+				}
+				if !tell(past, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// pastApprovalRow is a request's newest verdict with its approval.
+type pastApprovalRow struct {
+	pastVerdictRow
+	Approval []byte
+}
+
+func (s *Store) pastApprovals(ctx context.Context, after uuid.UUID) ([]pastApprovalRow, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	return many[pastApprovalRow](ctx, s.pool, "approvals", `
+		SELECT v.id, r.id AS request_id, r.instance_id, v.stage, v.outcome, v.findings, v.bundle_digest, v.prices_digest,
+		       r.offering_digest, v.input, v.at, r.approval
+		  FROM requests r
+		  JOIN LATERAL (
+		       SELECT v.id, v.stage, v.outcome, v.findings, v.bundle_digest, v.prices_digest, v.input, v.at
+		         FROM verdicts v
+		        WHERE v.request_id = r.id
+		        ORDER BY v.stage IN ('plan', 'approval') DESC, v.id DESC
+		        LIMIT 1) v ON true
+		 WHERE r.id > @after AND r.state IN ('queued', 'planning', 'awaiting_approval') AND r.approval IS NOT NULL
+		 ORDER BY r.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"after": after, "limit": historyPage})
+}
+
 // withOfferings puts each offering version before the first Past that names it.
 // One that is kept no longer is left out: what names it has no new price then.
 func (s *Store) withOfferings(ctx context.Context, yield func(provision.Past, error) bool) func(provision.Past, error) bool {

@@ -112,3 +112,25 @@ func TestFleetAsksForWhatLivesAsItIsNow(t *testing.T) {
 		t.Errorf("it asks %s", all[0].Input)
 	}
 }
+
+func TestApprovalsInHandAreThoseNotYetApplied(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	needs := func(r *provision.Request) {
+		judged(r.Name, testkit.NeedsApproval(1))(r)
+		r.Approval = &provision.Approval{Needed: []provision.ApprovalNeed{{Approvers: []string{"group:default/platform-team"}, People: []string{"user:default/pat"}, Count: 1}}, Given: []provision.ApprovalGiven{}}
+	}
+	waits := accept(t, store, testkit.Created("waits", needs))
+	gone := accept(t, store, testkit.Created("gone", needs))
+	change(t, store, gone.Request.ID, func(r *provision.Record) error { return r.Cancel("never mind") })
+	accept(t, store, testkit.Created("free", judged("free", testkit.Verdict())))
+	all := collect(t, store.ApprovalsInHand(t.Context()))
+	if len(all) != 1 {
+		t.Fatalf("%d entries, want the one that waits: %+v", len(all), all)
+	}
+	got := all[0]
+	if got.Kind != provision.PastApproval || got.RequestID != waits.Request.ID || got.Stage != provision.StageSubmit || got.Outcome != provision.OutcomeRequireApproval ||
+		got.Approval == nil || got.Approval.Needed[0].Count != 1 || got.Input == nil {
+		t.Errorf("it is %+v", got)
+	}
+}

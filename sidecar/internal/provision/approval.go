@@ -227,6 +227,43 @@ func findingKeys(findings []Finding) []string {
 	return sorted(keys)
 }
 
+// Fate is what another verdict would make of an approval.
+type Fate int
+
+// The fates, best first.
+const (
+	Unneeded    Fate = iota // nobody need approve any more
+	Stands                  // what is asked for, and given, is enough
+	AskedAnew               // it needs more or other people, or those who gave it must look again
+	DeniedSince             // there is nothing left to approve
+)
+
+// Under is what an approval would become were its plan judged so now, and why:
+// "" unless it is asked anew.
+func (a *Approval) Under(judged Verdict) (fate Fate, why string) {
+	switch {
+	case !judged.Acceptable():
+		return DeniedSince, ""
+	case judged.Outcome != OutcomeRequireApproval:
+		return Unneeded, ""
+	}
+	if a.Planned {
+		if why := a.worse(a.Plan, judged); why != "" {
+			return AskedAnew, why
+		}
+	}
+	for _, need := range needsOf(judged.Findings, nil, "") {
+		at := slices.IndexFunc(a.Needed, func(known ApprovalNeed) bool { return slices.Equal(known.Approvers, need.Approvers) })
+		switch {
+		case at < 0:
+			return AskedAnew, "it now needs approval by " + shortRefs(need.Approvers)
+		case need.Count > a.Needed[at].Count:
+			return AskedAnew, fmt.Sprintf("it now needs approval by %d of %s", need.Count, shortRefs(need.Approvers))
+		}
+	}
+	return Stands, ""
+}
+
 // worse says in words why a plan and its verdict are worse than what was
 // approved: an address or an action that was not, a finding that was not, or a
 // price above the approved one. "" means that they are not.

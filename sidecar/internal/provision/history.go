@@ -11,6 +11,7 @@ import (
 const (
 	PastVerdict  = "verdict"  // a verdict that was given, as it is stored
 	PastInstance = "instance" // a living instance, as if it were asked for at At
+	PastApproval = "approval" // a request that waits for approval, or has it and is not yet applied
 	PastOffering = "offering" // an offering version that later ones name by digest, for its price
 )
 
@@ -28,6 +29,7 @@ type Past struct {
 	OfferingDigest string          `json:"offering_digest,omitempty"` // names the offering that prices it
 	Input          json.RawMessage `json:"input,omitempty"`           // a RuleInput; nil when none was stored
 	At             time.Time       `json:"at,omitzero"`
+	Approval       *Approval       `json:"approval,omitempty"` // of an approval alone; the rest is its request's newest verdict
 	Offering       *Offering       `json:"offering,omitempty"` // of an offering alone
 }
 

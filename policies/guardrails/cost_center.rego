@@ -1,6 +1,6 @@
 # METADATA
-# title: Cost centre
-# description: Every request names the cost centre that it is billed to.
+# title: Cost center
+# description: Every request names the cost center that it is billed to.
 # scope: package
 # related_resources:
 #   - ref: docs/policies.md#cost_center
@@ -15,7 +15,7 @@ findings contains finding if {
 		"level": "deny",
 		"message": "cost_center is required for billing.",
 		"path": "cost_center",
-		"way_out": "Enter your team's cost centre, for example CC-1234.",
+		"way_out": "Enter your team's cost center, for example CC-1234.",
 	}
 }
 

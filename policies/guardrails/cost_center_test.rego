@@ -17,7 +17,7 @@ test_outside_is_denied if {
 		"level": "deny",
 		"message": "cost_center is required for billing.",
 		"path": "cost_center",
-		"way_out": "Enter your team's cost centre, for example CC-1234.",
+		"way_out": "Enter your team's cost center, for example CC-1234.",
 	}} with input as request with input.cost_center as ""
 }
 

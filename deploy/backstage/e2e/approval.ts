@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Caller } from './api.ts';
 import { baseUrl, openPage, screenshot, signIn } from './browser.ts';
-import { uniqueName } from './pages.ts';
+import { overflow, uniqueName } from './pages.ts';
 import type { Stage } from './stage.ts';
 
 const DESK = { width: 1440, height: 900 };
@@ -36,6 +36,14 @@ export function approvalCases(stage: () => Stage) {
     assert.equal(await ann.page.getByRole('button', { name: 'Approve', exact: true }).count(), 0);
     await ann.page.getByRole('button', { name: 'Withdraw this request' }).waitFor();
     await screenshot(ann.page, 'approval-requester');
+    await ann.page.getByRole('link', { name: `Open ${name}` }).click();
+    await ann.page.getByRole('region', { name: 'Now' }).getByText('Waits for platform-team').waitFor();
+    await screenshot(ann.page, 'approval-status');
+    await ann.page.setViewportSize(PHONE);
+    await screenshot(ann.page, 'approval-status-phone');
+    assert.equal(await overflow(ann.page), 0, 'the status is wider than its window');
+    await ann.page.setViewportSize(DESK);
+    await ann.page.goto(address);
 
     const ben = await openPage(stage().browser, PHONE);
     await signIn(ben.page, 'Ben Larsen');
@@ -56,9 +64,11 @@ export function approvalCases(stage: () => Stage) {
     await screenshot(pat.page, 'approvals');
     await pat.page.setViewportSize(PHONE);
     await screenshot(pat.page, 'approvals-phone');
+    assert.equal(await overflow(pat.page), 0, 'the approvals are wider than their window');
     await row.getByRole('link', { name: `Create ${name}` }).click();
     await pat.page.getByText('Waits for your approval').waitFor();
     await screenshot(pat.page, 'approval-phone');
+    assert.equal(await overflow(pat.page), 0, 'the approval is wider than its window');
     await pat.page.setViewportSize(DESK);
     await screenshot(pat.page, 'approval-approver');
     await pat.page.getByRole('button', { name: 'Approve', exact: true }).click();

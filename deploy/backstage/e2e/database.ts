@@ -27,7 +27,7 @@ export function databaseCases(stage: () => Stage) {
   test('ann asks for a database, follows it, and uses it', async t => {
     const { page, problems, close } = await openPage(stage().browser, { width: 1440, height: 900 });
     await signIn(page, 'Ann Okafor');
-    await fillForm(page, OFFERING, [['Database name', name], ['Cost centre', 'CC-1234']], 'form');
+    await fillForm(page, OFFERING, [['Database name', name], ['Cost center', 'CC-1234']], 'form');
     await screenshot(page, 'form-review');
 
     const ann = await Caller.signIn('ann');
@@ -107,7 +107,7 @@ export function databaseCases(stage: () => Stage) {
     assert.ok(made, 'there is no database');
     const { page, close } = await openPage(stage().browser, { width: 1440, height: 900 });
     await signIn(page, 'Ann Okafor');
-    await fillForm(page, OFFERING, [['Database name', name], ['Cost centre', 'CC-1234']]);
+    await fillForm(page, OFFERING, [['Database name', name], ['Cost center', 'CC-1234']]);
     await submitButton(page).click();
     const refusal = page.getByRole('alert').filter({ hasText: name });
     await refusal.waitFor();

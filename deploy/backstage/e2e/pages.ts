@@ -79,8 +79,12 @@ export async function followRequest(page: Page): Promise<string> {
 /** openStatus goes from a request's page to the Status tab of what it made, as soon as the catalog has it. */
 export async function openStatus(page: Page, name: string): Promise<void> {
   await page.getByRole('link', { name: `Open ${name}` }).click();
-  await page.getByRole('link', { name: 'Status', exact: true }).click();
   await page.getByRole('button', { name: `Actions for ${name}` }).waitFor();
+}
+
+/** overflow is by how many pixels the page can be scrolled sideways. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }
 
 /** readFact reads one line of a panel: the value beside its name. */

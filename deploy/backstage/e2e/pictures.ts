@@ -10,7 +10,7 @@ try {
   const { page } = await openPage(stage.browser, { width: 1440, height: 900 });
   const picture = (name: string) => page.screenshot({ path: path.join(images, `${name}.png`), animations: 'disabled', caret: 'hide' });
   await signIn(page, 'Ann Okafor');
-  await fillForm(page, 'PostgreSQL Database', [['Database name', 'orders-store'], ['Cost centre', 'CC-1234'], ['Storage (GB)', '100']]);
+  await fillForm(page, 'PostgreSQL Database', [['Database name', 'orders-store'], ['Cost center', 'CC-1234'], ['Storage (GB)', '100']]);
   await page.getByRole('button', { name: 'Back' }).click();
   await page.getByRole('button', { name: 'Back' }).click();
   await page.getByLabel('Storage (GB)').waitFor();

@@ -14,7 +14,7 @@ export function refusalCases(stage: () => Stage) {
     await signIn(page, 'Ann Okafor');
     const turn = await fillFields(page, 'PostgreSQL Database', [
       ['Database name', name],
-      ['Cost centre', 'CC-1234'],
+      ['Cost center', 'CC-1234'],
       ['Storage (GB)', '300'],
       ['Multi-AZ', true],
     ]);

@@ -27,7 +27,7 @@ export function siteCases(stage: () => Stage) {
       ['Site name', name],
       ['Page title', TITLE],
       ['Message', MESSAGE],
-      ['Cost centre', 'CC-1234'],
+      ['Cost center', 'CC-1234'],
     ]);
     await screenshot(page, 'site-review');
     await submitButton(page).click();

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Page } from 'playwright-core';
 import { baseUrl, openPage, screenshot, signIn, type PageOptions } from './browser.ts';
 import { Caller, type InfrastructureRequest } from './api.ts';
-import { fillForm, followRequest, openStatus, submitButton, uniqueName } from './pages.ts';
+import { fillForm, followRequest, openStatus, overflow, submitButton, uniqueName } from './pages.ts';
 import type { Stage } from './stage.ts';
 
 const VIEWS: Record<string, PageOptions> = {
@@ -28,7 +27,7 @@ export function viewCases(stage: () => Stage) {
       await signIn(page, 'Ann Okafor');
       await page.getByRole('heading', { name: 'PostgreSQL Database' }).waitFor();
       await look('create');
-      await fillForm(page, 'PostgreSQL Database', [['Database name', name], ['Cost centre', 'CC-1234']], `${view}-form`);
+      await fillForm(page, 'PostgreSQL Database', [['Database name', name], ['Cost center', 'CC-1234']], `${view}-form`);
       await look('review');
       await submitButton(page).click();
       await page.getByRole('link', { name: 'Follow the request' }).waitFor();
@@ -45,6 +44,9 @@ export function viewCases(stage: () => Stage) {
       await page.goto(`${baseUrl()}/infrastructure/requests`);
       await page.getByRole('table', { name: 'Requests' }).waitFor();
       await look('requests');
+      await page.goto(`${baseUrl()}/infrastructure/approvals`);
+      await page.getByRole('heading', { name: 'Nothing waits for you' }).waitFor();
+      await look('approvals');
       await page.goto(`${baseUrl()}/infrastructure/resources`);
       await page.getByRole('table', { name: 'Resources' }).waitFor();
       await look('resources');
@@ -61,9 +63,4 @@ export function viewCases(stage: () => Stage) {
       await close();
     });
   }
-}
-
-/** overflow is by how many pixels the page can be scrolled sideways. */
-function overflow(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }

@@ -51,7 +51,7 @@ func check(o provision.Offering, c contract, root *yaml.Node) []Problem {
 		k.add([]any{"version"}, "write it as 1.2.0", "version %q is not a version", o.Version)
 	}
 	if len(o.Parameters) == 0 {
-		k.add([]any{"parameters"}, "add the name, the environment, the owner and the cost centre", "there are no parameters")
+		k.add([]any{"parameters"}, "add the name, the environment, the owner and the cost center", "there are no parameters")
 	}
 	seen := map[string]bool{}
 	for i, p := range o.Parameters {

@@ -21,7 +21,7 @@ variable "environment" {
 }
 
 variable "instance_class" {
-  description = "Instance size"
+  description = "How much CPU and memory it has"
   type        = string
   default     = "db.t3.medium"
   nullable    = false

@@ -2,17 +2,16 @@ import { useRouteRef } from '@backstage/frontend-plugin-api';
 import { ButtonLink, Link, Skeleton, Text } from '@backstage/ui';
 import { RiArrowLeftLine } from '@remixicon/react';
 import type { InfrastructureRequest } from '../api/types';
-import { formatField, formatMonthly, formatValue } from '../format';
+import { formatMonthly } from '../format';
 import { useCatalogEntry } from '../hooks/useCatalogEntry';
 import { useLiveRequest } from '../hooks/useLiveRequest';
 import { requestsRouteRef } from '../routes';
 import { actionSentence, hasEnded } from '../words';
 import { Given } from './ApprovalNotice';
-import { CopyButton } from './CopyButton';
+import { Asked } from './Asked';
 import { CostPanel } from './CostPanel';
 import { Facts, type Fact } from './Facts';
 import { Findings } from './Findings';
-import { isHidden } from './Outcome';
 import { Panel } from './Panel';
 import { PanelSkeleton } from './PanelSkeleton';
 import { Problem } from './Problem';
@@ -100,26 +99,6 @@ function EntryLink({ request }: { request: InfrastructureRequest }) {
       Its page in the catalog opens in a moment
     </Text>
   ) : null;
-}
-
-function Asked({ request }: { request: InfrastructureRequest }) {
-  return (
-    <Panel title="Asked for">
-      <Facts
-        facts={[
-          ...Object.entries(request.parameters).map(([name, value]) => ({
-            name: formatField(name),
-            value: isHidden(value) ? 'set, and kept secret' : formatValue(value),
-          })),
-          {
-            name: 'Request id',
-            value: <code>{request.id}</code>,
-            after: <CopyButton what="request id" text={request.id} />,
-          },
-        ]}
-      />
-    </Panel>
-  );
 }
 
 function Policy({ request }: { request: InfrastructureRequest }) {

@@ -1,6 +1,6 @@
 import { act, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { aRequest, anEntity, overLimit, REQUEST_ID, someSteps } from '../testing/fixtures';
+import { aDatabase, aRequest, anEntity, overLimit, REQUEST_ID, someSteps } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { EventStream, json, never, refusal, SidecarDouble } from '../testing/SidecarDouble';
 import { Requests } from './Requests';
@@ -104,14 +104,27 @@ describe('a request', () => {
   });
 
   test('shows what was asked, keeps what is secret, and leads to the catalog', async () => {
-    const { container } = renderRequests(new SidecarDouble().on(requestRoute, { request: aRequest() }), requestPath);
+    const { container } = renderRequests(
+      new SidecarDouble()
+        .on(requestRoute, { request: aRequest({ parameters: { initial_password: { set: true }, multi_az: false, storage_gb: 100, database_name: 'orders-store' } }) })
+        .on('GET /offerings/postgres-database', aDatabase),
+      requestPath,
+    );
     expect(await screen.findByRole('heading', { name: 'Create orders-store' })).toBeInTheDocument();
-    expect(screen.getByText('Storage GB')).toBeInTheDocument();
+    expect(await screen.findByText('Storage (GB)')).toBeInTheDocument();
+    const asked = screen.getByRole('region', { name: 'Asked for' });
+    expect(within(asked).getAllByRole('term').map(term => term.textContent)).toEqual([
+      'Database name',
+      'Storage (GB)',
+      'Multi-AZ',
+      'Initial password',
+      'Request id',
+    ]);
     expect(screen.getByText('set, and kept secret')).toBeInTheDocument();
     expect(screen.getByText('Allowed in dev.')).toBeInTheDocument();
     expect(await screen.findByRole('link', { name: 'Open orders-store' })).toHaveAttribute(
       'href',
-      '/catalog/dev/resource/orders-store.postgres-database',
+      '/catalog/dev/resource/orders-store.postgres-database/status',
     );
     expect(await findFaults(container)).toEqual([]);
   });

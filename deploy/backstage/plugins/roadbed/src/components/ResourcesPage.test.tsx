@@ -37,7 +37,7 @@ test('lists what lives, with its owner, state and cost, and leads to its page', 
   await screen.findByRole('table', { name: 'Resources' });
   expect(screen.getByRole('link', { name: 'orders-store' })).toHaveAttribute(
     'href',
-    '/catalog/dev/resource/orders-store.postgres-database',
+    '/catalog/dev/resource/orders-store.postgres-database/status',
   );
   const [, first, second] = screen.getAllByRole('row');
   expect(first).toHaveTextContent('Ready');

@@ -1,6 +1,4 @@
-import { parseEntityRef } from '@backstage/catalog-model';
-import { useApi, useRouteRef } from '@backstage/frontend-plugin-api';
-import { entityRouteParams, entityRouteRef } from '@backstage/plugin-catalog-react';
+import { useApi } from '@backstage/frontend-plugin-api';
 import { Button, Container, Link, Text } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Instance } from '../api/types';
@@ -8,6 +6,7 @@ import { formatMonthly } from '../format';
 import { useFilters } from '../hooks/useFilters';
 import { useMe } from '../hooks/useMe';
 import { usePages } from '../hooks/usePages';
+import { useStatusRoute } from '../hooks/useStatusRoute';
 import { DataTable, TableSkeleton, type Column } from './DataTable';
 import { CreateButton, Empty } from './Empty';
 import { EnvironmentFilter, Filter, FilterBar, OfferingFilter, teamChoices } from './FilterBar';
@@ -68,13 +67,13 @@ export function ResourcesPage() {
 }
 
 function useColumns(): Column<Instance>[] {
-  const entityRoute = useRouteRef(entityRouteRef);
+  const statusRoute = useStatusRoute();
   return [
     {
       title: 'Name',
       cell: instance => (
         <span className={classes.name}>
-          <Link href={entityRoute?.(entityRouteParams(parseEntityRef(instance.entity_ref))) ?? '#'} weight="bold">
+          <Link href={statusRoute(instance.entity_ref) ?? '#'} weight="bold">
             {instance.name}
           </Link>
           <Text variant="body-small" color="secondary">

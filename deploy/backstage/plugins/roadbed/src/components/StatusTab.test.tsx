@@ -1,7 +1,7 @@
 import { EntityProvider } from '@backstage/plugin-catalog-react';
 import { act, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { aRequest, anEntity, anInstance, INSTANCE_ID, REQUEST_ID, someSteps } from '../testing/fixtures';
+import { aRequest, anApproval, anEntity, anInstance, INSTANCE_ID, REQUEST_ID, someSteps } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { EventStream, json, never, refusal, SidecarDouble } from '../testing/SidecarDouble';
 import { StatusTab } from './StatusTab';
@@ -78,6 +78,21 @@ test('shows an instance: what it is, how it fares, what it costs and how to reac
     `/infrastructure/requests/${REQUEST_ID}`,
   );
   await screen.findByRole('list', { name: 'Steps' });
+  expect(await findFaults(container)).toEqual([]);
+});
+
+test('says what a request waits for when it needs an approval', async () => {
+  const request = aRequest({ state: 'awaiting_approval', steps: someSteps(2), approval: anApproval() });
+  const sidecar = aReadySidecar()
+    .on(instanceRoute, { instance: anInstance({ state: 'reserved', outputs: null }), requests: [request] })
+    .on(requestRoute, { request });
+  const { container } = renderTab(sidecar);
+  expect(await screen.findByText('Waits for platform-team')).toBeInTheDocument();
+  const now = screen.getByRole('region', { name: 'Now' });
+  expect(within(now).getByText('2 to add, 1 to change, 0 to remove')).toBeInTheDocument();
+  expect(within(now).queryByRole('button', { name: 'Approve' })).not.toBeInTheDocument();
+  expect(within(now).getByRole('button', { name: 'Withdraw this request' })).toBeInTheDocument();
+  expect(screen.getAllByText('Being made')).not.toHaveLength(0);
   expect(await findFaults(container)).toEqual([]);
 });
 

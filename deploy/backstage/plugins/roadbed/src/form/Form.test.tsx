@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Stepper } from '@backstage/plugin-scaffolder-react/alpha';
-import { act, configure, fireEvent, screen, waitFor, within } from '@testing-library/react';
+import { act, fireEvent, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { parse } from 'yaml';
 import type { Parameters } from '../api/types';
@@ -12,10 +12,6 @@ import { RoadbedPage } from './FormPage';
 import { RoadbedPresets } from './Presets';
 import { refuseDenied } from './refuseDenied';
 import { RoadbedVerdict } from './Verdict';
-
-// A whole form at once, with its pauses, takes its time on a busy machine.
-jest.setTimeout(60_000);
-configure({ asyncUtilTimeout: 10_000 });
 
 const EVALUATE = 'POST /offerings/postgres-database/evaluate';
 const OFFERING = 'GET /offerings/postgres-database';

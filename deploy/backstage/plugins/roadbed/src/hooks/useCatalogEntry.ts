@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
-import { parseEntityRef } from '@backstage/catalog-model';
-import { useApi, useRouteRef } from '@backstage/frontend-plugin-api';
-import { catalogApiRef, entityRouteParams, entityRouteRef } from '@backstage/plugin-catalog-react';
+import { useApi } from '@backstage/frontend-plugin-api';
+import { catalogApiRef } from '@backstage/plugin-catalog-react';
+import { useStatusRoute } from './useStatusRoute';
 
 const RETRY_MS = 1500;
 const TRIES = 40;
@@ -10,12 +10,12 @@ const TRIES = 40;
 export type CatalogEntry = { status: 'looking' } | { status: 'absent' } | { status: 'present'; href: string };
 
 /**
- * useCatalogEntry finds the page of an entity. The catalog takes a second or two to show a new one, so it is looked for
+ * useCatalogEntry finds the Status tab of an entity. The catalog takes a second or two to show a new one, so it is looked for
  * again for a minute while `expected`. Without an entity ref there is nothing to look for.
  */
 export function useCatalogEntry(entityRef: string | undefined, expected: boolean): CatalogEntry {
   const catalog = useApi(catalogApiRef);
-  const entityRoute = useRouteRef(entityRouteRef);
+  const statusRoute = useStatusRoute();
   const [status, setStatus] = useState<CatalogEntry['status']>('looking');
 
   useEffect(() => {
@@ -49,6 +49,6 @@ export function useCatalogEntry(entityRef: string | undefined, expected: boolean
   if (status !== 'present' || !entityRef) {
     return { status: status === 'present' ? 'looking' : status };
   }
-  const href = entityRoute?.(entityRouteParams(parseEntityRef(entityRef)));
+  const href = statusRoute(entityRef);
   return href ? { status, href } : { status: 'absent' };
 }

@@ -50,6 +50,9 @@ export function viewCases(stage: () => Stage) {
       await page.goto(`${baseUrl()}/infrastructure/resources`);
       await page.getByRole('table', { name: 'Resources' }).waitFor();
       await look('resources');
+      await page.goto(`${baseUrl()}/infrastructure/overview`);
+      await page.getByRole('heading', { name: 'More' }).waitFor();
+      await look('overview');
 
       const { body } = await (await Caller.signIn('ann')).get('/api/roadbed/requests?mine=true&state=denied');
       const [denied]: InfrastructureRequest[] = body.items;

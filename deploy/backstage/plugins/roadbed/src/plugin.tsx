@@ -14,6 +14,7 @@ import {
   approvalsRouteRef,
   createPageRouteRef,
   formRouteRef,
+  overviewRouteRef,
   requestRouteRef,
   requestsRouteRef,
   resourcesRouteRef,
@@ -69,6 +70,16 @@ const resourcesPage = SubPageBlueprint.make({
   },
 });
 
+const overviewPage = SubPageBlueprint.make({
+  name: 'overview',
+  params: {
+    path: 'overview',
+    title: 'Overview',
+    routeRef: overviewRouteRef,
+    loader: () => import('./components/Overview').then(m => <m.Overview />),
+  },
+});
+
 const statusTab = EntityContentBlueprint.make({
   name: 'status',
   params: {
@@ -93,10 +104,11 @@ export const roadbedPlugin = createFrontendPlugin({
     request: requestRouteRef,
     approvals: approvalsRouteRef,
     resources: resourcesRouteRef,
+    overview: overviewRouteRef,
   },
   externalRoutes: {
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, statusTab, ...formFields],
 });

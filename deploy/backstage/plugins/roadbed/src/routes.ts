@@ -11,6 +11,8 @@ export const approvalsRouteRef = createRouteRef();
 
 export const resourcesRouteRef = createRouteRef();
 
+export const overviewRouteRef = createRouteRef();
+
 export const statusRouteRef = createRouteRef();
 
 /** The Create page, from where new things are asked for. */

@@ -8,6 +8,7 @@ import type {
   InstanceWithRequests,
   LogLine,
   Me,
+  Measures,
   Offering,
   Page,
   RequestState,
@@ -65,6 +66,8 @@ export interface RoadbedApi {
   evaluate(offering: string, evaluation: EvaluationInput, signal?: AbortSignal): Promise<Verdict>;
   listEnvironments(): Promise<Environment[]>;
   getMe(): Promise<Me>;
+  /** getMeasures is how the platform fares over the last days, today included. */
+  getMeasures(days: number): Promise<Measures>;
 }
 
 export const roadbedApiRef = createApiRef<RoadbedApi>({ id: 'plugin.roadbed.client' });

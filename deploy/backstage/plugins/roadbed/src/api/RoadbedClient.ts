@@ -10,6 +10,7 @@ import type {
   InstanceWithRequests,
   LogLine,
   Me,
+  Measures,
   Offering,
   Page,
   Verdict,
@@ -69,6 +70,10 @@ export class RoadbedClient implements RoadbedApi {
 
   async listInstances(filter: InstanceFilter): Promise<Page<Instance>> {
     return this.getJson(`/instances?${query({ ...filter, limit: `${PAGE_SIZE}` })}`);
+  }
+
+  async getMeasures(days: number): Promise<Measures> {
+    return this.getJson(`/measures?days=${days}`);
   }
 
   async getInstance(id: string): Promise<InstanceWithRequests> {

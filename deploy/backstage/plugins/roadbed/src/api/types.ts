@@ -28,6 +28,9 @@ export type Me = Schemas['Me'];
 export type Credentials = Schemas['CredentialsAnswer']['credentials'];
 export type LogLine = Schemas['LogLine'];
 export type ErrorInfo = Schemas['ErrorInfo'];
+export type Measures = Schemas['Measures'];
+export type Measure = Schemas['Measure'];
+export type MeasureUnit = Schemas['MeasureUnit'];
 
 /** Page is one page of a list; `next` is the cursor of the following one, empty on the last. */
 export type Page<T> = { items: T[]; next: string };

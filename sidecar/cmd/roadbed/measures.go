@@ -94,6 +94,9 @@ func trend(m api.Measure) string {
 func amount(unit provision.Unit, value float64) string {
 	switch unit {
 	case provision.Minutes:
+		if value < 1 {
+			return fmt.Sprintf("%.1f s", 60*value)
+		}
 		return fmt.Sprintf("%.1f min", value)
 	case provision.Share:
 		return fmt.Sprintf("%.0f %%", 100*value)

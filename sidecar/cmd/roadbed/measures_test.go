@@ -57,7 +57,7 @@ func TestPrintMeasures(t *testing.T) {
 	printMeasures(&out, api.Measures{
 		From: time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 3, 10, 15, 0, 0, 0, time.UTC),
 		Cards: []api.Measure{
-			{Title: "Avg. provision time", Unit: provision.Minutes, Value: n(2.96), Before: n(4), Trend: "down", Better: "down", Parts: []api.MeasurePart{{Name: "p95", Unit: provision.Minutes, Value: 9}}},
+			{Title: "Avg. provision time", Unit: provision.Minutes, Value: n(2.96), Before: n(4), Trend: "down", Better: "down", Parts: []api.MeasurePart{{Name: "median", Unit: provision.Minutes, Value: 0.04}}},
 			{Title: "Self-service adoption", Unit: provision.Share, Value: n(0.754), Before: n(0.8), Trend: "down", Better: "up", Parts: []api.MeasurePart{{Name: "self_service", Unit: provision.Number, Value: 46}}},
 			{Title: "Savings", Unit: provision.DollarsAMonth, Value: n(114.5), Before: n(114.5), Trend: "same", Better: "up"},
 			{Title: "Drift incidents", Unit: provision.Number, Why: "Drift is not measured yet."},
@@ -67,7 +67,7 @@ func TestPrintMeasures(t *testing.T) {
 	checkText(t, out.String(), `
 8 Mar 2026 to 10 Mar 2026 15:00 (UTC)
 
-Avg. provision time    3.0 min          down, was 4.0 min (better)  p95 9.0 min
+Avg. provision time    3.0 min          down, was 4.0 min (better)  median 2.4 s
 Self-service adoption  75 %             down, was 80 % (worse)      self service 46
 Savings                $114.50 / month  as before                   
 Drift incidents        -                                            Drift is not measured yet.

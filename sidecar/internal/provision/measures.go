@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -143,18 +144,21 @@ type Measures struct {
 	More   []Measure
 }
 
+// sameWithin is how little of the value before a change may be and still be none.
+const sameWithin = 0.01
+
 // Trend is "up", "down" or "same" against the window before, "" when there is
-// nothing to compare.
+// nothing to compare. A change of less than a hundredth is the same.
 func (m Measure) Trend() string {
 	switch {
 	case m.Value == nil || m.Before == nil:
 		return ""
+	case *m.Value == *m.Before || math.Abs(*m.Value-*m.Before) < sameWithin*math.Abs(*m.Before):
+		return "same"
 	case *m.Value > *m.Before:
 		return betterUp
-	case *m.Value < *m.Before:
-		return betterDown
 	default:
-		return "same"
+		return betterDown
 	}
 }
 

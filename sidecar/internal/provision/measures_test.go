@@ -128,3 +128,25 @@ func TestTicketFaults(t *testing.T) {
 		t.Errorf("an import that is too long has the faults %v", got)
 	}
 }
+
+func TestTrend(t *testing.T) {
+	n := func(f float64) *float64 { return &f }
+	tests := map[string]struct {
+		before, value *float64
+		want          string
+	}{
+		"nothing before":             {nil, n(1), ""},
+		"nothing now":                {n(1), nil, ""},
+		"from nothing to something":  {n(0), n(0.001), "up"},
+		"still nothing":              {n(0), n(0), "same"},
+		"a hundredth more":           {n(100), n(101), "up"},
+		"less than a hundredth more": {n(100), n(100.99), "same"},
+		"a hundredth less":           {n(100), n(99), "down"},
+		"less than a hundredth less": {n(100), n(99.01), "same"},
+	}
+	for name, tt := range tests {
+		if got := (provision.Measure{Before: tt.before, Value: tt.value}).Trend(); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

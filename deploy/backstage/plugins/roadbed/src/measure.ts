@@ -1,13 +1,13 @@
 import type { Measure, MeasureUnit } from './api/types';
-import { formatMoney } from './format';
+import { formatDuration, formatMoney } from './format';
 
 const count = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
-/** formatMeasure writes a measure's number in its unit: "2.9 min", "75%", "$85.50 / month", "1,204". */
+/** formatMeasure writes a measure's number in its unit: "2 min 54 s", "75%", "$85.50 / month", "1,204". */
 export function formatMeasure(value: number, unit: MeasureUnit): string {
   switch (unit) {
     case 'minutes':
-      return value < 100 ? `${value.toFixed(1)} min` : `${count.format(value)} min`;
+      return formatDuration(value * 60);
     case 'share':
       return `${count.format(value * 100)}%`;
     case 'dollars_a_month':

@@ -70,10 +70,10 @@ test('shows each number with its trend in words, its days and what it counts', a
   const { container } = render(new SidecarDouble().on('GET /measures', someMeasures()));
   await screen.findByRole('heading', { name: 'More' });
   const time = screen.getByRole('region', { name: 'Avg. provision time' });
-  expect(time).toHaveTextContent('2.9 min');
-  expect(time).toHaveTextContent('down from 4.0 min, better');
-  expect(time).toHaveTextContent('95th percentile9.0 min');
-  expect(within(time).getByRole('img')).toHaveAccessibleName('By day: from 3.0 min on 8 Mar to 53.0 min on 10 Mar.');
+  expect(time).toHaveTextContent('2 min 54 s');
+  expect(time).toHaveTextContent('down from 4 min, better');
+  expect(time).toHaveTextContent('95th percentile9 min');
+  expect(within(time).getByRole('img')).toHaveAccessibleName('By day: from 3 min on 8 Mar to 53 min on 10 Mar.');
   expect(within(time).getByText('Mean minutes from the ask to success.')).not.toBeVisible();
   await userEvent.click(within(time).getByText('What this counts'));
   expect(within(time).getByText('Mean minutes from the ask to success.')).toBeVisible();
@@ -110,8 +110,8 @@ test.each([
 });
 
 test('writes numbers in their unit', () => {
-  expect(formatMeasure(2.96, 'minutes')).toBe('3.0 min');
-  expect(formatMeasure(1204.4, 'minutes')).toBe('1,204 min');
+  expect(formatMeasure(0.04, 'minutes')).toBe('2.4 s');
+  expect(formatMeasure(124.5, 'minutes')).toBe('2 h 5 min');
   expect(formatMeasure(0.754, 'share')).toBe('75%');
   expect(formatMeasure(1114.5, 'dollars_a_month')).toBe('$1,114.50 / month');
   expect(formatMeasure(1204, 'count')).toBe('1,204');

@@ -642,6 +642,12 @@ type PublicKey struct {
 // Range Nothing is allowed when both lists are empty.
 type Range = provision.Range
 
+// Repetition defines model for Repetition.
+type Repetition struct {
+	// Source Where the ask came from.
+	Source *Source `json:"source,omitempty"`
+}
+
 // Request defines model for Request.
 type Request struct {
 	Action Action `json:"action"`
@@ -1025,6 +1031,12 @@ type RejectRequestParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// RetryRequestParams defines parameters for RetryRequest.
+type RetryRequestParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
 // GetBundleParams defines parameters for GetBundle.
 type GetBundleParams struct {
 	// RoadbedWorker The worker's name.
@@ -1126,6 +1138,9 @@ type CancelRequestJSONRequestBody = Cancellation
 
 // RejectRequestJSONRequestBody defines body for RejectRequest for application/json ContentType.
 type RejectRequestJSONRequestBody = ApprovalAnswer
+
+// RetryRequestJSONRequestBody defines body for RetryRequest for application/json ContentType.
+type RetryRequestJSONRequestBody = Repetition
 
 // JudgePlanJSONRequestBody defines body for JudgePlan for application/json ContentType.
 type JudgePlanJSONRequestBody = Plan

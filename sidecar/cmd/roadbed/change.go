@@ -78,6 +78,36 @@ func (c *requestUpdateCommand) Run(ctx context.Context, out io.Writer) error {
 	return conn.answer(ctx, out, r, c.Watch, c.JSON)
 }
 
+type requestRetryCommand struct {
+	serverFlags
+	ID    uuid.UUID `arg:"" name:"id" help:"The request's id."`
+	Key   string    `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch bool      `help:"Follow it until it has ended."`
+	JSON  bool      `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
+}
+
+// Help is the longer text of --help.
+func (requestRetryCommand) Help() string {
+	return `The same action with the same parameters, as a new request. It goes on from what
+was made; nothing is made twice.
+
+  roadbed request retry 0199a3c0-… --as ann --watch`
+}
+
+// Run asks anew.
+func (c *requestRetryCommand) Run(ctx context.Context, out io.Writer) error {
+	conn, err := c.connect()
+	if err != nil {
+		return err
+	}
+	key := cmp.Or(c.Key, uuid.NewString())
+	r, err := conn.Retry(ctx, key, c.ID)
+	if err != nil {
+		return conn.notAccepted(ctx, out, err, key, c.JSON)
+	}
+	return conn.answer(ctx, out, r, c.Watch, c.JSON)
+}
+
 // sure asks for the instance's name when the change makes something anew.
 func (c *requestUpdateCommand) sure(ctx context.Context, instance api.Instance, preview api.ChangePreview) error {
 	if len(preview.Replaces) == 0 || c.Yes {

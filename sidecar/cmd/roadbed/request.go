@@ -30,6 +30,7 @@ type requestCommand struct {
 	Approve requestApproveCommand `cmd:"" help:"Approve what waits for you."`
 	Reject  requestRejectCommand  `cmd:"" help:"Deny what waits for you."`
 	Cancel  requestCancelCommand  `cmd:"" help:"Stop a request."`
+	Retry   requestRetryCommand   `cmd:"" help:"Ask anew for what failed or was cancelled."`
 	Update  requestUpdateCommand  `cmd:"" help:"Ask for other parameters of an instance."`
 	Destroy requestDestroyCommand `cmd:"" help:"Ask for the end of an instance."`
 }

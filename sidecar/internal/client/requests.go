@@ -96,6 +96,14 @@ func (c *Client) Update(ctx context.Context, key string, instance uuid.UUID, p p
 	return answer.Request, err
 }
 
+// Retry asks anew for what a request did not bring about, with a key as Submit
+// has.
+func (c *Client) Retry(ctx context.Context, key string, request uuid.UUID) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, keyed("/requests/"+request.String()+"/retry", key, api.Repetition{}), &answer)
+	return answer.Request, err
+}
+
 // Destroy asks for the end of an instance, with a key as Submit has.
 func (c *Client) Destroy(ctx context.Context, key string, instance uuid.UUID) (api.Request, error) {
 	var answer api.RequestAnswer

@@ -66,6 +66,17 @@ func (s *Server) updateInstance(w http.ResponseWriter, r *http.Request, p provis
 	})
 }
 
+func (s *Server) retryRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.Repetition
+	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error) {
+		task, err := taskOf(body.Source)
+		if err != nil {
+			return provision.Request{}, err
+		}
+		return s.Service.Retry(ctx, p, id, provision.Submission{Task: task, IdempotencyKey: key})
+	})
+}
+
 func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.Destruction
 	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error) {

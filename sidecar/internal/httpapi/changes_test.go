@@ -2,9 +2,11 @@ package httpapi_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"roadbed.dev/roadbed/sidecar/api"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -86,4 +88,31 @@ func TestUpdateAnInstance(t *testing.T) {
 	if got := r.raw(http.MethodPost, path+"/evaluate", r.jsonBy(ann), `{"action":"paint"}`); got.status != http.StatusBadRequest {
 		t.Errorf("an unknown action: %d %s", got.status, got.body)
 	}
+}
+
+func TestRetryARequest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	c := r.as(ann)
+	first, claim := r.applying("orders")
+	_, err := c.Retry(t.Context(), "r0", first.Id)
+	kindOf(t, err, provision.Conflict)
+	r.report(claim.RunID, provision.Report{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{
+		Result: provision.ResultFailed, Applied: true, Message: "apply failed", Detail: `ERROR: database "orders_1" already exists (SQLSTATE 42P04)`,
+	}})
+	failed, err := c.Request(t.Context(), first.Id)
+	if err != nil || !strings.Contains(failed.Error.WayOut, "Something of that name is there already") || !strings.Contains(failed.Error.WayOut, "or destroy it") {
+		t.Errorf("it failed with %+v (%v), want the likely remedy and what becomes of it", failed.Error, err)
+	}
+	next, err := c.Retry(t.Context(), "r1", first.Id)
+	if err != nil || next.Action != provision.Create || *next.InstanceId != *first.InstanceId || next.Generation != 2 {
+		t.Fatalf("retry = %+v, %v", next, err)
+	}
+	if again, err := c.Retry(t.Context(), "r1", first.Id); err != nil || again.Id != next.Id {
+		t.Errorf("the same again = %s, %v; want %s", again.Id, err, next.Id)
+	}
+	_, err = r.as(bob).Retry(t.Context(), "r2", first.Id)
+	kindOf(t, err, provision.Denied)
+	_, err = c.Retry(t.Context(), "r3", uuid.New())
+	kindOf(t, err, provision.NotFound)
 }

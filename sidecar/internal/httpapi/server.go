@@ -159,6 +159,7 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodPost, "/requests", s.submitRequest)
 	private(http.MethodGet, "/requests/{id}", s.getRequest)
 	private(http.MethodPost, "/requests/{id}/cancel", s.cancelRequest)
+	private(http.MethodPost, "/requests/{id}/retry", s.retryRequest)
 	private(http.MethodPost, "/requests/{id}/approve", s.approveRequest)
 	private(http.MethodPost, "/requests/{id}/reject", s.rejectRequest)
 	private(http.MethodGet, "/approvals", s.listApprovals)

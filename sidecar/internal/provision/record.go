@@ -202,10 +202,11 @@ func (r *Record) finish(o RunOutcome) error {
 	case o.Result == ResultSucceeded && began:
 		return r.succeed(o.Outputs)
 	case o.Result == ResultCancelled || !began && r.Request.CancelReason != "":
-		r.Request.Error = &Failure{Message: cmp.Or(r.Request.CancelReason, o.Message, "cancelled")}
+		r.Request.Error = &Failure{Message: cmp.Or(r.Request.CancelReason, o.Message, "cancelled"), Detail: o.Detail, WayOut: r.wayOut("", began)}
 		return r.end(Cancelled, began)
 	default:
 		r.fail(o)
+		r.Request.Error.WayOut = r.wayOut(o.Message+"\n"+o.Detail, began)
 		return r.end(Failed, began)
 	}
 }

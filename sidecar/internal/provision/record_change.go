@@ -1,5 +1,7 @@
 package provision
 
+import "strings"
+
 // Reserves reports whether the request makes its instance, rather than asking
 // something of one that is there: a create that is asked for again does not.
 func (r Request) Reserves() bool { return r.Action == Create && r.Generation == 1 }
@@ -9,6 +11,24 @@ func (r *Record) become() {
 	r.Instance.Parameters, r.Instance.MonthlyCost = r.Request.Parameters, r.Request.MonthlyCost
 	r.Instance.OfferingVersion, r.Instance.OfferingDigest = r.Request.OfferingVersion, r.Request.OfferingDigest
 	r.Instance.CostCenter = r.Request.CostCenter
+}
+
+// wayOut is what to do about a run that ended without success: what likely
+// helps against what was said, and what becomes of what was made.
+func (r *Record) wayOut(said string, began bool) string {
+	var ways []string
+	if likely := Remedy(said); likely != "" {
+		ways = append(ways, likely)
+	}
+	switch {
+	case !began && len(ways) == 0 && r.Request.CancelReason == "":
+		ways = append(ways, "Nothing was changed. Look at the log, then retry.")
+	case began && r.Request.Action == Destroy:
+		ways = append(ways, "What is left is kept and still owned: retry to go on.")
+	case began:
+		ways = append(ways, "What was made so far is kept: retry to go on from there, or destroy it.")
+	}
+	return strings.Join(ways, " ")
 }
 
 // readyData is what an instance that is ready is told to be.

@@ -48,6 +48,11 @@ func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Requ
 	if err != nil {
 		return Request{}, err
 	}
+	return s.submit(ctx, p, sub, ask)
+}
+
+// submit judges an ask for something new and accepts it.
+func (s *Service) submit(ctx context.Context, p Principal, sub Submission, ask prepared) (Request, error) {
 	verdict, err := s.Judge.Judge(ctx, ask.judged)
 	if err != nil {
 		return Request{}, err

@@ -186,6 +186,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/requests/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask anew for what a request did not bring about.
+         * @description For one that failed, was cancelled or was denied, while nothing newer has
+         *     been asked of its instance; else 409. It goes on from what was made, so
+         *     nothing is made twice. The answers are those of POST /requests.
+         */
+        post: operations["retryRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/requests/{id}/approve": {
         parameters: {
             query?: never;
@@ -1086,6 +1110,9 @@ export interface components {
         Cancellation: {
             reason?: string;
         };
+        Repetition: {
+            source?: components["schemas"]["Source"];
+        };
         Alteration: {
             parameters: components["schemas"]["Parameters"];
             source?: components["schemas"]["Source"];
@@ -1974,6 +2001,38 @@ export interface operations {
             /** @description The request, cancelled or about to be. */
             202: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    retryRequest: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Repetition"];
+            };
+        };
+        responses: {
+            /** @description The new request, of the same action. */
+            202: {
+                headers: {
+                    /** @description The path of the request. */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -111,7 +111,7 @@ test.each([
 
 test('writes numbers in their unit', () => {
   expect(formatMeasure(0.04, 'minutes')).toBe('2.4 s');
-  expect(formatMeasure(124.5, 'minutes')).toBe('2 h 5 min');
+  expect(formatMeasure(124.5, 'minutes')).toBe('2 h 4 min');
   expect(formatMeasure(0.754, 'share')).toBe('75%');
   expect(formatMeasure(1114.5, 'dollars_a_month')).toBe('$1,114.50 / month');
   expect(formatMeasure(1204, 'count')).toBe('1,204');

@@ -1,4 +1,4 @@
-// Package policies carries the Rego bundle: guardrails, authorisation and the
+// Package policies carries the Rego bundle: guardrails, holds, authorisation and the
 // data that they read. It holds data only; the sidecar's policy package gives
 // it meaning.
 package policies
@@ -7,5 +7,5 @@ import "embed"
 
 // FS is the bundle as built in, its tests included.
 //
-//go:embed authz data decision guardrails lib
+//go:embed authz data decision guardrails holds lib
 var FS embed.FS

@@ -6,12 +6,14 @@
 #   - ref: docs/policies.md#decision
 package roadbed.decision
 
+import data.roadbed.lib.exemption
+
 # METADATA
 # description: >
 #   Every guardrail's findings. One that requires approval says whose and of how many,
-#   unless the guardrail said so itself. A finding of any other shape passes through as it
-#   is, so that the caller can refuse it.
-findings contains _complete(finding) if some finding in data.roadbed.guardrails[_].findings
+#   unless the guardrail said so itself. One that an exemption lifts is a note. A finding of
+#   any other shape passes through as it is, so that the caller can refuse it.
+findings contains exemption.applied(_complete(finding)) if some finding in data.roadbed.guardrails[_].findings
 
 _complete(finding) := object.union(_approvers(finding.rule), finding) if {
 	finding.level == "require_approval"

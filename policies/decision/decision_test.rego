@@ -59,3 +59,16 @@ test_what_is_destroyed_has_no_findings if {
 	})
 	decision.findings == set() with input as faulty
 }
+
+test_an_exempt_denial_is_a_note_that_needs_nobody if {
+	dear := object.union(request, {"price": {"monthly_mills": 171000}})
+	some finding in decision.findings with input as dear
+		with data.exemptions.exemptions as [{
+			"rule": "cost_limit", "owner": "group:default/payments", "from": "2026-11-01", "until": "2026-12-01",
+			"granted_by": "user:default/pat", "reason": "the load test",
+		}]
+	finding.rule == "cost_limit"
+	finding.level == "info"
+	finding.exemption.until == "2026-12-01"
+	not finding.approvers
+}

@@ -161,6 +161,14 @@ type ApprovalNeed struct {
 	Rules []string `json:"rules"`
 }
 
+// CalendarEntry defines model for CalendarEntry.
+type CalendarEntry = provision.CalendarEntry
+
+// CalendarEntryList defines model for CalendarEntryList.
+type CalendarEntryList struct {
+	Items []CalendarEntry `json:"items"`
+}
+
 // Cancellation defines model for Cancellation.
 type Cancellation struct {
 	Reason string `json:"reason,omitempty"`
@@ -393,6 +401,17 @@ type Event struct {
 // EventList defines model for EventList.
 type EventList struct {
 	Items []Event `json:"items"`
+}
+
+// Exempted defines model for Exempted.
+type Exempted = provision.Exempted
+
+// Exemption An owner, offering, environment or name that is empty is any.
+type Exemption = provision.Exemption
+
+// ExemptionList defines model for ExemptionList.
+type ExemptionList struct {
+	Items []Exemption `json:"items"`
 }
 
 // Failure Why a request did not succeed, for people.

@@ -48,6 +48,7 @@ type domain struct {
 	live       *policy.Live                // nil while the policies cannot change
 	watch      func(context.Context) error // keeps live; nil when live is
 	authorizer provision.Authorizer        // the policies in force
+	calendar   provision.Calendar          // the same
 	served     provision.Catalog           // the catalog at the prices in force
 }
 
@@ -69,7 +70,7 @@ func (o ownedFiles) load() (*domain, error) {
 		return nil, err
 	}
 	d.judge = provision.Judge{Prices: d.prices, Rules: d.bundle}
-	d.authorizer, d.served = d.bundle, d.catalog
+	d.authorizer, d.calendar, d.served = d.bundle, d.bundle, d.catalog
 	return d, nil
 }
 
@@ -112,7 +113,7 @@ func readEnvironments(fsys fs.FS) (map[string]provision.Environment, error) {
 // offlineService answers without a store: only Evaluate and what it needs.
 func (d *domain) offlineService() *provision.Service {
 	return &provision.Service{
-		Catalog: d.catalog, Judge: d.judge, Authorizer: d.bundle, Environments: d.environments, Now: time.Now,
+		Catalog: d.catalog, Judge: d.judge, Authorizer: d.bundle, Calendar: d.bundle, Environments: d.environments, Now: time.Now,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"roadbed.dev/roadbed/sidecar/internal/httpapi"
 	"roadbed.dev/roadbed/sidecar/internal/offering"
@@ -151,6 +152,9 @@ func (c *lintCommand) Run(ctx context.Context, out io.Writer) error {
 	}
 	for _, fault := range faults {
 		fmt.Fprintln(out, fault)
+	}
+	if err := warnExpired(out, d.bundle, time.Now()); err != nil {
+		return err
 	}
 	if n := len(problems) + len(faults); n > 0 {
 		fmt.Fprintf(out, "%d to mend\n", n)

@@ -15,6 +15,8 @@ type policyCommand struct {
 	Replay policyReplayCommand `cmd:"" help:"Say what other policies would have said of everything that was asked, and of what lives."`
 	Bundle policyBundleCommand `cmd:"" help:"Write a folder of policies as a bundle for a service that speaks OPA's bundle API."`
 	Export policyExportCommand `cmd:"" help:"Write every stored verdict and living instance as JSON lines, for replay."`
+
+	Exemptions policyExemptionsCommand `cmd:"" help:"List who need not keep which rule, until when and why."`
 }
 
 // policyFiles names the policies alone, for what needs no offering.

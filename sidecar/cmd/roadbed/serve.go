@@ -162,7 +162,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	service := &provision.Service{
 		Catalog: s.domain.served, Judge: s.domain.judge, Authorizer: s.domain.authorizer,
 		Store: kept, Keys: ring, Environments: s.domain.environments, Now: time.Now,
-		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout,
+		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout, Calendar: s.domain.calendar,
 	}
 	runs := &provision.Runs{Service: service, Lease: c.Lease}
 	s.loops = control.New(control.Config{

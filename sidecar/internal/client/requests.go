@@ -32,6 +32,20 @@ func (c *Client) Environments(ctx context.Context) ([]api.Environment, error) {
 	return list.Items, err
 }
 
+// Exemptions are who need not keep which rule, those that count first.
+func (c *Client) Exemptions(ctx context.Context) ([]provision.Exemption, error) {
+	var list api.ExemptionList
+	_, err := c.do(ctx, get("/exemptions"), &list)
+	return list.Items, err
+}
+
+// Calendar is the freezes and windows of the next 30 days, by time.
+func (c *Client) Calendar(ctx context.Context) ([]provision.CalendarEntry, error) {
+	var list api.CalendarEntryList
+	_, err := c.do(ctx, get("/calendar"), &list)
+	return list.Items, err
+}
+
 // Offerings are all that can be asked for, by id.
 func (c *Client) Offerings(ctx context.Context) ([]provision.Offering, error) {
 	var list api.OfferingList

@@ -151,6 +151,8 @@ func (s *Server) routes() *mux.Router {
 	}
 	private(http.MethodGet, "/me", s.me)
 	private(http.MethodGet, "/environments", s.listEnvironments)
+	private(http.MethodGet, "/exemptions", s.listExemptions)
+	private(http.MethodGet, "/calendar", s.listCalendar)
 	private(http.MethodGet, "/offerings", s.listOfferings)
 	private(http.MethodGet, "/offerings/{id}", s.getOffering)
 	private(http.MethodPost, "/offerings/{id}/estimate", s.estimate)

@@ -16,6 +16,7 @@ import (
 var (
 	_ provision.Rules      = (*Live)(nil)
 	_ provision.Authorizer = (*Live)(nil)
+	_ provision.Calendar   = (*Live)(nil)
 )
 
 // Live is the bundle in force where policies may change: in a folder, or at a
@@ -245,6 +246,33 @@ func (l *Live) Allow(ctx context.Context, a provision.Access) error {
 		return err
 	}
 	return bundle.Allow(ctx, a)
+}
+
+// Holds implements provision.Calendar.
+func (l *Live) Holds(ctx context.Context, input provision.HoldInput) ([]provision.Hold, error) {
+	bundle, err := l.bundle()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Holds(ctx, input)
+}
+
+// Upcoming implements provision.Calendar.
+func (l *Live) Upcoming(ctx context.Context, environments []string, at time.Time) ([]provision.CalendarEntry, error) {
+	bundle, err := l.bundle()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Upcoming(ctx, environments, at)
+}
+
+// Exemptions implements provision.Calendar.
+func (l *Live) Exemptions(at time.Time) ([]provision.Exemption, error) {
+	bundle, err := l.bundle()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Exemptions(at)
 }
 
 // whole covers every file, tests included.

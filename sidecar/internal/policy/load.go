@@ -17,6 +17,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/util"
 	"gopkg.in/yaml.v3"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
 // Bundle is a loaded and compiled bundle. It is immutable, and safe for use
@@ -27,7 +29,9 @@ type Bundle struct {
 	rules  []Rule
 	rank   map[string]int // rule name to its place among findings
 
-	findings, allowance, allow, reason rego.PreparedEvalQuery
+	exemptions []provision.Exemption // without their state
+
+	findings, allowance, allow, reason, holds, calendar rego.PreparedEvalQuery
 }
 
 // Rule describes one guardrail, from its metadata.
@@ -42,7 +46,7 @@ type Rule struct {
 // some tens of milliseconds. Anything that could let a rule stay silent
 // unnoticed is an error: no guardrails, a guardrail without findings, a package
 // that is not where its path says, data that a rule reads and nobody supplies, a
-// built-in that is not pure.
+// built-in that is not pure; so is an exemption without an end.
 func Load(fsys fs.FS) (*Bundle, error) {
 	src, err := readSource(fsys)
 	if err != nil {
@@ -61,10 +65,12 @@ func (src source) load() (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := verify(modules, compiler, data); err != nil {
+	rules := describe(modules)
+	exemptions, exemptionsErr := exemptionsOf(data, names(rules))
+	if err := errors.Join(verify(modules, compiler, data), exemptionsErr, verifyCalendar(data)); err != nil {
 		return nil, err
 	}
-	b := &Bundle{digest: src.digest(), prices: src.files["data/prices.yaml"], rules: describe(modules)}
+	b := &Bundle{digest: src.digest(), prices: src.files["data/prices.yaml"], rules: rules, exemptions: exemptions}
 	b.rank = rank(b.rules, data)
 	store := newStore(data)
 	for query, prepared := range map[string]*rego.PreparedEvalQuery{
@@ -72,6 +78,8 @@ func (src source) load() (*Bundle, error) {
 		"data.roadbed.lib.allowance":     &b.allowance,
 		"data.roadbed.authz.allow":       &b.allow,
 		"data.roadbed.authz.reason":      &b.reason,
+		"data.roadbed.holds.holds":       &b.holds,
+		"data.roadbed.holds.calendar":    &b.calendar,
 	} {
 		*prepared, err = rego.New(rego.Query(query), rego.Compiler(compiler), rego.Store(store),
 			// A built-in that fails would otherwise leave its rule silent.
@@ -285,6 +293,14 @@ func describe(modules map[string]*ast.Module) []Rule {
 		rules = append(rules, rule)
 	}
 	return rules
+}
+
+func names(rules []Rule) map[string]bool {
+	known := map[string]bool{}
+	for _, rule := range rules {
+		known[rule.Name] = true
+	}
+	return known
 }
 
 // packageMetadata is a module's METADATA about its package, or nil.

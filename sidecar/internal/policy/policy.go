@@ -27,6 +27,7 @@ import (
 var (
 	_ provision.Rules      = (*Bundle)(nil)
 	_ provision.Authorizer = (*Bundle)(nil)
+	_ provision.Calendar   = (*Bundle)(nil)
 )
 
 // Findings are all that the guardrails say of input, in the order of Rules,
@@ -154,6 +155,13 @@ func (b *Bundle) finding(value any) (provision.Finding, error) {
 		}
 		known += 2
 	}
+	if granted, isExempt := object["exemption"]; isExempt {
+		var err error
+		if f.Exemption, err = exemptedOf(granted); err != nil {
+			return provision.Finding{}, fmt.Errorf("a finding of rule %s: %w", f.Rule, err)
+		}
+		known++
+	}
 	_, ranked := b.rank[f.Rule]
 	switch {
 	case len(object) != known:
@@ -168,6 +176,20 @@ func (b *Bundle) finding(value any) (provision.Finding, error) {
 		return f, nil
 	}
 	return provision.Finding{}, fmt.Errorf("a finding of rule %s has level %q; it must be deny, require_approval, warn or info", f.Rule, level)
+}
+
+// exemptedOf reads what an exemption says in the finding that it lifts.
+func exemptedOf(value any) (*provision.Exempted, error) {
+	object, _ := value.(map[string]any)
+	var e provision.Exempted
+	for key, field := range map[string]*string{"until": &e.Until, "granted_by": &e.GrantedBy, "reason": &e.Reason} {
+		text, isString := object[key].(string)
+		if !isString || len(object) != 3 {
+			return nil, errors.New("its exemption must have until, granted_by and reason, which are texts")
+		}
+		*field = text
+	}
+	return &e, nil
 }
 
 // approversOf are the groups whose members lift a finding, and how many of them

@@ -285,7 +285,7 @@ func packUnder(t *testing.T, dir, under string) []byte {
 	t.Helper()
 	bundle := opa.Bundle{Data: map[string]any{}}
 	bundle.Manifest.Init()
-	roots := []string{"roadbed", "authz", "limits", "prices", "arm_twins"}
+	roots := []string{"roadbed", "authz", "limits", "prices", "arm_twins", "calendar", "exemptions"}
 	bundle.Manifest.Roots = &roots
 	if text, err := os.ReadFile(filepath.Join(dir, ".manifest")); err == nil {
 		roots = roots[:1]

@@ -25,7 +25,7 @@ func verify(modules map[string]*ast.Module, compiler *ast.Compiler, data map[str
 		faults = append(faults, errors.New("policies hold no guardrails; without any, everything would be allowed"))
 	}
 	faults = append(faults, verifyFindings("decision/decision.rego", modules["decision/decision.rego"]))
-	for _, rule := range []string{"data.roadbed.authz.allow", "data.roadbed.authz.reason"} {
+	for _, rule := range []string{"data.roadbed.authz.allow", "data.roadbed.authz.reason", "data.roadbed.holds.holds", "data.roadbed.holds.calendar"} {
 		if len(compiler.GetRulesExact(ast.MustParseRef(rule))) == 0 {
 			faults = append(faults, fmt.Errorf("policies define no %s", rule))
 		}

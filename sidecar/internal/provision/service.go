@@ -25,6 +25,7 @@ type Service struct {
 	Keys         Keys
 	Environments map[string]Environment
 	Directory    Directory        // nil: no approval can be given
+	Calendar     Calendar         // nil: nothing is held and nobody is exempt
 	Now          func() time.Time // the sidecar's clock, for verdicts only; the database's decides everything else
 
 	AlternativesWithin time.Duration // how long a denial waits for what would be allowed; 0 is 150 ms

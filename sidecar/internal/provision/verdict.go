@@ -63,6 +63,8 @@ type Finding struct {
 	// Whose approval lifts it, for LevelRequireApproval alone.
 	Approvers []string `json:"approvers,omitempty"` // entity refs of groups
 	Count     int      `json:"count,omitempty"`     // how many of their members
+
+	Exemption *Exempted `json:"exemption,omitempty"` // the rule would have said more: why it is a note alone
 }
 
 // Estimate is a price with the items that sum to it.

@@ -103,6 +103,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/exemptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who need not keep which rule, until when and why; those that count first. */
+        get: operations["listExemptions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Change freezes and maintenance windows of the next 30 days, by time. */
+        get: operations["listCalendar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/me": {
         parameters: {
             query?: never;
@@ -1027,6 +1061,50 @@ export interface components {
             approvers?: string[];
             /** @description How many of them must approve; only with the level require_approval. */
             count?: number;
+            /** @description The rule would have said more; an exemption made it a note. */
+            exemption?: components["schemas"]["Exempted"];
+        };
+        Exempted: {
+            /** @description A day in UTC, such as 2027-01-31: the first on which it no longer counts. */
+            until: string;
+            granted_by: string;
+            reason: string;
+        };
+        /** @description An owner, offering, environment or name that is empty is any. */
+        Exemption: {
+            /** @description A rule; freeze and window lift those. */
+            rule: string;
+            owner: string;
+            offering: string;
+            environment: string;
+            name: string;
+            /** @description A day in UTC: its first. */
+            from: string;
+            /** @description A day in UTC: the first on which it no longer counts. */
+            until: string;
+            granted_by: string;
+            reason: string;
+            /** @enum {string} */
+            state: "planned" | "active" | "expired";
+        };
+        ExemptionList: {
+            items: components["schemas"]["Exemption"][];
+        };
+        CalendarEntry: {
+            /** @enum {string} */
+            kind: "freeze" | "window";
+            environment: string;
+            /** @description The freeze's; empty for a window. */
+            name: string;
+            /** @description Why there is a freeze; empty for a window. */
+            reason: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            until: string;
+        };
+        CalendarEntryList: {
+            items: components["schemas"]["CalendarEntry"][];
         };
         Verdict: {
             allowed: boolean;
@@ -1863,6 +1941,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EnvironmentList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listExemptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The exemptions, expired ones too. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExemptionList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listCalendar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each freeze and each opening of a window, once for each environment. One without windows is always open. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalendarEntryList"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -1,0 +1,94 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"io/fs"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"roadbed.dev/roadbed/policies"
+	"roadbed.dev/roadbed/sidecar/internal/policy"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// decideBy has the rig decide by the shipped policies with another data file.
+func (r *rig) decideBy(file, text string) {
+	r.t.Helper()
+	files := fstest.MapFS{}
+	err := fs.WalkDir(policies.FS, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(policies.FS, name)
+		files[name] = &fstest.MapFile{Data: content}
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	files[file] = &fstest.MapFile{Data: []byte(text)}
+	bundle, err := policy.Load(files)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.service.Judge.Rules, r.service.Authorizer, r.service.Calendar = bundle, bundle, bundle
+}
+
+func day(ahead int) string { return time.Now().UTC().AddDate(0, 0, ahead).Format(time.DateOnly) }
+
+func TestAnExemptionFromTheCostLimitCarriesAnAskThroughSubmitQueueAndPlan(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.decideBy("data/exemptions.yaml", fmt.Sprintf(`
+never: [budget]
+exemptions:
+  - {rule: cost_limit, owner: "group:default/payments", environment: dev, from: %s, until: %s, granted_by: "user:default/pat", reason: the load test}
+  - {rule: multi_az, environment: dev, from: %s, until: %s, granted_by: "user:default/pat", reason: over}
+`, day(-1), day(30), day(-30), day(-1)))
+	dear := database("orders")
+	dear.Parameters["instance_class"] = "db.r6g.xlarge"
+	request, err := r.as(ann).Submit(t.Context(), "key", dear)
+	if err != nil {
+		t.Fatalf("submit: %v, want the exemption to let it through", err)
+	}
+	want := provision.Exempted{Until: day(30), GrantedBy: "user:default/pat", Reason: "the load test"}
+	exempt := false
+	for _, f := range request.Findings {
+		exempt = exempt || f.Rule == "cost_limit" && f.Level == provision.LevelInfo && f.Exemption != nil && *f.Exemption == want
+	}
+	if !exempt {
+		t.Errorf("findings %+v, want the cost limit as a note with %+v", request.Findings, want)
+	}
+	worker := r.worker(poolToken)
+	claim, err := worker.Claim(t.Context(), r.dispatch(request.Id))
+	if err != nil {
+		t.Fatalf("claim: %v, want it judged well in the queue", err)
+	}
+	if err := worker.Plan(t.Context(), claim.RunID, claim.Token, nil); err != nil {
+		t.Errorf("plan: %v, want it to go on", err)
+	}
+	all, err := r.as(bob).Exemptions(t.Context())
+	if err != nil || len(all) != 2 || all[0].State != provision.ExemptionActive || all[1].State != provision.ExemptionExpired {
+		t.Errorf("exemptions = %+v, %v; want the active and then the expired one, for anyone to see", all, err)
+	}
+}
+
+func TestAnybodySeesTheCalendar(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	empty, err := r.as(bob).Calendar(t.Context())
+	if err != nil || empty == nil || len(empty) != 0 {
+		t.Errorf("calendar without a bundle's = %+v, %v; want an empty list", empty, err)
+	}
+	r.decideBy("data/calendar.yaml", fmt.Sprintf(`
+freezes: [{name: year end, environments: [dev, prod], from: %s, until: %s, reason: busy}]
+windows: {}
+window_actions: [create]
+system_passes: []
+`, day(-1), day(10)))
+	entries, err := r.as(bob).Calendar(t.Context())
+	if err != nil || len(entries) != 1 || entries[0].Environment != "dev" || entries[0].Name != "year end" {
+		t.Errorf("calendar = %+v, %v; want the freeze of the one environment that is here", entries, err)
+	}
+}

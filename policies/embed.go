@@ -7,5 +7,5 @@ import "embed"
 
 // FS is the bundle as built in, its tests included.
 //
-//go:embed authz data decision guardrails holds lib
+//go:embed authz data decision guardrails holds lib plan
 var FS embed.FS

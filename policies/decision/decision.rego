@@ -15,6 +15,13 @@ import data.roadbed.lib.exemption
 #   any other shape passes through as it is, so that the caller can refuse it.
 findings contains exemption.applied(_complete(finding)) if some finding in data.roadbed.guardrails[_].findings
 
+# METADATA
+# description: What the rules on a plan say, once there is one.
+findings contains exemption.applied(_complete(finding)) if {
+	input.stage == "plan"
+	some finding in data.roadbed.plan[_].findings
+}
+
 _complete(finding) := object.union(_approvers(finding.rule), finding) if {
 	finding.level == "require_approval"
 } else := finding

@@ -72,3 +72,15 @@ test_an_exempt_denial_is_a_note_that_needs_nobody if {
 	finding.exemption.until == "2026-12-01"
 	not finding.approvers
 }
+
+test_the_rules_on_a_plan_speak_once_there_is_one if {
+	planned := object.union(request, {"stage": "plan", "changes": [{
+		"address": "aws_db_instance.main",
+		"type": "aws_db_instance",
+		"action": "delete",
+	}]})
+	some finding in decision.findings with input as planned
+	finding.rule == "data_store_lost"
+	finding.approvers == ["group:default/platform-team"]
+	decision.findings == set() with input as planned with input.stage as "queue"
+}

@@ -15,7 +15,7 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 		"stage":    string(in.Stage),
 		"action":   string(in.Action),
 		"subject":  map[string]any{"ref": in.Subject.Ref, "groups": texts(in.Subject.Groups)},
-		"offering": map[string]any{"id": in.Offering.ID, "version": in.Offering.Version, "category": in.Offering.Category},
+		"offering": offering(in.Offering),
 		"environment": map[string]any{
 			"name": in.Environment.Name, "title": in.Environment.Title,
 			"implementation": in.Environment.Implementation, "pool": in.Environment.Pool,
@@ -56,6 +56,14 @@ func object[M ~map[string]V, V any](values M) any {
 	return entries
 }
 
+func offering(o provision.RuleOffering) map[string]any {
+	entries := map[string]any{"id": o.ID, "version": o.Version, "category": o.Category}
+	if len(o.Titles) > 0 {
+		entries["titles"] = object(o.Titles)
+	}
+	return entries
+}
+
 func changes(list []provision.Change) any {
 	if list == nil {
 		return nil
@@ -74,6 +82,9 @@ func changes(list []provision.Change) any {
 		}
 		if len(change.Replaces) > 0 {
 			entry["replaces"] = change.Replaces
+		}
+		if len(change.Unknown) > 0 {
+			entry["unknown"] = change.Unknown
 		}
 		entries[i] = entry
 	}

@@ -54,7 +54,7 @@ func Lint(fsys fs.FS) ([]string, error) {
 			add(name, "has no %s beside it", path.Base(test))
 			continue
 		}
-		if path.Dir(name) != "guardrails" {
+		if !isRule(name) {
 			continue
 		}
 		rule := strings.TrimSuffix(path.Base(name), ".rego")

@@ -277,10 +277,16 @@ func rank(rules []Rule, data map[string]any) map[string]int {
 	return ranks
 }
 
+// isRule reports whether a file's findings count: on every ask, or on a plan.
+func isRule(name string) bool {
+	dir := path.Dir(name)
+	return dir == "guardrails" || dir == "plan"
+}
+
 func describe(modules map[string]*ast.Module) []Rule {
 	var rules []Rule
 	for name, module := range modules {
-		if path.Dir(name) != "guardrails" {
+		if !isRule(name) {
 			continue
 		}
 		rule := Rule{Name: strings.TrimSuffix(path.Base(name), ".rego")}

@@ -122,13 +122,13 @@ func (b *Bundle) judge(ctx context.Context, input ast.Value) ([]provision.Findin
 		if d := b.rank[x.Rule] - b.rank[y.Rule]; d != 0 {
 			return d
 		}
-		return strings.Compare(x.Path+"\x00"+x.Message, y.Path+"\x00"+y.Message)
+		return strings.Compare(x.Address+"\x00"+x.Path+"\x00"+x.Message, y.Address+"\x00"+y.Path+"\x00"+y.Message)
 	})
 	return findings, b.digest, nil
 }
 
-// finding reads one finding: five strings, by a known rule and at a known level;
-// one that requires approval also says whose and of how many.
+// finding reads one finding: five strings, by a known rule and at a known level,
+// and where a plan has it; one that requires approval also says whose and of how many.
 func (b *Bundle) finding(value any) (provision.Finding, error) {
 	object, isObject := value.(map[string]any)
 	if !isObject {
@@ -148,6 +148,16 @@ func (b *Bundle) finding(value any) (provision.Finding, error) {
 	}
 	f.Level = provision.Level(level)
 	known := len(fields)
+	for key, field := range map[string]*string{"address": &f.Address, "attribute": &f.Attribute, "source": &f.Source} {
+		if value, has := object[key]; has {
+			text, isString := value.(string)
+			if !isString {
+				return provision.Finding{}, fmt.Errorf("a finding of rule %s has %s that is no text", f.Rule, key)
+			}
+			*field = text
+			known++
+		}
+	}
 	if f.Level == provision.LevelRequireApproval {
 		var err error
 		if f.Approvers, f.Count, err = approversOf(object); err != nil {
@@ -165,7 +175,7 @@ func (b *Bundle) finding(value any) (provision.Finding, error) {
 	_, ranked := b.rank[f.Rule]
 	switch {
 	case len(object) != known:
-		return provision.Finding{}, fmt.Errorf("a finding of rule %s has fields other than rule, level, message, path and way_out", f.Rule)
+		return provision.Finding{}, fmt.Errorf("a finding of rule %s has fields other than rule, level, message, path, way_out, address, attribute and source", f.Rule)
 	case !ranked:
 		return provision.Finding{}, fmt.Errorf("a finding names rule %q, which is not a guardrail", f.Rule)
 	case f.Message == "":

@@ -18,6 +18,8 @@ func verify(modules map[string]*ast.Module, compiler *ast.Compiler, data map[str
 	for _, name := range names {
 		if path.Dir(name) == "guardrails" {
 			guardrails++
+		}
+		if isRule(name) {
 			faults = append(faults, verifyFindings(name, modules[name]))
 		}
 	}

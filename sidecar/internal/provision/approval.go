@@ -216,12 +216,17 @@ func actionsDigest(actions []PlannedAction) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// findingKeys name what a verdict complains of, without its numbers.
+// findingKeys name what a verdict complains of, and where in the plan, without
+// its numbers.
 func findingKeys(findings []Finding) []string {
 	keys := []string{}
 	for _, f := range findings {
 		if f.Level != LevelInfo {
-			keys = append(keys, string(f.Level)+" "+f.Rule+" "+f.Path)
+			key := string(f.Level) + " " + f.Rule + " " + f.Path
+			if f.Address != "" {
+				key += " " + f.Address + " " + f.Attribute
+			}
+			keys = append(keys, key)
 		}
 	}
 	return sorted(keys)
@@ -281,8 +286,11 @@ func (a *Approval) worse(actions []PlannedAction, judged Verdict) string {
 		known := slices.Contains(a.Found, key) ||
 			level == string(LevelWarn) && slices.Contains(a.Found, string(LevelRequireApproval)+" "+rest)
 		if !known {
-			rule, _, _ := strings.Cut(rest, " ")
-			return "there is a new finding of " + rule
+			said := strings.Split(rest, " ") // rule, path and, of a plan, address and attribute
+			if len(said) > 2 {
+				return "there is a new finding of " + said[0] + " at " + strings.Join(said[2:len(said)-1], " ")
+			}
+			return "there is a new finding of " + said[0]
 		}
 	}
 	if a.Ceiling == nil || judged.MonthlyCost() > *a.Ceiling {

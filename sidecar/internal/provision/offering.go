@@ -125,6 +125,15 @@ func (o Offering) Parameter(name string) (Parameter, bool) {
 	return o.Parameters[i], true
 }
 
+// titles are the parameters' labels by name.
+func (o Offering) titles() map[string]string {
+	titles := make(map[string]string, len(o.Parameters))
+	for _, p := range o.Parameters {
+		titles[p.Name] = p.Title
+	}
+	return titles
+}
+
 // Environment is where things are made.
 type Environment struct {
 	Name           string            `json:"name" yaml:"name"`

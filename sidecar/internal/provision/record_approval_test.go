@@ -189,6 +189,15 @@ func TestAWorsePlanIsAskedForAgain(t *testing.T) {
 			v.Findings = append(v.Findings, f)
 		})
 	}
+	at := func(addresses ...string) provision.Verdict {
+		return changed(func(v *provision.Verdict) {
+			for _, address := range addresses {
+				v.Findings = append(v.Findings, provision.Finding{
+					Rule: "open_to_world", Level: provision.LevelWarn, Message: "Look.", Address: address, Attribute: "open",
+				})
+			}
+		})
+	}
 	plan := func(changes ...string) []provision.Change {
 		var list []provision.Change
 		for _, c := range changes {
@@ -202,19 +211,21 @@ func TestAWorsePlanIsAskedForAgain(t *testing.T) {
 		changes []provision.Change
 		why     string // "" when it goes on
 	}{
-		"the same":                    {testkit.NeedsApproval(1), plan("create a.b", "update a.c"), ""},
-		"less":                        {testkit.NeedsApproval(1), plan("create a.b"), ""},
-		"nothing at all":              {testkit.NeedsApproval(1), plan("no-op a.b", "no-op a.c", "read data.d"), ""},
-		"cheaper":                     {changed(func(v *provision.Verdict) { v.Estimate.MonthlyCost-- }), plan("create a.b", "update a.c"), ""},
-		"no finding any more":         {testkit.Verdict(), plan("create a.b", "update a.c"), ""},
-		"another note":                {found("hint", provision.LevelInfo), plan("create a.b", "update a.c"), ""},
-		"a new address":               {testkit.NeedsApproval(1), plan("create a.b", "update a.c", "create a.d"), "the plan would now create a.d"},
-		"a delete":                    {testkit.NeedsApproval(1), plan("create a.b", "delete a.c"), "the plan would now delete a.c"},
-		"a replacement":               {testkit.NeedsApproval(1), plan("create a.b", "replace a.c"), "the plan would now replace a.c"},
-		"a new warning":               {found("multi_az", provision.LevelWarn), plan("create a.b", "update a.c"), "there is a new finding of multi_az"},
-		"another group's to lift":     {found("large_database", provision.LevelRequireApproval, "group:default/platform-team", "group:default/dba"), plan("create a.b"), "there is a new finding of large_database"},
-		"dearer by a mill":            {changed(func(v *provision.Verdict) { v.Estimate.MonthlyCost++ }), plan("create a.b", "update a.c"), "it would now cost $85.50 a month"},
-		"more people must approve it": {testkit.NeedsApproval(2), plan("create a.b", "update a.c"), "it now needs approval by platform-team"},
+		"the same":                        {testkit.NeedsApproval(1), plan("create a.b", "update a.c"), ""},
+		"less":                            {testkit.NeedsApproval(1), plan("create a.b"), ""},
+		"nothing at all":                  {testkit.NeedsApproval(1), plan("no-op a.b", "no-op a.c", "read data.d"), ""},
+		"cheaper":                         {changed(func(v *provision.Verdict) { v.Estimate.MonthlyCost-- }), plan("create a.b", "update a.c"), ""},
+		"no finding any more":             {testkit.Verdict(), plan("create a.b", "update a.c"), ""},
+		"another note":                    {found("hint", provision.LevelInfo), plan("create a.b", "update a.c"), ""},
+		"a new address":                   {testkit.NeedsApproval(1), plan("create a.b", "update a.c", "create a.d"), "the plan would now create a.d"},
+		"a delete":                        {testkit.NeedsApproval(1), plan("create a.b", "delete a.c"), "the plan would now delete a.c"},
+		"a replacement":                   {testkit.NeedsApproval(1), plan("create a.b", "replace a.c"), "the plan would now replace a.c"},
+		"a new warning":                   {found("multi_az", provision.LevelWarn), plan("create a.b", "update a.c"), "there is a new finding of multi_az"},
+		"another group's to lift":         {found("large_database", provision.LevelRequireApproval, "group:default/platform-team", "group:default/dba"), plan("create a.b"), "there is a new finding of large_database"},
+		"a finding elsewhere in the plan": {at("terraform_data.old", "terraform_data.new"), plan("create a.b"), "there is a new finding of open_to_world at terraform_data.new"},
+		"the same finding again":          {at("terraform_data.old"), plan("create a.b"), ""},
+		"dearer by a mill":                {changed(func(v *provision.Verdict) { v.Estimate.MonthlyCost++ }), plan("create a.b", "update a.c"), "it would now cost $85.50 a month"},
+		"more people must approve it":     {testkit.NeedsApproval(2), plan("create a.b", "update a.c"), "it now needs approval by platform-team"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -227,7 +238,7 @@ func TestAWorsePlanIsAskedForAgain(t *testing.T) {
 					return err
 				}
 			}
-			l := planning(t).must(ask(testkit.NeedsApproval(1), plan("create a.b", "update a.c"))).must(wait).must(approve(patRef))
+			l := planning(t).must(ask(at("terraform_data.old"), plan("create a.b", "update a.c"))).must(wait).must(approve(patRef))
 			l.must(dispatch).must(claim("w2"))
 			people["group:default/platform-team"] = []string{"user:default/new"} // who joined since
 			l.must(ask(tt.judged, tt.changes))

@@ -60,6 +60,11 @@ type Finding struct {
 	Path    string `json:"path"`    // the parameter it is about, "" when none
 	WayOut  string `json:"way_out"` // what to do about it, "" when nothing
 
+	// Where a plan has it, for what a plan's rules say.
+	Address   string `json:"address,omitempty"`   // Terraform's, of the resource
+	Attribute string `json:"attribute,omitempty"` // path in it without indexes
+	Source    string `json:"source,omitempty"`    // URL: why the rule exists
+
 	// Whose approval lifts it, for LevelRequireApproval alone.
 	Approvers []string `json:"approvers,omitempty"` // entity refs of groups
 	Count     int      `json:"count,omitempty"`     // how many of their members
@@ -158,6 +163,7 @@ type Change struct {
 	// often the resource exists. Names only.
 	Sources  map[string][]string `json:"sources,omitempty"`
 	Replaces []string            `json:"replaces,omitempty"` // attributes that make it be replaced
+	Unknown  []string            `json:"unknown,omitempty"`  // outermost attributes of which a part is not known before apply
 }
 
 // RuleInput is the document that guardrails see as `input`.
@@ -188,6 +194,10 @@ type RuleOffering struct {
 	ID       string `json:"id"`
 	Version  string `json:"version"`
 	Category string `json:"category"`
+
+	// Titles are the parameters' labels by name, for what a plan's rules say;
+	// nil at the other stages.
+	Titles map[string]string `json:"titles,omitempty"`
 }
 
 // RulePrice is the price, as guardrails see it: mills, so that they compare
@@ -280,6 +290,9 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 		Offering:    RuleOffering{ID: ask.Offering.ID, Version: ask.Offering.Version, Category: ask.Offering.Category},
 		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter,
 		Parameters: ask.Parameters, Before: ask.Before, Price: price, Changes: ask.Changes, At: ask.At,
+	}
+	if ask.Stage == StagePlan {
+		input.Offering.Titles = ask.Offering.titles()
 	}
 	findings, digest, err := j.Rules.Findings(ctx, input)
 	if err != nil {

@@ -25,7 +25,7 @@ func changesOf(plan *tfjson.Plan, r *Redactor) []provision.Change {
 			Address: resource.Address, Type: resource.Type, Action: actionOf(resource.Change.Actions),
 			Before:   shown(resource.Change.Before, resource.Change.BeforeSensitive, r),
 			After:    shown(resource.Change.After, resource.Change.AfterSensitive, r),
-			Replaces: replacing(resource.Change.ReplacePaths),
+			Replaces: replacing(resource.Change.ReplacePaths), Unknown: unknown(resource.Change.AfterUnknown),
 		})
 	}
 	return changes
@@ -48,6 +48,35 @@ func replacing(paths []any) (attributes []string) {
 	}
 	slices.Sort(attributes)
 	return slices.Compact(attributes)
+}
+
+// unknown are the outermost attributes of which something is not known before
+// apply, sorted; nil when all are known.
+func unknown(mask any) (attributes []string) {
+	members, _ := mask.(map[string]any)
+	for name, member := range members {
+		if anyTrue(member) {
+			attributes = append(attributes, name)
+		}
+	}
+	slices.Sort(attributes)
+	return attributes
+}
+
+func anyTrue(mask any) bool {
+	switch m := mask.(type) {
+	case bool:
+		return m
+	case map[string]any:
+		for _, member := range m {
+			if anyTrue(member) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(m, anyTrue)
+	}
+	return false
 }
 
 // actionOf names what happens. To forget an object counts as a delete: whoever

@@ -86,7 +86,7 @@ func TestAHostileParameterComesBackByteEqualAndNoSecretIsShown(t *testing.T) {
 	}
 	want := []provision.Change{{Address: "terraform_data.echo", Type: "terraform_data", Action: "create", After: map[string]any{
 		"input": map[string]any{"text": hostile, "tags": map[string]any{"Team": "a"}}, "triggers_replace": nil,
-	}, Sources: map[string][]string{"input": {"text", "secret"}, "input.text": {"text"}, "input.secret": {"secret"}}}}
+	}, Sources: map[string][]string{"input": {"text", "secret"}, "input.text": {"text"}, "input.secret": {"secret"}}, Unknown: []string{"id", "output"}}}
 	if diff := cmp.Diff(want, changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}

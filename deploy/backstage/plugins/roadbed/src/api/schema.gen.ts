@@ -1057,6 +1057,12 @@ export interface components {
             path: string;
             /** @description What to do about it; empty when nothing. */
             way_out: string;
+            /** @description The Terraform address of the resource that it is about; absent without a plan. */
+            address?: string;
+            /** @description Its attribute, as a path without indexes. */
+            attribute?: string;
+            /** @description URL: why the rule exists. */
+            source?: string;
             /** @description Groups whose members may approve; only with the level require_approval. */
             approvers?: string[];
             /** @description How many of them must approve; only with the level require_approval. */
@@ -1693,6 +1699,8 @@ export interface components {
             };
             /** @description Attributes that make it be replaced. */
             replaces?: string[];
+            /** @description Outermost attributes of which a part is not known before apply. */
+            unknown?: string[];
         };
         GoOn: {
             /** @description People must approve first. */

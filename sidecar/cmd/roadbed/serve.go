@@ -98,6 +98,7 @@ type sidecar struct {
 	api    *httpapi.Server
 	loops  *control.Control
 	meters *httpapi.Metrics
+	counts *meters
 
 	decisions *decisionLog        // nil when there is none
 	notifier  *backstage.Notifier // nil when we sign nothing
@@ -169,6 +170,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		Store: kept, Queue: s.queue, Runs: runs, Environments: s.domain.environments,
 		Slots: c.Slots, QueueTimeout: c.QueueTimeout, Log: log,
 	})
+	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log)
 	s.api, err = httpapi.New(httpapi.Config{
 		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Pools: pools, KeySet: door.keySet,
 		Ready: s.ready, Note: s.domain.note, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
@@ -205,6 +207,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.loops.Run(ctx) })
+	group.Go(func() error { return s.counts.run(ctx) })
 	if s.notifier != nil {
 		group.Go(func() error { return s.notifier.Run(ctx) })
 	}

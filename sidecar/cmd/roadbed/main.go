@@ -27,12 +27,13 @@ type cli struct {
 	LogLevel slog.Level       `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"ROADBED_LOG_LEVEL"`
 	Version  kong.VersionFlag `help:"Print the version and stop."`
 
-	Serve     serveCommand     `cmd:"" group:"Run Roadbed" help:"Run the sidecar: API, dispatcher, recorder and relay."`
-	Worker    workerCommand    `cmd:"" group:"Run Roadbed" help:"Run a worker of one pool."`
-	Migrate   migrateCommand   `cmd:"" group:"Run Roadbed" help:"Bring the database's schema up to this version."`
-	Keys      keysCommand      `cmd:"" group:"Run Roadbed" help:"Make the keys that state is sealed with."`
-	Dev       devCommand       `cmd:"" group:"Run Roadbed" help:"Run everything on this machine, for development."`
-	Supervise superviseCommand `cmd:"" hidden:"" help:"Own one Terraform process; started by a worker."`
+	Serve         serveCommand         `cmd:"" group:"Run Roadbed" help:"Run the sidecar: API, dispatcher, recorder and relay."`
+	Worker        workerCommand        `cmd:"" group:"Run Roadbed" help:"Run a worker of one pool."`
+	Migrate       migrateCommand       `cmd:"" group:"Run Roadbed" help:"Bring the database's schema up to this version."`
+	Notifications notificationsCommand `cmd:"" group:"Run Roadbed" help:"See and retry notices that were given up."`
+	Keys          keysCommand          `cmd:"" group:"Run Roadbed" help:"Make the keys that state is sealed with."`
+	Dev           devCommand           `cmd:"" group:"Run Roadbed" help:"Run everything on this machine, for development."`
+	Supervise     superviseCommand     `cmd:"" hidden:"" help:"Own one Terraform process; started by a worker."`
 
 	Estimate    estimateCommand    `cmd:"" group:"Ask offline" help:"Price an offering's parameters, without a server."`
 	Evaluate    evaluateCommand    `cmd:"" group:"Ask offline" help:"Say whether policy allows an ask, without a server."`

@@ -88,6 +88,7 @@ type options struct {
 	server    *testkit.Server  // of the sidecar, for tests that stop it; nil is a database on the shared one
 	lease     time.Duration    // 0 is 3 s, the least
 	offerings func(dir string) // writes the offerings to serve into dir, instead of the built-in ones
+	notices   string           // the file of notifications; "" for none
 	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
 }
 
@@ -167,6 +168,10 @@ func newRoad(t testing.TB, o options) *road {
 		r.write("environments/staging.yaml", strings.Replace(idleStaging, "pool: idle", "pool: local", 1))
 		r.write("signing.pem", r.portal.trusted(t, "roadbed"))
 		args = append(args, "--signing-key", r.path("signing.pem"))
+	}
+	if o.notices != "" {
+		r.write("notifications.yaml", o.notices)
+		args = append(args, "--notifications", r.path("notifications.yaml"))
 	}
 	if o.offerings != nil {
 		o.offerings(r.path("offerings"))

@@ -17,6 +17,7 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/control"
 	"roadbed.dev/roadbed/sidecar/internal/httpapi"
 	"roadbed.dev/roadbed/sidecar/internal/keys"
+	"roadbed.dev/roadbed/sidecar/internal/notify"
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 	"roadbed.dev/roadbed/sidecar/internal/queue"
@@ -44,6 +45,8 @@ type sidecarConfig struct {
 	QueueTimeout time.Duration     `help:"How long a request may wait for a worker before it fails." default:"24h" env:"ROADBED_QUEUE_TIMEOUT"`
 
 	ApprovalTimeout time.Duration `help:"How long a request may wait for approval before it is denied." default:"72h" env:"ROADBED_APPROVAL_TIMEOUT"`
+
+	Notifications string `help:"File that says whom to tell of what, in Slack, by mail, by webhook or in Backstage; without it approvers and requesters are told in Backstage." type:"existingfile" env:"ROADBED_NOTIFICATIONS_FILE"`
 
 	DecisionLog string `help:"File, or URL of a service, that each stored verdict is written to in the shape of OPA's decision logs." placeholder:"FILE|URL" env:"ROADBED_DECISION_LOG"`
 
@@ -100,8 +103,8 @@ type sidecar struct {
 	meters *httpapi.Metrics
 	counts *meters
 
-	decisions *decisionLog        // nil when there is none
-	notifier  *backstage.Notifier // nil when we sign nothing
+	decisions *decisionLog     // nil when there is none
+	notifier  *notify.Notifier // nil when nobody is told anything
 }
 
 func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sidecar, error) {
@@ -137,18 +140,25 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = postgres.Open(c.Database, postgres.Options{}); err != nil {
+	notifications, err := c.notifications(door.notifier)
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = postgres.Open(c.Database, postgres.Options{Notable: notifications.Notable}); err != nil {
 		return nil, err
 	}
 	if s.queue, err = queue.Connect(ctx, queue.Config{URL: c.NATS, Name: "roadbed-sidecar", OwnsStreams: true, Log: log}); err != nil {
 		s.store.Close()
 		return nil, err
 	}
-	if s.notifier = door.notifier; s.notifier != nil {
-		s.store.OnCommit(s.notifier.Hear)
-	}
 	s.meters = httpapi.NewMetrics()
 	s.domain.meter(s.meters.Registry())
+	if len(notifications.Routes) > 0 {
+		s.notifier = notify.New(notify.Settings{
+			Config: notifications, Store: s.store, Log: log, Registry: s.meters.Registry(), Portal: door.notifier, Link: c.Portal,
+		})
+		s.store.OnCommit(s.notifier.Hear)
+	}
 	var kept interface {
 		provision.Store
 		control.Store
@@ -251,7 +261,7 @@ type door struct {
 	auth      httpapi.Authenticator
 	keySet    []byte              // nil when we sign nothing
 	directory provision.Directory // nil when nobody can be asked who is in a group
-	notifier  *backstage.Notifier // nil when we sign nothing
+	notifier  notify.Portal       // nil when we sign nothing
 }
 
 // door is Backstage's tokens and, when we sign, our own key set and the catalog.
@@ -278,7 +288,7 @@ func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 		if err != nil {
 			return door{}, err
 		}
-		d.keySet, d.notifier = signer.KeySet(), backstage.NewNotifier(discovery, signer, log)
+		d.keySet, d.notifier = signer.KeySet(), backstage.NewNotifier(discovery, signer)
 		if d.directory == nil {
 			d.directory = backstage.NewDirectory(discovery, signer)
 		}
@@ -287,6 +297,22 @@ func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 		d.auth, err = c.auth(authenticator)
 	}
 	return d, err
+}
+
+// notifications says whom to tell of what: what the file says, else the portal's
+// users, and nobody where there is no way to tell them.
+func (c sidecarConfig) notifications(portal notify.Portal) (notify.Config, error) {
+	switch {
+	case c.Notifications != "":
+		text, err := os.ReadFile(c.Notifications)
+		if err != nil {
+			return notify.Config{}, fmt.Errorf("read notifications: %w", err)
+		}
+		return notify.ParseConfig(text)
+	case portal != nil:
+		return notify.Default(), nil
+	}
+	return notify.Config{}, nil
 }
 
 // readPoolTokens answers pools by the digest of their token.

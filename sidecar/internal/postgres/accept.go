@@ -79,6 +79,7 @@ func (s *Store) insert(ctx context.Context, r *provision.Record) error {
 	if err != nil {
 		return err
 	}
+	s.queueNotices(batch, r.Events())
 	sent := s.pool.SendBatch(ctx, batch)
 	var now time.Time
 	err = sent.QueryRow().Scan(&now)

@@ -111,6 +111,7 @@ func (s *Store) change(ctx context.Context, what string, id uuid.UUID, locks []s
 		rollback(ctx, conn)
 		return record, err
 	}
+	s.queueNotices(batch, record.Events())
 	batch.Queue("COMMIT")
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		rollback(ctx, conn)

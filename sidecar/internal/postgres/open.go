@@ -19,14 +19,16 @@ type Store struct {
 	timeout time.Duration
 	bundles sync.Map // digest -> bundle
 	hub     hub
+	notable func(provision.Event) bool // may be nil
 }
 
 var _ provision.Store = (*Store)(nil)
 
 // Options are what a Store may be told; the zero value is right for a sidecar.
 type Options struct {
-	MaxConnections int32         // 0 is 16
-	Timeout        time.Duration // how long one call may take, whatever became of the network; 0 is 10 s
+	MaxConnections int32                      // 0 is 16
+	Notable        func(provision.Event) bool // whether anyone is to be told of an event; nil is of none
+	Timeout        time.Duration              // how long one call may take, whatever became of the network; 0 is 10 s
 }
 
 // Open makes a Store on the database at dsn. It does not wait for the database:
@@ -61,7 +63,7 @@ func Open(dsn string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault(err, "make the connection pool")
 	}
-	return &Store{pool: pool, timeout: cmp.Or(o.Timeout, 10*time.Second)}, nil
+	return &Store{pool: pool, notable: o.Notable, timeout: cmp.Or(o.Timeout, 10*time.Second)}, nil
 }
 
 // bounded ends a call that gets no answer: the server's own timeouts do not

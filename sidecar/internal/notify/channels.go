@@ -1,0 +1,275 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/quotedprintable"
+	"net"
+	"net/http"
+	"net/mail"
+	"net/smtp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// patience is how long one attempt may take.
+const patience = 10 * time.Second
+
+// Portal shows notifications to people in Backstage.
+type Portal interface {
+	// Notify shows one; NotFound when the portal has no notifications.
+	Notify(ctx context.Context, n provision.Notification) error
+}
+
+// channel sends one message; the id is the same at each attempt.
+type channel interface {
+	send(ctx context.Context, id uuid.UUID, e provision.Event, s subject, m message) error
+}
+
+// post sends JSON. What the receiver answers beside its status is not kept: it
+// may repeat what it was sent.
+func post(ctx context.Context, client *http.Client, url string, body []byte, headers map[string]string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("its URL cannot be used") // it may be a secret
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("it cannot be reached: %w", errors.Unwrap(err)) // without the URL
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection is used again
+	if res.StatusCode >= 300 {
+		return fmt.Errorf("it answered %s", res.Status)
+	}
+	return nil
+}
+
+// slack is an incoming webhook: https://api.slack.com/messaging/webhooks.
+type slack struct {
+	SlackConfig
+	client *http.Client
+}
+
+func (c slack) send(ctx context.Context, _ uuid.UUID, _ provision.Event, _ subject, m message) error {
+	url, err := readSecret(c.URLFile, c.URLEnv)
+	if err != nil {
+		return err
+	}
+	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
+	section := func(text string) map[string]any {
+		return map[string]any{"type": "section", "text": map[string]any{"type": "mrkdwn", "text": shortened(text, 3000)}}
+	}
+	blocks := []any{section("*" + escape(m.title) + "*")}
+	if m.text != "" {
+		blocks = append(blocks, section(escape(m.text)))
+	}
+	var facts []string
+	for _, fact := range m.facts {
+		facts = append(facts, fmt.Sprintf("*%s:* %s", escape(fact[0]), escape(fact[1])))
+	}
+	blocks = append(blocks, section(strings.Join(facts, "\n")))
+	if strings.HasPrefix(m.link, "http") {
+		blocks = append(blocks, section("<"+m.link+"|Open the request>"))
+	}
+	body, err := json.Marshal(map[string]any{"text": escape(m.title), "blocks": blocks})
+	if err != nil {
+		return err
+	}
+	return post(ctx, c.client, url, body, nil)
+}
+
+// shortened is text of at most n bytes, cut between characters.
+func shortened(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n-3], "") + "…"
+}
+
+// webhook is https://www.standardwebhooks.com, with a symmetric secret.
+type webhook struct {
+	WebhookConfig
+	client *http.Client
+	now    func() time.Time
+}
+
+func (c webhook) send(ctx context.Context, id uuid.UUID, e provision.Event, s subject, m message) error {
+	secret, err := readSecret(c.SecretFile, c.SecretEnv)
+	if err != nil {
+		return err
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+	if err != nil || len(key) < 24 {
+		return errors.New("its secret must be whsec_ and the base64 of at least 24 bytes")
+	}
+	name, owner, offering := s.name()
+	body, err := json.Marshal(map[string]any{
+		"type": e.Type(), "timestamp": e.At.UTC().Format(time.RFC3339Nano),
+		"data": map[string]any{
+			"subject": e.SubjectID, "sequence": e.Sequence, "environment": e.Environment, "name": name, "owner": owner, "offering": offering,
+			"title": m.title, "text": m.text, "link": m.link, "event": e.Data,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	stamp := fmt.Sprint(c.now().Unix())
+	sum := hmac.New(sha256.New, key)
+	_, _ = fmt.Fprintf(sum, "%s.%s.%s", id, stamp, body) // a hash never fails to write
+	return post(ctx, c.client, c.URL, body, map[string]string{
+		"webhook-id": id.String(), "webhook-timestamp": stamp,
+		"webhook-signature": "v1," + base64.StdEncoding.EncodeToString(sum.Sum(nil)),
+	})
+}
+
+// mailbox writes plain mails.
+type mailbox struct {
+	SMTPConfig
+	now func() time.Time
+}
+
+func (c mailbox) send(ctx context.Context, id uuid.UUID, _ provision.Event, _ subject, m message) error {
+	host, _, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return fmt.Errorf("its address: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.Address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() // again, after Quit; nothing depends on it
+	if end, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(end) // a connection that takes none ends with the context's dial
+	}
+	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if c.TLS == "implicit" {
+		conn = tls.Client(conn, secure)
+	}
+	client, err := smtp.NewClient(conn, host)
+	if err != nil {
+		return err
+	}
+	if c.TLS == "" || c.TLS == "starttls" {
+		if err := client.StartTLS(secure); err != nil {
+			return err
+		}
+	}
+	if c.Username != "" {
+		password, err := readSecret(c.PasswordFile, c.PasswordEnv)
+		if err != nil {
+			return err
+		}
+		if err := client.Auth(smtp.PlainAuth("", c.Username, password, host)); err != nil {
+			return err
+		}
+	}
+	if err := c.envelope(client); err != nil {
+		return err
+	}
+	writer, err := client.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := writer.Write(c.mail(id, host, m)); err != nil {
+		return err
+	}
+	if err := writer.Close(); err != nil {
+		return err
+	}
+	_ = client.Quit() // the mail is taken; a server that hangs up early has it
+	return nil
+}
+
+func (c mailbox) envelope(client *smtp.Client) error {
+	from, err := mail.ParseAddress(c.From)
+	if err != nil {
+		return err
+	}
+	if err := client.Mail(from.Address); err != nil {
+		return err
+	}
+	for _, to := range c.To {
+		address, err := mail.ParseAddress(to)
+		if err != nil {
+			return err
+		}
+		if err := client.Rcpt(address.Address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c mailbox) mail(id uuid.UUID, host string, m message) []byte {
+	var b bytes.Buffer
+	for _, header := range [][2]string{
+		{"From", c.From}, {"To", strings.Join(c.To, ", ")}, {"Subject", mime.QEncoding.Encode("utf-8", oneLine(m.title))},
+		{"Date", c.now().Format(time.RFC1123Z)}, {"Message-ID", "<" + id.String() + "@" + host + ">"}, {"Auto-Submitted", "auto-generated"},
+		{"MIME-Version", "1.0"}, {"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"},
+	} {
+		fmt.Fprintf(&b, "%s: %s\r\n", header[0], oneLine(header[1]))
+	}
+	b.WriteString("\r\n")
+	body := quotedprintable.NewWriter(&b)
+	_, err := io.WriteString(body, strings.ReplaceAll(m.plain(), "\n", "\r\n"))
+	_ = errors.Join(err, body.Close()) // into memory; it never fails
+	return b.Bytes()
+}
+
+// oneLine keeps what others wrote from becoming a header of its own.
+func oneLine(text string) string {
+	return strings.NewReplacer("\r", " ", "\n", " ").Replace(text)
+}
+
+// portal is Backstage's notifications.
+type portal struct{ Portal }
+
+func (c portal) send(ctx context.Context, _ uuid.UUID, e provision.Event, s subject, m message) error {
+	to := people(e)
+	if e.Entity != "approval" || e.Verb != "requested" {
+		// Whoever was denied at once has been told so.
+		if s.request == nil || e.Entity == "request" && e.Verb == "denied" && e.Sequence <= 2 {
+			return nil
+		}
+		to = []string{s.request.RequestedBy}
+	}
+	if len(to) == 0 {
+		return nil
+	}
+	n := provision.Notification{
+		Recipients: to, Title: m.title, Description: shortened(m.text, 1000), Link: "/infrastructure/requests/" + e.SubjectID.String(),
+		Severity: "normal", Topic: "roadbed." + e.Entity,
+		Scope: "roadbed:request:" + e.SubjectID.String(), // one notification a request, which moves
+	}
+	if e.Entity == "approval" && e.Verb == "requested" {
+		n.Title = strings.TrimSuffix(m.title, "waits for approval") + "waits for your approval"
+	}
+	if m.grave {
+		n.Severity = "high"
+	}
+	err := c.Notify(ctx, n)
+	if provision.KindOf(err) == provision.NotFound && err != nil {
+		return nil // there is no such plugin, which is no fault
+	}
+	return err
+}

@@ -1,0 +1,202 @@
+package notify
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+)
+
+// subject is what an event is about: a request, or an instance alone.
+type subject struct {
+	request  *provision.Request
+	instance *provision.Instance
+}
+
+func (s subject) name() (name, owner, offering string) {
+	switch {
+	case s.request != nil:
+		return s.request.Name, s.request.Owner, s.request.Offering
+	case s.instance != nil:
+		return s.instance.Name, s.instance.Owner, s.instance.Offering
+	}
+	return "something that is gone", "", ""
+}
+
+// message is an event in plain words.
+type message struct {
+	title string
+	text  string      // "" when the title says all
+	facts [][2]string // label and value, in the order to be shown
+	link  string      // URL, or path in the portal when nobody knows its URL
+	grave bool
+}
+
+// describe says an event in words; portal is the portal's URL, "" when unknown.
+func describe(e provision.Event, s subject, portal string) message {
+	name, owner, offering := s.name()
+	what := name + " in " + e.Environment
+	m := message{link: strings.TrimRight(portal, "/") + "/infrastructure/requests/" + e.SubjectID.String()}
+	if s.request == nil {
+		m.link = strings.TrimRight(portal, "/") + "/infrastructure"
+	}
+	by, reason := text(e, "by"), text(e, "reason")
+	switch e.Entity + "." + e.Verb {
+	case "request.succeeded":
+		m.title = succeeded(s.request, what)
+		m.facts = outputs(s.request)
+	case "request.failed":
+		m.title = what + " failed"
+		m.grave = true
+		m.text = failure(s.request)
+	case "request.denied":
+		m.title = what + " was denied"
+		m.text = failure(s.request)
+	case "request.cancelled":
+		m.title = what + " was cancelled"
+		m.text = failure(s.request)
+	case "request.lost":
+		m.title = what + " is lost: its worker fell silent while changing things"
+		m.grave = true
+	case "approval.requested":
+		m.title = what + " waits for approval"
+		m.text = asks(e)
+	case "approval.given":
+		m.title = by + " approved " + what
+		if waiting := text(e, "waiting"); waiting != "" {
+			m.title += "; it still needs " + waiting
+		}
+		m.text = reason
+	case "approval.rejected":
+		m.title = by + " rejected " + what
+		m.text = reason
+	case "approval.expired":
+		m.title = "nobody approved " + what + " in time"
+	case "approval.voided":
+		m.title = "approvals of " + what + " no longer count"
+		m.text = reason
+	default:
+		m.title = fmt.Sprintf("%s: %s %s", what, e.Entity, strings.ReplaceAll(e.Verb, "_", " "))
+		m.text = reason
+	}
+	if offering != "" {
+		m.facts = append(m.facts, [2]string{"Offering", offering})
+	}
+	if owner != "" {
+		m.facts = append(m.facts, [2]string{"Owner", owner})
+	}
+	if s.request != nil {
+		m.facts = append(m.facts, [2]string{"Asked by", s.request.RequestedBy})
+	}
+	return m
+}
+
+func succeeded(r *provision.Request, what string) string {
+	switch {
+	case r == nil:
+		return what + " is done"
+	case r.Action == provision.Create:
+		return what + " is ready"
+	case r.Action == provision.Destroy:
+		return what + " is gone"
+	}
+	return fmt.Sprintf("%s: %s is done", what, strings.ReplaceAll(string(r.Action), "_", " "))
+}
+
+// outputs are where the thing is and where its credentials are handed out; the
+// credentials themselves are never here.
+func outputs(r *provision.Request) [][2]string {
+	if r == nil {
+		return nil
+	}
+	facts := [][2]string{{"Name", r.Name}}
+	for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
+		switch value := r.Outputs[name].(type) {
+		case string, bool, float64, int64, json.Number:
+			label := strings.ReplaceAll(name, "_", " ")
+			facts = append(facts, [2]string{strings.ToUpper(label[:1]) + label[1:], fmt.Sprint(value)})
+		}
+	}
+	return facts
+}
+
+// failure is the step, its cause and the way out.
+func failure(r *provision.Request) string {
+	if r == nil || r.Error == nil {
+		return ""
+	}
+	parts := []string{r.Error.Message}
+	for _, more := range []string{r.Error.Detail, r.Error.WayOut} {
+		if more != "" && more != r.Error.Message {
+			parts = append(parts, more)
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+// asks is who asks for what, at what price, and how much would change.
+func asks(e provision.Event) string {
+	said := fmt.Sprintf("%s asks for it (%s)", text(e, "requested_by"), text(e, "offering"))
+	var data struct {
+		Ceiling *provision.Money          `json:"ceiling"`
+		Plan    []provision.PlannedAction `json:"plan"`
+	}
+	reread(e, &data)
+	if data.Ceiling != nil {
+		said += fmt.Sprintf(" at %s a month", *data.Ceiling)
+	}
+	said += fmt.Sprintf("; %d changes", len(data.Plan))
+	deletes := 0
+	for _, action := range data.Plan {
+		if action.Action == "delete" || action.Action == "replace" {
+			deletes++
+		}
+	}
+	if deletes > 0 {
+		said += fmt.Sprintf(", %d of them delete something", deletes)
+	}
+	return said + "."
+}
+
+// people are who is asked for approval, sorted.
+func people(e provision.Event) []string {
+	var data struct {
+		Needed []provision.ApprovalNeed `json:"needed"`
+	}
+	reread(e, &data)
+	var all []string
+	for _, need := range data.Needed {
+		all = append(all, need.People...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// reread decodes an event's data into what it was made of; what does not fit
+// stays empty, as the message does without it.
+func reread(e provision.Event, into any) {
+	if encoded, err := json.Marshal(e.Data); err == nil {
+		_ = json.Unmarshal(encoded, into)
+	}
+}
+
+func text(e provision.Event, name string) string {
+	said, _ := e.Data[name].(string)
+	return said
+}
+
+// plain is the message as text.
+func (m message) plain() string {
+	var b strings.Builder
+	if m.text != "" {
+		b.WriteString(m.text + "\n\n")
+	}
+	for _, fact := range m.facts {
+		fmt.Fprintf(&b, "%s: %s\n", fact[0], fact[1])
+	}
+	fmt.Fprintf(&b, "\n%s\n", m.link)
+	return b.String()
+}

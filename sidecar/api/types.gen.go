@@ -851,6 +851,14 @@ type TicketsKept struct {
 	Tickets int `json:"tickets"`
 }
 
+// Upgrading defines model for Upgrading.
+type Upgrading struct {
+	Parameters Parameters `json:"parameters,omitempty"`
+
+	// Source Where the ask came from.
+	Source *Source `json:"source,omitempty"`
+}
+
 // Verdict defines model for Verdict.
 type Verdict struct {
 	// Advice What would be allowed instead, or beside it; all of it was judged as the ask was.
@@ -965,6 +973,12 @@ type DestroyInstanceParams struct {
 
 // UpdateInstanceParams defines parameters for UpdateInstance.
 type UpdateInstanceParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
+// UpgradeInstanceParams defines parameters for UpgradeInstance.
+type UpgradeInstanceParams struct {
 	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
@@ -1136,6 +1150,9 @@ type EvaluateChangeJSONRequestBody = ChangeEvaluation
 
 // UpdateInstanceJSONRequestBody defines body for UpdateInstance for application/json ContentType.
 type UpdateInstanceJSONRequestBody = Alteration
+
+// UpgradeInstanceJSONRequestBody defines body for UpgradeInstance for application/json ContentType.
+type UpgradeInstanceJSONRequestBody = Upgrading
 
 // ImportTicketsJSONRequestBody defines body for ImportTickets for application/json ContentType.
 type ImportTicketsJSONRequestBody = TicketImport

@@ -16,7 +16,8 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
-type requestUpdateCommand struct {
+// changeFlags are what every change of an instance takes.
+type changeFlags struct {
 	serverFlags
 	paramFlags
 	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
@@ -26,6 +27,8 @@ type requestUpdateCommand struct {
 	Watch    bool   `help:"Follow it until it has ended."`
 	JSON     bool   `name:"json" help:"Print the request as JSON, the preview with --preview; with --watch, each event as a line."`
 }
+
+type requestUpdateCommand struct{ changeFlags }
 
 // Help is the longer text of --help.
 func (requestUpdateCommand) Help() string {
@@ -37,8 +40,29 @@ as evaluate does: 0 when it is allowed, 3 when not.
   roadbed request update dev/orders --as ann -p storage_gb=200 --watch`
 }
 
-// Run shows the change, and asks for it unless it is only a preview.
+// Run asks for other parameters.
 func (c *requestUpdateCommand) Run(ctx context.Context, out io.Writer) error {
+	return c.change(ctx, out, provision.Update)
+}
+
+type requestUpgradeCommand struct{ changeFlags }
+
+// Help is the longer text of --help.
+func (requestUpgradeCommand) Help() string {
+	return `What the new version no longer takes is dropped, what it adds has its default;
+give what it needs besides.
+
+  roadbed request upgrade dev/orders --as ann --preview
+  roadbed request upgrade dev/orders --as ann --watch`
+}
+
+// Run asks for the published version.
+func (c *requestUpgradeCommand) Run(ctx context.Context, out io.Writer) error {
+	return c.change(ctx, out, provision.Upgrade)
+}
+
+// change shows a change, and asks for it unless it is only a preview.
+func (c *changeFlags) change(ctx context.Context, out io.Writer, action provision.Action) error {
 	conn, err := c.connect()
 	if err != nil {
 		return err
@@ -57,7 +81,7 @@ func (c *requestUpdateCommand) Run(ctx context.Context, out io.Writer) error {
 			given[name] = nil
 		}
 	}
-	preview, err := conn.EvaluateChange(ctx, instance.Id, api.ChangeEvaluation{Parameters: given, Advise: c.Preview})
+	preview, err := conn.EvaluateChange(ctx, instance.Id, api.ChangeEvaluation{Action: action, Parameters: given, Advise: c.Preview})
 	if err != nil {
 		return err
 	}
@@ -71,7 +95,11 @@ func (c *requestUpdateCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	key := cmp.Or(c.Key, uuid.NewString())
-	r, err := conn.Update(ctx, key, instance.Id, given)
+	ask := conn.Update
+	if action == provision.Upgrade {
+		ask = conn.Upgrade
+	}
+	r, err := ask(ctx, key, instance.Id, given)
 	if err != nil {
 		return conn.notAccepted(ctx, out, err, key, c.JSON)
 	}
@@ -109,7 +137,7 @@ func (c *requestRetryCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 // sure asks for the instance's name when the change makes something anew.
-func (c *requestUpdateCommand) sure(ctx context.Context, instance api.Instance, preview api.ChangePreview) error {
+func (c *changeFlags) sure(ctx context.Context, instance api.Instance, preview api.ChangePreview) error {
 	if len(preview.Replaces) == 0 || c.Yes {
 		return nil
 	}

@@ -32,6 +32,7 @@ type requestCommand struct {
 	Cancel  requestCancelCommand  `cmd:"" help:"Stop a request."`
 	Retry   requestRetryCommand   `cmd:"" help:"Ask anew for what failed or was cancelled."`
 	Update  requestUpdateCommand  `cmd:"" help:"Ask for other parameters of an instance."`
+	Upgrade requestUpgradeCommand `cmd:"" help:"Ask for the published version of an instance's offering."`
 	Destroy requestDestroyCommand `cmd:"" help:"Ask for the end of an instance."`
 }
 

@@ -110,6 +110,14 @@ func (c *Client) Update(ctx context.Context, key string, instance uuid.UUID, p p
 	return answer.Request, err
 }
 
+// Upgrade asks for the published version of an instance's offering, with a key
+// as Submit has; p are parameters that change besides.
+func (c *Client) Upgrade(ctx context.Context, key string, instance uuid.UUID, p provision.Parameters) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/upgrade", key, api.Upgrading{Parameters: p}), &answer)
+	return answer.Request, err
+}
+
 // Retry asks anew for what a request did not bring about, with a key as Submit
 // has.
 func (c *Client) Retry(ctx context.Context, key string, request uuid.UUID) (api.Request, error) {

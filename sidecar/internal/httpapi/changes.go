@@ -14,7 +14,7 @@ import (
 )
 
 // previewed are the actions whose effect can be looked at first.
-var previewed = []provision.Action{provision.Update, provision.Destroy}
+var previewed = []provision.Action{provision.Update, provision.Upgrade, provision.Destroy}
 
 func list[T ~string](words []T) string {
 	texts := make([]string, len(words))
@@ -57,41 +57,41 @@ func previewView(v provision.Preview) api.ChangePreview {
 
 func (s *Server) updateInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.Alteration
-	return s.ask(w, r, p, false, &body, func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error) {
-		task, err := taskOf(body.Source)
-		if err != nil {
-			return provision.Request{}, err
-		}
-		return s.Service.Update(ctx, p, id, provision.Submission{Parameters: body.Parameters, Task: task, IdempotencyKey: key})
+	return s.ask(w, r, p, false, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		sub.Parameters = body.Parameters
+		return s.Service.Update(ctx, p, id, sub)
+	})
+}
+
+func (s *Server) upgradeInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.Upgrading
+	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		sub.Parameters = body.Parameters
+		return s.Service.Upgrade(ctx, p, id, sub)
 	})
 }
 
 func (s *Server) retryRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.Repetition
-	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error) {
-		task, err := taskOf(body.Source)
-		if err != nil {
-			return provision.Request{}, err
-		}
-		return s.Service.Retry(ctx, p, id, provision.Submission{Task: task, IdempotencyKey: key})
+	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		return s.Service.Retry(ctx, p, id, sub)
 	})
 }
 
 func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.Destruction
-	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error) {
-		task, err := taskOf(body.Source)
-		if err != nil {
-			return provision.Request{}, err
-		}
-		return s.Service.Destroy(ctx, p, id, provision.Submission{Task: task, IdempotencyKey: key})
+	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		return s.Service.Destroy(ctx, p, id, sub)
 	})
 }
 
+// sourced is a body that says where the ask came from.
+type sourced interface{ Origin() *api.Source }
+
 // ask reads what is asked of the thing in the path, under the caller's key, and
 // answers with the request that it makes.
-func (s *Server) ask(w http.ResponseWriter, r *http.Request, p provision.Principal, optional bool, body any,
-	submit func(ctx context.Context, id uuid.UUID, key string) (provision.Request, error)) error {
+func (s *Server) ask(w http.ResponseWriter, r *http.Request, p provision.Principal, optional bool, body sourced,
+	submit func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error)) error {
 	id, err := pathID(r)
 	if err != nil {
 		return err
@@ -103,7 +103,11 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, p provision.Princip
 	if err := readJSON(w, r, maxBody, optional, body); err != nil {
 		return err
 	}
-	request, err := submit(r.Context(), id, key)
+	task, err := taskOf(body.Origin())
+	if err != nil {
+		return err
+	}
+	request, err := submit(r.Context(), id, provision.Submission{Task: task, IdempotencyKey: key})
 	if err != nil {
 		return err
 	}

@@ -116,3 +116,41 @@ func TestRetryARequest(t *testing.T) {
 	_, err = c.Retry(t.Context(), "r3", uuid.New())
 	kindOf(t, err, provision.NotFound)
 }
+
+func TestUpgradeAnInstance(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	c := r.as(ann)
+	made := r.ready("orders")
+	_, err := c.Upgrade(t.Context(), "u0", *made.InstanceId, nil)
+	kindOf(t, err, provision.Conflict)
+	older := r.service.Catalog.Offerings()[0]
+	older.Version, older.Digest = "1.1.0", "sha256:"+strings.Repeat("a", 64)
+	if err := r.store.PutBundle(t.Context(), older, []byte("files")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.store.Change(t.Context(), made.Id, func(record *provision.Record) error {
+		record.Instance.OfferingVersion, record.Instance.OfferingDigest = older.Version, older.Digest
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	preview, err := c.EvaluateChange(t.Context(), *made.InstanceId, api.ChangeEvaluation{Action: provision.Upgrade})
+	if err != nil || preview.VersionBefore != "1.1.0" || preview.VersionAfter != "1.2.0" || len(preview.Changes) != 0 {
+		t.Errorf("preview = %+v, %v", preview.ChangeDifference, err)
+	}
+	next, err := c.Upgrade(t.Context(), "u1", *made.InstanceId, provision.Parameters{"storage_gb": 110})
+	if err != nil || next.Action != provision.Upgrade || next.OfferingVersion != "1.2.0" {
+		t.Fatalf("upgrade = %+v, %v", next, err)
+	}
+	if at, err := c.Instance(t.Context(), *made.InstanceId); err != nil || at.Instance.AvailableVersion != "1.2.0" {
+		t.Errorf("until it is applied version %q is available (%v)", at.Instance.AvailableVersion, err)
+	}
+	r.succeed(next)
+	if at, err := c.Instance(t.Context(), *made.InstanceId); err != nil || at.Instance.AvailableVersion != "" || at.Instance.OfferingVersion != "1.2.0" {
+		t.Errorf("once it is: %+v, %v", at.Instance, err)
+	}
+	_, err = r.as(bob).Upgrade(t.Context(), "u2", *made.InstanceId, nil)
+	kindOf(t, err, provision.Denied)
+}

@@ -23,11 +23,16 @@ import (
 // nothing, unless the instance is incomplete. While another request of the
 // instance has not ended it is a Conflict.
 func (s *Service) Update(ctx context.Context, p Principal, instanceID uuid.UUID, sub Submission) (Request, error) {
+	return s.alter(ctx, p, instanceID, Update, sub)
+}
+
+// alter is Update and Upgrade.
+func (s *Service) alter(ctx context.Context, p Principal, instanceID uuid.UUID, action Action, sub Submission) (Request, error) {
 	instance, err := s.forChange(ctx, p, instanceID)
 	if err != nil {
 		return Request{}, err
 	}
-	digest, err := bodyDigest(Update, instanceID, sub.Parameters)
+	digest, err := bodyDigest(action, instanceID, sub.Parameters)
 	if err != nil {
 		return Request{}, err
 	}
@@ -37,7 +42,7 @@ func (s *Service) Update(ctx context.Context, p Principal, instanceID uuid.UUID,
 	if err := s.idle(ctx, instance); err != nil {
 		return Request{}, err
 	}
-	ask, err := s.intend(ctx, p, instance, Update, sub.Parameters, StageSubmit)
+	ask, err := s.intend(ctx, p, instance, action, sub.Parameters, StageSubmit)
 	if err != nil {
 		return Request{}, err
 	}
@@ -128,18 +133,21 @@ type ParameterChange struct {
 }
 
 // intend lays given over an instance's parameters and checks the whole against
-// its offering. Every fault at once is Invalid, what must not change among them;
+// the offering that the action leads to. Every fault at once is Invalid, what must not change among them;
 // when that is all that is wrong it is left to the caller.
 func (s *Service) intend(ctx context.Context, p Principal, instance Instance, action Action, given Parameters, stage Stage) (intended, error) {
-	offering, _, err := s.Store.Bundle(ctx, instance.OfferingDigest)
-	if err != nil {
-		return intended{}, err
-	}
 	environment, err := s.placeOf(instance)
 	if err != nil {
 		return intended{}, err
 	}
+	now, offering, err := s.target(ctx, instance, action)
+	if err != nil {
+		return intended{}, err
+	}
 	plain, kept := overlay(instance.Parameters, given)
+	if action == Upgrade {
+		carryOver(now, offering, instance, given, plain, kept)
+	}
 	checked, err := s.checkKept(offering, plain, kept)
 	after := checked
 	if err != nil {
@@ -148,8 +156,8 @@ func (s *Service) intend(ctx context.Context, p Principal, instance Instance, ac
 	for name := range kept {
 		after[name] = instance.Parameters[name]
 	}
-	next := intended{instance: instance, changes: changesBetween(offering, instance.Parameters, after)}
-	next.frozen = frozenFaults(offering, next.changes)
+	next := intended{instance: instance, changes: changesBetween(now, offering, instance.Parameters, after)}
+	next.frozen = append(frozenFaults(offering, next.changes), renamedRoles(now, offering, instance, after)...)
 	if err != nil {
 		return intended{}, withFaults(err, next.frozen)
 	}
@@ -183,7 +191,7 @@ func (n intended) fault() error {
 	if len(n.frozen) > 0 {
 		return withFaults(nil, n.frozen)
 	}
-	if len(n.changes) == 0 && n.instance.State != Incomplete {
+	if len(n.changes) == 0 && n.judged.Action == Update && n.instance.State != Incomplete {
 		return Errorf(Invalid, "nothing would change: %s is as this asks already; give at least one parameter another value", n.instance.Name)
 	}
 	return nil
@@ -259,32 +267,37 @@ func (s *Service) sealNew(o Offering, pool string, after Parameters, kept map[st
 	return sealed, nil
 }
 
-// changesBetween are the parameters that differ, in the offering's order, then
-// those that it does not have; never nil.
-func changesBetween(o Offering, before, after Parameters) []ParameterChange {
+// changesBetween are the parameters that differ, in the order of the offering as
+// it would be, then those that it does not have; never nil.
+func changesBetween(now, then Offering, before, after Parameters) []ParameterChange {
 	changes := []ParameterChange{}
 	add := func(p Parameter) {
 		if same(before[p.Name], after[p.Name]) {
 			return
 		}
+		_, had := now.Parameter(p.Name)
 		change := ParameterChange{
-			Parameter: p.Name, Title: cmp.Or(p.Title, p.Name), Before: before[p.Name], After: after[p.Name], Immutable: o.frozen(p),
+			Parameter: p.Name, Title: p.title(), Before: before[p.Name], After: after[p.Name],
+			Immutable: then.frozen(p) && (had || now.Digest == then.Digest),
 		}
 		if p.Sensitive {
 			change.Before, change.After = setMark(change.Before), setMark(change.After)
 		}
 		changes = append(changes, change)
 	}
-	for _, p := range o.Parameters {
+	for _, p := range then.Parameters {
 		add(p)
 	}
 	for _, name := range after.Names() {
-		if _, ok := o.Parameter(name); !ok {
+		if _, ok := then.Parameter(name); !ok {
 			add(Parameter{Name: name})
 		}
 	}
-	return changes
+	return append(changes, dropped(now, then, before)...)
 }
+
+// title is the parameter's label, its name when it has none.
+func (p Parameter) title() string { return cmp.Or(p.Title, p.Name) }
 
 func setMark(value any) any {
 	if value == nil {

@@ -17,18 +17,21 @@ import (
 func TestMain(m *testing.M) { testkit.Main(m) }
 
 // catalog has the testkit's offering and wants a name.
-type catalog struct{ offering provision.Offering }
+type catalog struct{ offering *provision.Offering }
 
 func (c catalog) Offering(id string) (provision.Offering, error) {
 	if id != c.offering.ID {
 		return provision.Offering{}, provision.Errorf(provision.NotFound, "there is no offering %q", id)
 	}
-	return c.offering, nil
+	return *c.offering, nil
 }
 
-func (c catalog) Offerings() []provision.Offering { return []provision.Offering{c.offering} }
+func (c catalog) Offerings() []provision.Offering { return []provision.Offering{*c.offering} }
 
-func (c catalog) Check(_ provision.Offering, p provision.Parameters) (provision.Parameters, error) {
+func (c catalog) Check(o provision.Offering, p provision.Parameters) (provision.Parameters, error) {
+	if o.Version == "2.0.0" && p.Text("tier") == "" {
+		return nil, &provision.Error{Kind: provision.Invalid, Message: "tier is required", Details: []provision.Fault{{Path: "/tier", Message: "tier is required"}}}
+	}
 	if p.Text("name") == "" {
 		return nil, &provision.Error{Kind: provision.Invalid, Message: "1 fault", Details: []provision.Fault{{Path: "/name", Message: "is required"}}}
 	}
@@ -94,10 +97,11 @@ func (clearKeys) Recipients(pool string) ([]string, error) { return []string{"ag
 // shop is a service with a store of its own.
 type shop struct {
 	*provision.Service
-	runs  *provision.Runs
-	store *postgres.Store
-	deny  string
-	input provision.RuleInput
+	runs      *provision.Runs
+	store     *postgres.Store
+	published *provision.Offering
+	deny      string
+	input     provision.RuleInput
 }
 
 func newShop(t *testing.T) *shop {
@@ -115,9 +119,9 @@ func newShop(t *testing.T) *shop {
 	if err := store.PutBundle(t.Context(), offering, []byte("files")); err != nil {
 		t.Fatal(err)
 	}
-	s := &shop{store: store}
+	s := &shop{store: store, published: &offering}
 	s.Service = &provision.Service{
-		Catalog: catalog{offering}, Judge: provision.Judge{Prices: book{}, Rules: rules{&s.deny, &s.input}}, Authorizer: authz{},
+		Catalog: catalog{&offering}, Judge: provision.Judge{Prices: book{}, Rules: rules{&s.deny, &s.input}}, Authorizer: authz{},
 		Store: store, Keys: clearKeys{}, Now: time.Now, Environments: map[string]provision.Environment{
 			"dev":  {Name: "dev", Implementation: "local", Pool: "local"},
 			"prod": {Name: "prod", Implementation: "aws", Pool: "aws"},

@@ -14,7 +14,8 @@ type Action string
 // The actions.
 const (
 	Create  Action = "create"
-	Update  Action = "update" // other parameters, the same offering version
+	Update  Action = "update"  // other parameters, the same offering version
+	Upgrade Action = "upgrade" // the published offering version
 	Destroy Action = "destroy"
 )
 

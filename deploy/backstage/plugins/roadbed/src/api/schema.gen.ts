@@ -458,6 +458,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/upgrade": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for the published version of an instance's offering.
+         * @description What the new version no longer takes is dropped, what it adds has its
+         *     default. `parameters` are those that change besides, or that it needs. The
+         *     answers are those of update; 409 when it is of the published version.
+         */
+        post: operations["upgradeInstance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/destroy": {
         parameters: {
             query?: never;
@@ -1201,12 +1225,16 @@ export interface components {
             parameters: components["schemas"]["Parameters"];
             source?: components["schemas"]["Source"];
         };
+        Upgrading: {
+            parameters?: components["schemas"]["Parameters"];
+            source?: components["schemas"]["Source"];
+        };
         ChangeEvaluation: {
             /**
              * @default update
              * @enum {string}
              */
-            action: "update" | "destroy";
+            action: "update" | "upgrade" | "destroy";
             /** @description Those that would change. */
             parameters?: components["schemas"]["Parameters"];
             /**
@@ -2413,6 +2441,38 @@ export interface operations {
         };
         responses: {
             /** @description The request that changes it. */
+            202: {
+                headers: {
+                    /** @description The path of the request. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    upgradeInstance: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Upgrading"];
+            };
+        };
+        responses: {
+            /** @description The request that upgrades it. */
             202: {
                 headers: {
                     /** @description The path of the request. */

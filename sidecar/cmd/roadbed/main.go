@@ -60,17 +60,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
 	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("roadbed"),
-		kong.Description("Self-service infrastructure behind the Backstage Create page."),
-		kong.Vars{"version": version},
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(stdout, (*io.Writer)(nil)),
-	)
+	parser, err := newParser(ctx, &c, stdout, stderr, func(code int) { exited = code })
 	if err != nil {
 		fmt.Fprintln(stderr, "roadbed:", err)
 		return exitFailed
@@ -88,6 +78,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return explain(stderr, err)
 	}
 	return exitOK
+}
+
+// newParser reads a command line into c; exit is called for --help and the like.
+func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("roadbed"),
+		kong.Description("Self-service infrastructure behind the Backstage Create page."),
+		kong.Vars{"version": version},
+		kong.Writers(stdout, stderr),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(stdout, (*io.Writer)(nil)),
+	)
 }
 
 // The exit codes of every command.

@@ -117,6 +117,36 @@ export function databaseCases(stage: () => Stage) {
     await close();
   });
 
+  test('ann gives it more storage from its Status tab, and sees first what that is', async () => {
+    assert.ok(made, 'there is no database');
+    const { page, problems, close } = await openPage(stage().browser, { width: 1440, height: 900 });
+    await signIn(page, 'Ann Okafor');
+    await page.goto(new URL(`/catalog/dev/resource/${name}.postgres-database/status`, page.url()).href);
+    await page.getByRole('link', { name: 'Change', exact: true }).click();
+    const panel = page.getByRole('region', { name: 'What would change' });
+    await panel.getByText('Nothing changes yet.').waitFor();
+    assert.equal(await page.getByRole('textbox', { name: 'Database name' }).isDisabled(), true);
+    const storage = page.getByRole('textbox', { name: 'Storage (GB)' });
+    await storage.fill('600');
+    await panel.getByText('Not allowed in dev.').waitFor();
+    const change = panel.getByRole('button', { name: `Change ${name}` });
+    assert.equal(await change.isDisabled(), true, 'what is denied cannot be asked for');
+    await screenshot(page, 'change-denied');
+    await storage.fill('120');
+    await panel.getByText('$5.10 more').waitFor();
+    await panel.getByText('Allowed in dev.').waitFor();
+    await screenshot(page, 'change');
+    await change.click();
+    await page.getByRole('heading', { name: `Change ${name}` }).waitFor();
+    await page.getByText(/^Completed in /).waitFor();
+    await screenshot(page, 'change-done');
+    assert.deepEqual(problems, []);
+    await close();
+    const { body } = await (await Caller.signIn('ann')).get(`/api/roadbed/instances/${made.instance_id}`);
+    assert.equal(body.instance.parameters.storage_gb, 120);
+    assert.equal(body.instance.monthly_cost, 90.6);
+  });
+
   test('ann destroys the database from its Status tab by typing its name', async t => {
     assert.ok(made, 'there is no database');
     const { page, close } = await openPage(stage().browser, { width: 1440, height: 900 });

@@ -40,6 +40,9 @@ export function viewCases(stage: () => Stage) {
       await openStatus(page, name);
       await page.getByRole('table', { name: 'Cost by item' }).waitFor();
       await look('status');
+      await page.getByRole('link', { name: 'Change', exact: true }).click();
+      await page.getByText('Nothing changes yet.').waitFor();
+      await look('change');
 
       await page.goto(`${baseUrl()}/infrastructure/requests`);
       await page.getByRole('table', { name: 'Requests' }).waitFor();

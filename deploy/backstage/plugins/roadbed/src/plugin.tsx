@@ -12,6 +12,7 @@ import { RoadbedClient } from './api/RoadbedClient';
 import { formFields } from './form/extensions';
 import {
   approvalsRouteRef,
+  changeRouteRef,
   createPageRouteRef,
   formRouteRef,
   overviewRouteRef,
@@ -66,7 +67,7 @@ const resourcesPage = SubPageBlueprint.make({
     path: 'resources',
     title: 'Resources',
     routeRef: resourcesRouteRef,
-    loader: () => import('./components/ResourcesPage').then(m => <m.ResourcesPage />),
+    loader: () => import('./components/Resources').then(m => <m.Resources />),
   },
 });
 
@@ -105,6 +106,7 @@ export const roadbedPlugin = createFrontendPlugin({
     approvals: approvalsRouteRef,
     resources: resourcesRouteRef,
     overview: overviewRouteRef,
+    change: changeRouteRef,
   },
   externalRoutes: {
     create: createPageRouteRef,

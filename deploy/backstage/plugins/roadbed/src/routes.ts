@@ -13,6 +13,9 @@ export const resourcesRouteRef = createRouteRef();
 
 export const overviewRouteRef = createRouteRef();
 
+/** The form that changes one resource; what its query holds is filled in: "?storage_gb=200". */
+export const changeRouteRef = createSubRouteRef({ parent: resourcesRouteRef, path: '/:id/change' });
+
 export const statusRouteRef = createRouteRef();
 
 /** The Create page, from where new things are asked for. */

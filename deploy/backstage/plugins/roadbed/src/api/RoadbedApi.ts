@@ -1,5 +1,7 @@
 import { createApiRef } from '@backstage/frontend-plugin-api';
 import type {
+  ChangeEvaluation,
+  ChangePreview,
   Credentials,
   Environment,
   Evaluation,
@@ -11,6 +13,7 @@ import type {
   Measures,
   Offering,
   Page,
+  Parameters,
   RequestState,
   Verdict,
 } from './types';
@@ -56,6 +59,10 @@ export interface RoadbedApi {
   getLog(id: string, after: number): Promise<LogLine[]>;
   listInstances(filter: InstanceFilter): Promise<Page<Instance>>;
   getInstance(id: string): Promise<InstanceWithRequests>;
+  /** evaluateChange gives what a change of an instance would be, cost and meet. Nothing is stored. */
+  evaluateChange(id: string, evaluation: Partial<ChangeEvaluation>, signal?: AbortSignal): Promise<ChangePreview>;
+  /** updateInstance asks for other parameters; null takes one back to its default. */
+  updateInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest>;
   /** destroyInstance submits a destroy request. The same key never destroys twice. */
   destroyInstance(id: string, key: string): Promise<InfrastructureRequest>;
   /** openCredentials is recorded by the sidecar each time it is called. */

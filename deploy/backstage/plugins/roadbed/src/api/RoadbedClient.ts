@@ -3,6 +3,8 @@ import type { FetchApi } from '@backstage/frontend-plugin-api';
 import type { EvaluationInput, InstanceFilter, RequestFilter, RoadbedApi, StreamOptions } from './RoadbedApi';
 import { readServerEvents, type ServerEvent } from './serverEvents';
 import type {
+  ChangeEvaluation,
+  ChangePreview,
   Credentials,
   Environment,
   InfrastructureRequest,
@@ -13,6 +15,7 @@ import type {
   Measures,
   Offering,
   Page,
+  Parameters,
   Verdict,
 } from './types';
 
@@ -80,6 +83,15 @@ export class RoadbedClient implements RoadbedApi {
     return this.getJson(`/instances/${encodeURIComponent(id)}`);
   }
 
+  async evaluateChange(id: string, evaluation: Partial<ChangeEvaluation>, signal?: AbortSignal): Promise<ChangePreview> {
+    return this.judge(`/instances/${encodeURIComponent(id)}/evaluate`, evaluation, signal);
+  }
+
+  async updateInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest> {
+    const path = `/instances/${encodeURIComponent(id)}/update`;
+    return (await this.post<{ request: InfrastructureRequest }>(path, key, { parameters })).request;
+  }
+
   async destroyInstance(id: string, key: string): Promise<InfrastructureRequest> {
     const path = `/instances/${encodeURIComponent(id)}/destroy`;
     const body = await this.post<{ request: InfrastructureRequest }>(path, key);
@@ -100,8 +112,7 @@ export class RoadbedClient implements RoadbedApi {
   }
 
   async evaluate(offering: string, evaluation: EvaluationInput, signal?: AbortSignal): Promise<Verdict> {
-    const path = `/offerings/${encodeURIComponent(offering)}/evaluate`;
-    return (await this.call(path, { method: 'POST', headers: JSON_HEADERS, body: JSON.stringify(evaluation), signal })).json();
+    return this.judge(`/offerings/${encodeURIComponent(offering)}/evaluate`, evaluation, signal);
   }
 
   async listEnvironments(): Promise<Environment[]> {
@@ -110,6 +121,10 @@ export class RoadbedClient implements RoadbedApi {
 
   async getMe(): Promise<Me> {
     return this.getJson('/me');
+  }
+
+  private async judge<T>(path: string, evaluation: object, signal?: AbortSignal): Promise<T> {
+    return (await this.call(path, { method: 'POST', headers: JSON_HEADERS, body: JSON.stringify(evaluation), signal })).json();
   }
 
   private async getJson<T>(path: string): Promise<T> {

@@ -17,7 +17,7 @@ import { PanelSkeleton } from './PanelSkeleton';
 import { Problem } from './Problem';
 import { RequestPanel } from './RequestPanel';
 import { Who } from './Who';
-import classes from './RequestPage.module.css';
+import classes from './Page.module.css';
 
 /** RequestPage is one request at its own address: what was asked, what it costs, what policy said and how it goes. */
 export function RequestPage({ id }: { id: string }) {

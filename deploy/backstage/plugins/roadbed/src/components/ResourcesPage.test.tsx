@@ -3,10 +3,10 @@ import userEvent from '@testing-library/user-event';
 import { anInstance } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { never, refusal, SidecarDouble } from '../testing/SidecarDouble';
-import { ResourcesPage } from './ResourcesPage';
+import { Resources } from './Resources';
 
 function renderResources(sidecar: SidecarDouble, path = '/infrastructure/resources') {
-  return renderPage(<ResourcesPage />, { sidecar, path });
+  return renderPage(<Resources />, { sidecar, path });
 }
 
 test('keeps the place of what is on its way', async () => {

@@ -1,5 +1,5 @@
 import { useApi } from '@backstage/frontend-plugin-api';
-import { Button, Container, Link, Text } from '@backstage/ui';
+import { Button, Link, Text } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Instance } from '../api/types';
 import { formatMonthly } from '../format';
@@ -31,38 +31,34 @@ export function ResourcesPage() {
   const columns = useColumns();
 
   return (
-    <main>
-      <Container>
-        <div className={classes.list}>
-          <div className={classes.top}>
-            <FilterBar filters={filters}>
-              <Filter filters={filters} name="owner" label="Owner" any="All owners" choices={teamChoices(me)} />
-              <OfferingFilter filters={filters} />
-              <EnvironmentFilter filters={filters} />
-            </FilterBar>
-            <CreateButton variant="secondary" />
-          </div>
-          {pages.status === 'loading' && <TableSkeleton label="Loading the resources" columns={columns} />}
-          {pages.status === 'error' && <Problem what="the resources" error={pages.error} onRetry={reload} />}
-          {pages.status === 'data' && pages.rows.length === 0 && (
-            <NoResources narrowed={filters.narrowed} onClear={filters.clear} />
-          )}
-          {pages.status === 'data' && pages.rows.length > 0 && (
-            <>
-              <DataTable label="Resources" columns={columns} rows={pages.rows} />
-              <ListFooter
-                pages={pages}
-                one="resource"
-                many="resources"
-                extra={`${formatMonthly(sum(pages.rows))} together`}
-                onMore={loadMore}
-                onReload={reload}
-              />
-            </>
-          )}
-        </div>
-      </Container>
-    </main>
+    <div className={classes.list}>
+      <div className={classes.top}>
+        <FilterBar filters={filters}>
+          <Filter filters={filters} name="owner" label="Owner" any="All owners" choices={teamChoices(me)} />
+          <OfferingFilter filters={filters} />
+          <EnvironmentFilter filters={filters} />
+        </FilterBar>
+        <CreateButton variant="secondary" />
+      </div>
+      {pages.status === 'loading' && <TableSkeleton label="Loading the resources" columns={columns} />}
+      {pages.status === 'error' && <Problem what="the resources" error={pages.error} onRetry={reload} />}
+      {pages.status === 'data' && pages.rows.length === 0 && (
+        <NoResources narrowed={filters.narrowed} onClear={filters.clear} />
+      )}
+      {pages.status === 'data' && pages.rows.length > 0 && (
+        <>
+          <DataTable label="Resources" columns={columns} rows={pages.rows} />
+          <ListFooter
+            pages={pages}
+            one="resource"
+            many="resources"
+            extra={`${formatMonthly(sum(pages.rows))} together`}
+            onMore={loadMore}
+            onReload={reload}
+          />
+        </>
+      )}
+    </div>
   );
 }
 

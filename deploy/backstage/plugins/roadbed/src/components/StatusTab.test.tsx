@@ -21,7 +21,7 @@ function renderTab(sidecar: SidecarDouble) {
 
 function aReadySidecar() {
   return new SidecarDouble()
-    .on(instanceRoute, { instance: anInstance(), requests: [aRequest()] })
+    .on(instanceRoute, { instance: anInstance({ available_version: '1.3.0' }), requests: [aRequest()] })
     .on(requestRoute, { request: aRequest() })
     .on('GET /offerings/postgres-database', { id: 'postgres-database', version: '1.3.0', docs: 'https://docs.example.com' });
 }
@@ -77,6 +77,7 @@ test('shows an instance: what it is, how it fares, what it costs and how to reac
     'href',
     `/infrastructure/requests/${REQUEST_ID}`,
   );
+  expect(screen.getByRole('link', { name: 'Change' })).toHaveAttribute('href', `/infrastructure/resources/${INSTANCE_ID}/change`);
   await screen.findByRole('list', { name: 'Steps' });
   expect(await findFaults(container)).toEqual([]);
 });

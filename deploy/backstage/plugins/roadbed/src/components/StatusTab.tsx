@@ -1,12 +1,13 @@
 import { useEffect, useRef, useState, type ReactNode, type RefObject } from 'react';
-import { useApi } from '@backstage/frontend-plugin-api';
+import { useApi, useRouteRef } from '@backstage/frontend-plugin-api';
 import { useEntity } from '@backstage/plugin-catalog-react';
-import { Button, Skeleton, Text } from '@backstage/ui';
+import { Button, ButtonLink, Skeleton, Text } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { InfrastructureRequest, Instance, InstanceWithRequests } from '../api/types';
 import { formatExact, formatMonthly, formatSince } from '../format';
 import { useLiveRequest } from '../hooks/useLiveRequest';
 import { useLoad } from '../hooks/useLoad';
+import { changeRouteRef } from '../routes';
 import { isGone } from '../words';
 import { ConnectPanel } from './ConnectPanel';
 import { CostPanel } from './CostPanel';
@@ -67,7 +68,7 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   const priced = requests.find(request => request.action !== 'destroy' && request.estimate)?.estimate;
   return (
     <div className={classes.tab}>
-      <Heading instance={instance} newestVersion={published?.version} actions={actions} onDestroy={() => setDestroying(true)} />
+      <Heading instance={instance} actions={actions} onDestroy={() => setDestroying(true)} />
       <DestroyDialog
         instance={instance}
         focusAfter={actions}
@@ -107,9 +108,8 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   );
 }
 
-function Heading(props: { instance: Instance; newestVersion: string | undefined; actions: RefObject<HTMLButtonElement>; onDestroy(): void }) {
-  const { instance, newestVersion, onDestroy } = props;
-  const outdated = newestVersion !== undefined && newestVersion !== instance.offering_version;
+function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonElement>; onDestroy(): void }) {
+  const { instance, onDestroy } = props;
   const since = new Date(instance.updated_at);
   return (
     <header className={classes.heading}>
@@ -134,15 +134,31 @@ function Heading(props: { instance: Instance; newestVersion: string | undefined;
             { name: 'Owner', value: <Who entityRef={instance.owner} /> },
             {
               name: 'Version',
-              value: outdated ? `${instance.offering_version} (${newestVersion} available)` : instance.offering_version,
+              value: instance.available_version
+                ? `${instance.offering_version} (${instance.available_version} available)`
+                : instance.offering_version,
             },
             { name: 'Cost', value: isGone(instance.state) ? 'none any more' : formatMonthly(instance.monthly_cost) },
           ]}
         />
       </div>
-      <InstanceMenu instance={instance} buttonRef={props.actions} onDestroy={onDestroy} />
+      <div className={classes.actions}>
+        <ChangeButton instance={instance} />
+        <InstanceMenu instance={instance} buttonRef={props.actions} onDestroy={onDestroy} />
+      </div>
     </header>
   );
+}
+
+function ChangeButton({ instance }: { instance: Instance }) {
+  const change = useRouteRef(changeRouteRef)?.({ id: instance.id });
+  // While a request of it runs, Now says so.
+  const allowed = !isGone(instance.state) && !instance.changes_allowed;
+  return change && allowed ? (
+    <ButtonLink href={change} variant="secondary">
+      Change
+    </ButtonLink>
+  ) : null;
 }
 
 function Now(props: { requestId: string; onChange(): void; whenFailed: ReactNode }) {

@@ -6,7 +6,8 @@ import { useVerdict, type Judged } from './useVerdict';
 /** PRESETS_FIELD is the name that the presets have in a form. */
 const PRESETS_FIELD = 'roadbedPresets';
 
-type Page = {
+/** Page is a form as the fields of ours see it. */
+export type Page = {
   judged: Judged;
   /** change sets parameters, those of other pages too; undefined where the form cannot be reached. */
   change?(parameters: Parameters): void;
@@ -21,6 +22,11 @@ export function usePage(): Page | undefined {
   return useContext(PageContext);
 }
 
+/** JudgedPage is a form that is judged already, for all fields in it. */
+export function JudgedPage({ page, children }: { page: Page; children: ReactNode }) {
+  return <PageContext.Provider value={page}>{children}</PageContext.Provider>;
+}
+
 /** FormPage judges a form, for all fields in it at once. */
 export function FormPage(props: {
   offering: string;
@@ -31,7 +37,7 @@ export function FormPage(props: {
 }) {
   const { form, change, fields } = props;
   const judged = useVerdict(props.offering, form, fields.includes(PRESETS_FIELD));
-  return <PageContext.Provider value={{ judged, change, fields }}>{props.children}</PageContext.Provider>;
+  return <JudgedPage page={{ judged, change, fields }}>{props.children}</JudgedPage>;
 }
 
 /** The fields of Roadbed's own that hold a whole page, or nothing. */

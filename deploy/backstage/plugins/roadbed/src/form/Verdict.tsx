@@ -48,7 +48,8 @@ export function RoadbedVerdict(props: VerdictFieldProps) {
   );
 }
 
-function VerdictView({ isFinal, isRefused }: { isFinal: boolean; isRefused: boolean }) {
+/** VerdictView is the price and the verdict of the form around it, with what would be allowed instead. */
+export function VerdictView({ isFinal = false, isRefused = false }: { isFinal?: boolean; isRefused?: boolean }) {
   const { judged, change, fields } = usePage()!;
   const { offering, parameters, verdict, error } = judged;
   const panel = useRef<HTMLElement>(null);

@@ -23,7 +23,8 @@ export function readForm(offering: Offering, form: Parameters): Given {
   return given;
 }
 
-function isEmpty(value: unknown): boolean {
+/** isEmpty says that a field of a form holds nothing. */
+export function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || value === '' || (isMap(value) && Object.keys(value).length === 0);
 }
 
@@ -31,7 +32,8 @@ function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isValid({ type, pattern, min, max, options }: Parameter, value: unknown): boolean {
+/** isValid says that a value is one that the parameter may have. */
+export function isValid({ type, pattern, min, max, options }: Parameter, value: unknown): boolean {
   switch (type) {
     case 'integer':
       return Number.isInteger(value) && (value as number) >= (min ?? -Infinity) && (value as number) <= (max ?? Infinity);

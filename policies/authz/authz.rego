@@ -25,7 +25,7 @@ allow if {
 }
 
 allow if {
-	input.verb in {"list_all", "import_tickets"}
+	input.verb in {"list_all", "import_tickets", "pause"}
 	_is_user
 	_is_platform_team
 }
@@ -100,6 +100,8 @@ reason := sprintf("%s may not ask for anything: only a person may. Sign in, or p
 	data.authz.contact,
 ]) if {
 	input.verb == "import_tickets"
+} else := sprintf("Only %s may pause and resume. Ask %s.", [data.authz.platform_team, data.authz.contact]) if {
+	input.verb == "pause"
 } else := sprintf("Only %s reads the entity feed. Read an instance by its id instead.", [
 	concat(", ", data.authz.feed_readers),
 ]) if {

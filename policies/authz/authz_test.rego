@@ -55,6 +55,12 @@ test_only_the_platform_team_imports_tickets if {
 	])
 }
 
+test_only_the_platform_team_pauses if {
+	_allowed(_pat, "pause", "")
+	not _allowed(_ann, "pause", "")
+	_reason(_ann, "pause", "") == "Only group:default/platform-team may pause and resume. Ask #platform-team."
+}
+
 test_the_platform_team_acts_for_any_team if {
 	every verb in ["submit", "read", "cancel"] {
 		_allowed(_pat, verb, "group:default/payments")
@@ -96,14 +102,14 @@ test_a_person_never_reads_the_feed_whatever_the_list_says if {
 }
 
 test_the_catalog_does_nothing_else if {
-	every verb in ["submit", "read", "cancel", "open_credentials", "list_all", "import_tickets"] {
+	every verb in ["submit", "read", "cancel", "open_credentials", "list_all", "import_tickets", "pause"] {
 		not authz.allow with input as _service("plugin:catalog", verb)
 	}
 }
 
 test_a_service_does_nothing_for_a_team_even_with_groups if {
 	not authz.allow with input as _service("plugin:scaffolder", "submit")
-	every verb in ["submit", "read", "cancel", "open_credentials", "list_all", "import_tickets"] {
+	every verb in ["submit", "read", "cancel", "open_credentials", "list_all", "import_tickets", "pause"] {
 		member := object.union(_service("plugin:scaffolder", verb), {"groups": [
 			"group:default/payments",
 			"group:default/platform-team",
@@ -121,7 +127,7 @@ test_systems_do_what_their_list_says if {
 }
 
 test_systems_never_do_more_whatever_their_list_says if {
-	every verb in ["submit", "open_credentials", "list_all", "import_tickets", "feed"] {
+	every verb in ["submit", "open_credentials", "list_all", "import_tickets", "pause", "feed"] {
 		not authz.allow with input as _service("system:expiry", verb)
 			with data.authz.systems as {"system:expiry": [verb]}
 	}

@@ -432,6 +432,9 @@ type Health struct {
 	Status string `json:"status"`
 }
 
+// Hold defines model for Hold.
+type Hold = provision.Hold
+
 // Id defines model for Id.
 type Id = uuid.UUID
 
@@ -629,6 +632,31 @@ type Parameters = provision.Parameters
 type ParametersBody struct {
 	// Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
 	Parameters Parameters `json:"parameters"`
+}
+
+// Pause defines model for Pause.
+type Pause = provision.Pause
+
+// PauseAnswer defines model for PauseAnswer.
+type PauseAnswer struct {
+	Pause Pause `json:"pause"`
+}
+
+// PauseList defines model for PauseList.
+type PauseList struct {
+	Items []Pause `json:"items"`
+}
+
+// PauseStart defines model for PauseStart.
+type PauseStart struct {
+	// Kind offering, pool or everything.
+	Kind string `json:"kind"`
+
+	// Name The offering's id or the pool's name.
+	Name string `json:"name,omitempty"`
+
+	// Reason Whoever waits reads it.
+	Reason string `json:"reason"`
 }
 
 // PlacedIn An environment, as its workers see it.
@@ -875,7 +903,10 @@ type Verdict struct {
 
 	// Findings Denials first. Those of level info are what recommendations says.
 	Findings []Finding `json:"findings"`
-	Outcome  Outcome   `json:"outcome"`
+
+	// Holds What it would wait for if it were asked now. It is accepted all the same, and waits in the queue.
+	Holds   []Hold  `json:"holds"`
+	Outcome Outcome `json:"outcome"`
 
 	// Recommendations What to consider, in sentences.
 	Recommendations []string `json:"recommendations"`
@@ -993,6 +1024,12 @@ type GetMeasuresParams struct {
 type ImportTicketsParams struct {
 	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// BeginPauseParams defines parameters for BeginPause.
+type BeginPauseParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListRequestsParams defines parameters for ListRequests.
@@ -1162,6 +1199,9 @@ type EstimateJSONRequestBody = ParametersBody
 
 // EvaluateJSONRequestBody defines body for Evaluate for application/json ContentType.
 type EvaluateJSONRequestBody = Evaluation
+
+// BeginPauseJSONRequestBody defines body for BeginPause for application/json ContentType.
+type BeginPauseJSONRequestBody = PauseStart
 
 // SubmitRequestJSONRequestBody defines body for SubmitRequest for application/json ContentType.
 type SubmitRequestJSONRequestBody = Submission

@@ -43,6 +43,9 @@ type cli struct {
 	Request     requestCommand     `cmd:"" group:"Ask a server" help:"Create, change and destroy; get, watch, list, approve, reject and cancel."`
 	Approval    approvalCommand    `cmd:"" group:"Ask a server" help:"See what waits for your approval."`
 	Credentials credentialsCommand `cmd:"" group:"Ask a server" help:"Open an instance's credentials; each opening is recorded."`
+	Pause       pauseCommand       `cmd:"" group:"Ask a server" help:"Hold what is asked for of an offering, of a pool or at all."`
+	Resume      resumeCommand      `cmd:"" group:"Ask a server" help:"Let go on what a pause holds."`
+	Pauses      pausesCommand      `cmd:"" group:"Ask a server" help:"List the pauses in force."`
 	Measures    measuresCommand    `cmd:"" group:"Ask a server" help:"See how the platform fares; import ticket counts."`
 	Events      eventsCommand      `cmd:"" group:"Ask a server" help:"Follow the events on NATS."`
 }

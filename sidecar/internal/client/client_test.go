@@ -56,14 +56,22 @@ func TestCallsAreAsTheContractSays(t *testing.T) {
 			}, operation: "importTickets", body: `{"items":[{"count":3,"date":"2026-03-10"}]}`,
 			answer: answer{body: api.TicketsKept{Days: 1, Tickets: 3}}, want: api.TicketsKept{Days: 1, Tickets: 3},
 		},
+		"pauses": {
+			call: func(ctx context.Context, c *Client) (any, error) { return c.Pauses(ctx) }, operation: "listPauses",
+			answer: answer{body: api.PauseList{Items: []provision.Pause{}}}, want: []provision.Pause{},
+		},
+		"the end of a pause": {
+			call:      func(ctx context.Context, c *Client) (any, error) { return nil, c.EndPause(ctx, id) },
+			operation: "endPause", answer: answer{status: http.StatusNoContent},
+		},
 		"a price": {
 			call: func(ctx context.Context, c *Client) (any, error) { return c.Estimate(ctx, "postgres-database", p) }, operation: "estimate",
 			answer: answer{body: estimate}, want: estimate, body: `{"parameters":{"database_name":"orders","storage_gb":100}}`,
 		},
 		"a verdict that denies is no error": {
 			call: func(ctx context.Context, c *Client) (any, error) { return c.Evaluate(ctx, "postgres-database", p) }, operation: "evaluate",
-			answer: answer{body: api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, At: noon}},
-			want:   api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, At: noon},
+			answer: answer{body: api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, Holds: []provision.Hold{}, At: noon}},
+			want:   api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, Holds: []provision.Hold{}, At: noon},
 			body:   `{"parameters":{"database_name":"orders","storage_gb":100}}`,
 		},
 		"an ask carries its key": {

@@ -46,6 +46,28 @@ func (c *Client) Calendar(ctx context.Context) ([]provision.CalendarEntry, error
 	return list.Items, err
 }
 
+// Pauses are those in force, oldest first.
+func (c *Client) Pauses(ctx context.Context) ([]provision.Pause, error) {
+	var list api.PauseList
+	_, err := c.do(ctx, get("/pauses"), &list)
+	return list.Items, err
+}
+
+// BeginPause pauses an offering, a pool or everything, whose name is "". It may
+// be repeated; what is paused already for another reason is a Conflict.
+func (c *Client) BeginPause(ctx context.Context, kind provision.PauseKind, name, reason string) (provision.Pause, error) {
+	var answer api.PauseAnswer
+	body := api.PauseStart{Kind: string(kind), Name: name, Reason: reason}
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/pauses", body: body, repeatable: true}, &answer)
+	return answer.Pause, err
+}
+
+// EndPause ends a pause. It may be repeated.
+func (c *Client) EndPause(ctx context.Context, id uuid.UUID) error {
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/pauses/" + id.String(), repeatable: true}, nil)
+	return err
+}
+
 // Offerings are all that can be asked for, by id.
 func (c *Client) Offerings(ctx context.Context) ([]provision.Offering, error) {
 	var list api.OfferingList

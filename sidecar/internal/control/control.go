@@ -19,9 +19,13 @@ type Store interface {
 	Change(ctx context.Context, requestID uuid.UUID, decide func(*provision.Record) error) (*provision.Record, error)
 	ChangeRun(ctx context.Context, runID uuid.UUID, decide func(*provision.Record) error) (*provision.Record, error)
 
-	// Queued are queued requests of these environments without a run, in the
-	// order in which they should get one.
+	// Queued are queued requests of these environments that nothing holds,
+	// without a run, in the order in which they should get one.
 	Queued(ctx context.Context, environments []string, limit int) ([]uuid.UUID, error)
+	// Held are held requests of these environments after one of them, by id.
+	Held(ctx context.Context, environments []string, after uuid.UUID, limit int) ([]uuid.UUID, error)
+	// Pauses are those in force.
+	Pauses(ctx context.Context) ([]provision.Pause, error)
 	// InFlight is how many runs of each pool have not ended.
 	InFlight(ctx context.Context) (map[string]int, error)
 	// Unclaimed are jobs, by pool, that no worker has claimed for age.
@@ -60,9 +64,11 @@ type Queue interface {
 	ConsumeLogs(ctx context.Context, handle func(context.Context, []provision.LogLine) error) error
 }
 
-// Judge judges a queued request again when its turn comes.
+// Judge judges a queued request again when its turn comes, and says what holds it.
 type Judge interface {
 	JudgeQueued(ctx context.Context, r *provision.Record) (provision.Verdict, error)
+	// Holds are what a queued request waits for besides a worker.
+	Holds(ctx context.Context, r *provision.Record, pauses []provision.Pause) ([]provision.Hold, error)
 }
 
 // Config is what the loops are made of. The durations have defaults.
@@ -74,7 +80,7 @@ type Config struct {
 	Log          *slog.Logger // nil is silence
 
 	Slots        int           // runs in flight at once in each pool; 0 is 4
-	QueueTimeout time.Duration // how long a request may be queued before it fails, from when it was asked for; 0 is 24 h
+	QueueTimeout time.Duration // how long a request may be queued before it fails, from when it was asked for, approved or released; 0 is 24 h
 	Poll         time.Duration // how often a loop looks by itself; 0 is 1 s
 	Patience     time.Duration // how long a job may be unclaimed before the sweep asks whether it was lost; 0 is 5 s
 	Stall        time.Duration // how long a loop may take for a round, or fail, before Health says so; 0 is 1 min

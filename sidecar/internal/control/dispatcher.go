@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,6 +19,10 @@ const spare = 50
 // publishing bounds what is done after a commit, also when we are told to stop.
 const publishing = 5 * time.Second
 
+// heldPage is how many held requests a round looks at again; the next goes on
+// from there.
+const heldPage = 20
+
 // dispatcher gives queued requests a run as slots of their pool are free. Two
 // sidecars may together overfill a pool for a moment; a request never has two
 // runs, and workers take no more than they can do.
@@ -26,6 +31,7 @@ type dispatcher struct {
 	pools map[string][]string // pool to its environments
 	names []string            // of pools, sorted
 	woken chan struct{}
+	held  uuid.UUID // the held request that the last round came to; zero at the end
 }
 
 func newDispatcher(c Config) *dispatcher {
@@ -40,9 +46,10 @@ func newDispatcher(c Config) *dispatcher {
 	return d
 }
 
-// wake looks at once when a request has come to wait or has freed its slot.
+// wake looks at once when a request has come to wait or has freed its slot, and
+// when a pause has ended.
 func (d *dispatcher) wake(events []provision.Event) {
-	if !slices.ContainsFunc(events, func(e provision.Event) bool { return e.Entity == "request" }) {
+	if !slices.ContainsFunc(events, func(e provision.Event) bool { return e.Entity == "request" || e.Entity == "pause" }) {
 		return
 	}
 	select {
@@ -60,19 +67,52 @@ func (d *dispatcher) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var failed error
+	pauses, err := d.Store.Pauses(ctx)
+	if err != nil {
+		return err
+	}
+	failed := d.release(ctx, pauses)
 	for _, pool := range d.names {
-		if err := d.fill(ctx, pool, d.Slots-inFlight[pool]); err != nil {
+		if err := d.fill(ctx, pool, d.Slots-inFlight[pool], pauses); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
 	return failed
 }
 
+// release looks at held requests again: they say what holds them now, and those
+// that nothing holds any more are dispatched by this round or the next.
+func (d *dispatcher) release(ctx context.Context, pauses []provision.Pause) error {
+	held, err := d.Store.Held(ctx, slices.Sorted(maps.Keys(d.Environments)), d.held, heldPage)
+	if err != nil {
+		return err
+	}
+	d.held = uuid.Nil
+	if len(held) == heldPage {
+		d.held = held[len(held)-1]
+	}
+	for _, id := range held {
+		_, err := d.Store.Change(ctx, id, func(r *provision.Record) error {
+			holds, err := d.Runs.Holds(ctx, r, pauses)
+			if err == nil {
+				r.Hold(holds)
+			}
+			return err
+		})
+		if provision.KindOf(err) == provision.Unavailable {
+			return err
+		}
+		if err != nil {
+			d.Log.Error("held request not looked at", "request_id", id, "err", err)
+		}
+	}
+	return nil
+}
+
 // fill dispatches up to free requests of a pool. It stops at once when the
 // database is down; any other fault is one request's own and is left for the
 // next round.
-func (d *dispatcher) fill(ctx context.Context, pool string, free int) error {
+func (d *dispatcher) fill(ctx context.Context, pool string, free int, pauses []provision.Pause) error {
 	if free <= 0 {
 		return nil
 	}
@@ -84,7 +124,7 @@ func (d *dispatcher) fill(ctx context.Context, pool string, free int) error {
 		if free == 0 {
 			break
 		}
-		dispatched, err := d.dispatch(ctx, pool, id)
+		dispatched, err := d.dispatch(ctx, pool, id, pauses)
 		switch {
 		case provision.KindOf(err) == provision.Unavailable:
 			return err
@@ -99,9 +139,9 @@ func (d *dispatcher) fill(ctx context.Context, pool string, free int) error {
 
 var errTaken = errors.New("it is no longer waiting")
 
-// dispatch gives a request its run, commits, and only then offers the job. A
+// dispatch gives a request that nothing holds its run, commits, and only then offers the job. A
 // job that cannot be published is offered by the sweep.
-func (d *dispatcher) dispatch(ctx context.Context, pool string, id uuid.UUID) (bool, error) {
+func (d *dispatcher) dispatch(ctx context.Context, pool string, id uuid.UUID, pauses []provision.Pause) (bool, error) {
 	record, err := d.Store.Change(ctx, id, func(r *provision.Record) error {
 		if r.Request.State != provision.Queued || r.Run != nil && r.Run.State != provision.RunEnded {
 			return errTaken
@@ -109,6 +149,15 @@ func (d *dispatcher) dispatch(ctx context.Context, pool string, id uuid.UUID) (b
 		verdict, err := d.Runs.JudgeQueued(ctx, r)
 		if err != nil {
 			return err
+		}
+		if verdict.Acceptable() {
+			holds, err := d.Runs.Holds(ctx, r, pauses)
+			if err != nil {
+				return err
+			}
+			if r.Hold(holds); len(holds) > 0 {
+				return nil
+			}
 		}
 		return r.Dispatch(pool, verdict)
 	})
@@ -120,6 +169,10 @@ func (d *dispatcher) dispatch(ctx context.Context, pool string, id uuid.UUID) (b
 	}
 	if record.Request.State != provision.Queued {
 		d.Log.Info("request denied when its turn came", "request_id", id)
+		return false, nil
+	}
+	if len(record.Request.Holds) > 0 {
+		d.Log.Info("request held", "request_id", id, "waiting", record.Request.Waiting)
 		return false, nil
 	}
 	d.Log.Info("run dispatched", "request_id", id, "run_id", record.Run.ID, "pool", pool)

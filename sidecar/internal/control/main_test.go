@@ -40,12 +40,23 @@ type site struct {
 type judge struct {
 	mu      sync.Mutex
 	verdict func(*provision.Record) (provision.Verdict, error)
+	holds   func(*provision.Record, []provision.Pause) []provision.Hold // nil: nothing
 }
 
 func (j *judge) JudgeQueued(_ context.Context, r *provision.Record) (provision.Verdict, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.verdict(r)
+}
+
+// Holds are what the test says.
+func (j *judge) Holds(_ context.Context, r *provision.Record, pauses []provision.Pause) ([]provision.Hold, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.holds != nil {
+		return j.holds(r, pauses), nil
+	}
+	return nil, nil
 }
 
 func newSite(t *testing.T) *site { return newSiteOn(t, testkit.Database(t)) }

@@ -92,3 +92,42 @@ system_passes: []
 		t.Errorf("calendar = %+v, %v; want the freeze of the one environment that is here", entries, err)
 	}
 }
+
+func TestOnlyThePlatformTeamPausesAndEverybodySeesWhatWaitsForIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.decideBy("data/arm_twins.yaml", "families: {db.r5: {twin: db.r6g, saving_percent: 20}}\n")
+	c := r.as(pat)
+	_, err := r.as(ann).BeginPause(t.Context(), provision.PauseEverything, "", "I wish so")
+	kindOf(t, err, provision.Denied)
+	_, err = c.BeginPause(t.Context(), provision.PauseOffering, "mysql", "")
+	if shown := kindOf(t, err, provision.Invalid); len(shown.Details) != 2 {
+		t.Errorf("faults %+v, want the unknown offering and the missing reason at once", shown.Details)
+	}
+	for _, wrong := range [][2]string{{"pool", "nowhere"}, {"everything", "dev"}, {"team", "payments"}} {
+		_, err = c.BeginPause(t.Context(), provision.PauseKind(wrong[0]), wrong[1], "why")
+		kindOf(t, err, provision.Invalid)
+	}
+	pause, err := c.BeginPause(t.Context(), provision.PauseOffering, "postgres-database", "the disk is full")
+	if err != nil || pause.By != pat {
+		t.Fatalf("paused %+v, %v", pause, err)
+	}
+	const words = "paused by pat: the disk is full"
+	verdict, err := r.as(ann).Evaluate(t.Context(), "postgres-database", database("orders").Parameters)
+	if err != nil || !verdict.Allowed || len(verdict.Holds) != 1 || verdict.Holds[0].Message != words {
+		t.Errorf("verdict %+v, %v; want it allowed and held", verdict, err)
+	}
+	if request := r.submit("orders"); request.State != provision.Queued || request.Waiting != words {
+		t.Errorf("accepted as %s, waiting %q; want it to say at once that it is paused", request.State, request.Waiting)
+	}
+	if pauses, err := r.as(bob).Pauses(t.Context()); err != nil || len(pauses) != 1 || pauses[0] != pause {
+		t.Errorf("pauses %+v, %v; want the one, for anyone to see", pauses, err)
+	}
+	kindOf(t, r.as(ann).EndPause(t.Context(), pause.ID), provision.Denied)
+	if err := c.EndPause(t.Context(), pause.ID); err != nil {
+		t.Fatal(err)
+	}
+	if verdict, err = r.as(ann).Evaluate(t.Context(), "postgres-database", database("other").Parameters); err != nil || len(verdict.Holds) != 0 {
+		t.Errorf("holds after the end %+v, %v; want none", verdict.Holds, err)
+	}
+}

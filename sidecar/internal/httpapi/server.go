@@ -151,6 +151,9 @@ func (s *Server) routes() *mux.Router {
 	}
 	private(http.MethodGet, "/me", s.me)
 	private(http.MethodGet, "/environments", s.listEnvironments)
+	private(http.MethodGet, "/pauses", s.listPauses)
+	private(http.MethodPost, "/pauses", s.beginPause)
+	private(http.MethodDelete, "/pauses/{id}", s.endPause)
 	private(http.MethodGet, "/exemptions", s.listExemptions)
 	private(http.MethodGet, "/calendar", s.listCalendar)
 	private(http.MethodGet, "/offerings", s.listOfferings)

@@ -133,7 +133,7 @@ func VerdictView(a provision.Answer) api.Verdict {
 	v := a.Verdict
 	view := api.Verdict{
 		Allowed: v.Allowed(), Outcome: v.Outcome, Findings: orEmpty(v.Findings), Allowance: a.Allowance,
-		Recommendations: v.Recommendations(), Advice: a.Advice, BundleDigest: v.BundleDigest, At: v.At.UTC(),
+		Recommendations: v.Recommendations(), Advice: a.Advice, Holds: orEmpty(a.Holds), BundleDigest: v.BundleDigest, At: v.At.UTC(),
 	}
 	if v.Estimate != nil {
 		estimate := EstimateView(*v.Estimate, view.Recommendations)

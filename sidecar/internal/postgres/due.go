@@ -10,7 +10,7 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
-// Queued are the ids of queued requests that no run serves yet, of the given
+// Queued are the ids of queued requests that nothing holds and no run serves yet, of the given
 // environments, at most limit. Owners take turns: an owner's first comes before
 // another's second, counting what each has in flight; the older comes first.
 func (s *Store) Queued(ctx context.Context, environments []string, limit int) ([]uuid.UUID, error) {
@@ -18,7 +18,7 @@ func (s *Store) Queued(ctx context.Context, environments []string, limit int) ([
 		WITH waiting AS (
 			SELECT r.id, r.owner, r.created_at
 			  FROM requests r
-			 WHERE r.state = 'queued' AND r.environment = ANY(@environments)
+			 WHERE r.state = 'queued' AND r.environment = ANY(@environments) AND r.holds IS NULL
 			   AND NOT EXISTS (SELECT FROM runs u WHERE u.request_id = r.id AND u.state <> 'ended')),
 		busy AS (
 			SELECT r.owner, count(*) AS n
@@ -96,14 +96,28 @@ func (s *Store) Expired(ctx context.Context, limit int) ([]uuid.UUID, error) {
 		pgx.NamedArgs{"limit": limit})
 }
 
+// Held are the ids of held requests of the environments after one of them, in
+// the order of their ids, at most limit.
+func (s *Store) Held(ctx context.Context, environments []string, after uuid.UUID, limit int) ([]uuid.UUID, error) {
+	return s.ids(ctx, "held requests", `
+		SELECT r.id
+		  FROM requests r
+		 WHERE r.holds IS NOT NULL AND r.environment = ANY(@environments) AND r.id > @after
+		 ORDER BY r.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"environments": environments, "after": after, "limit": limit})
+}
+
 // Overdue are the ids of requests that have been queued for longer than age,
-// counted from when they were asked for or, later, approved. At most limit.
+// counted from when they were asked for or, later, approved or released; what
+// is held is not overdue. At most limit.
 func (s *Store) Overdue(ctx context.Context, age time.Duration, limit int) ([]uuid.UUID, error) {
 	return s.ids(ctx, "overdue requests", `
 		SELECT r.id
 		  FROM requests r
 		 WHERE r.state = 'queued' AND r.created_at <= now() - @age::interval
 		   AND (r.approved_at IS NULL OR r.approved_at <= now() - @age::interval)
+		   AND r.holds IS NULL AND (r.released_at IS NULL OR r.released_at <= now() - @age::interval)
 		 ORDER BY r.created_at, r.id
 		 LIMIT @limit`,
 		pgx.NamedArgs{"age": age, "limit": limit})

@@ -13,7 +13,7 @@ import (
 
 const requestColumns = `r.id, r.action, r.offering, r.offering_version, r.offering_digest,
 	COALESCE(r.instance_id, '00000000-0000-0000-0000-000000000000') AS instance_id, r.generation,
-	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.state, r.waiting, r.requested_by, r.actor, r.task,
+	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.state, r.waiting, r.holds, r.released_at, r.requested_by, r.actor, r.task,
 	r.idempotency_key, r.body_digest, r.monthly_cost_mills, r.verdict, r.cancel_reason, r.approval, r.error, r.outputs, r.steps,
 	r.sequence, r.created_at, r.updated_at`
 
@@ -33,6 +33,8 @@ type requestRow struct {
 	Parameters       []byte
 	State            provision.State
 	Waiting          string
+	Holds            []byte
+	ReleasedAt       *time.Time
 	RequestedBy      string
 	Actor            string
 	Task             string
@@ -54,13 +56,13 @@ func (r requestRow) request() (provision.Request, error) {
 	request := provision.Request{
 		ID: r.ID, Action: r.Action, Offering: r.Offering, OfferingVersion: r.OfferingVersion, OfferingDigest: r.OfferingDigest,
 		InstanceID: r.InstanceID, Generation: r.Generation, Environment: r.Environment, Name: r.Name, Owner: r.Owner,
-		CostCenter: r.CostCenter, State: r.State, Waiting: r.Waiting, RequestedBy: r.RequestedBy, Actor: r.Actor, Task: r.Task,
+		CostCenter: r.CostCenter, State: r.State, Waiting: r.Waiting, ReleasedAt: r.ReleasedAt, RequestedBy: r.RequestedBy, Actor: r.Actor, Task: r.Task,
 		IdempotencyKey: r.IdempotencyKey, BodyDigest: r.BodyDigest, MonthlyCost: money(r.MonthlyCostMills),
 		CancelReason: r.CancelReason, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	err := errors.Join(
 		decode(r.Parameters, &request.Parameters), decode(r.Verdict, &request.Verdict), decode(r.Approval, &request.Approval), decode(r.Error, &request.Error),
-		decode(r.Outputs, &request.Outputs), decode(r.Steps, &request.Steps))
+		decode(r.Outputs, &request.Outputs), decode(r.Steps, &request.Steps), decode(r.Holds, &request.Holds))
 	return request, fault(err, "read request "+r.ID.String())
 }
 
@@ -73,6 +75,7 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 	outputs, err4 := encodeSet(r.Outputs, r.Outputs != nil)
 	steps, err5 := encode(r.Steps)
 	approval, err6 := encodeSet(r.Approval, r.Approval != nil)
+	holds, err7 := encodeSet(r.Holds, len(r.Holds) > 0)
 	var expires, granted *time.Time
 	if r.Approval != nil && r.State == provision.AwaitingApproval {
 		expires = r.Approval.ExpiresAt
@@ -84,12 +87,12 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 		"id": key(r.ID), "action": string(r.Action), "offering": r.Offering, "offering_version": r.OfferingVersion,
 		"offering_digest": r.OfferingDigest, "instance_id": pgtype.UUID{Bytes: r.InstanceID, Valid: r.InstanceID != uuid.Nil},
 		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": clean(r.Owner), "cost_center": clean(r.CostCenter),
-		"parameters": parameters, "state": string(r.State), "waiting": r.Waiting, "requested_by": r.RequestedBy,
+		"parameters": parameters, "state": string(r.State), "waiting": clean(r.Waiting), "holds": holds, "released_at": r.ReleasedAt, "requested_by": r.RequestedBy,
 		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest,
 		"monthly_cost_mills": mills(r.MonthlyCost), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
 		"approval": approval, "approval_expires_at": expires, "approved_at": granted,
 		"outputs": outputs, "steps": steps, "sequence": r.Sequence, "finished": r.State.Terminal(),
-	}, errors.Join(err1, err2, err3, err4, err5, err6)
+	}, errors.Join(err1, err2, err3, err4, err5, err6, err7)
 }
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,

@@ -19,6 +19,7 @@ type Answer struct {
 	Verdict
 	Allowance *Allowance // nil while the price or the environment is unknown, or when nothing limits it
 	Advice    *Advice    // nil unless it was asked for
+	Holds     []Hold     // what it would wait for if it were asked now; never nil
 }
 
 // Evaluate answers what Submit would, and stores nothing. A denial by a
@@ -39,6 +40,9 @@ func (s *Service) Evaluate(ctx context.Context, p Principal, q Question) (Answer
 		if answer.Allowance, err = s.Judge.Rules.Allowance(ctx, input); err != nil {
 			return Answer{}, err
 		}
+	}
+	if answer.Holds, err = s.holdsNow(ctx, ask); err != nil {
+		return Answer{}, err
 	}
 	if !q.Advise {
 		return answer, nil

@@ -54,6 +54,9 @@ func (s *Service) Preview(ctx context.Context, p Principal, instanceID uuid.UUID
 	if answer.Allowance, err = s.Judge.Rules.Allowance(ctx, input); err != nil {
 		return Preview{}, err
 	}
+	if answer.Holds, err = s.holdsNow(ctx, ask.judged); err != nil {
+		return Preview{}, err
+	}
 	if advise && action != Destroy {
 		advice, err := s.Judge.Advise(ctx, ask.judged)
 		if err != nil {

@@ -56,7 +56,7 @@ func Accepted(request Request, instance Instance, steps []StepDefinition, now ti
 	}
 	r.Request.Steps = newSteps(steps)
 	r.advance("validate", StepCompleted, "")
-	_ = r.move(Queued, "waiting for a worker")
+	_ = r.move(Queued, waitingForWorker)
 	return r
 }
 
@@ -359,6 +359,7 @@ func (r *Record) move(next State, waiting string) error {
 		return err
 	}
 	r.Request.State, r.Request.Waiting, r.Request.UpdatedAt = next, waiting, r.now
+	r.Request.Holds = nil
 	data := map[string]any{"state": next}
 	if waiting != "" {
 		data["waiting"] = waiting

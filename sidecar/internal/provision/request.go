@@ -21,13 +21,15 @@ type Request struct {
 	CostCenter      string
 	Parameters      Parameters
 	State           State
-	Waiting         string // what a waiting request waits for, in words; "" otherwise
-	RequestedBy     string // user entity ref
-	Actor           string // "plugin:scaffolder", or "" when the user came alone
-	Task            string // the scaffolder task that asked, "" when none
-	IdempotencyKey  string // "" when the caller sent none
-	BodyDigest      string // of the submission, to tell a replay from a misuse of its key
-	MonthlyCost     *Money // nil when the price is unknown
+	Waiting         string     // what a waiting request waits for, in words; "" otherwise
+	Holds           []Hold     // what a queued request waits for besides a worker; nil while nothing holds it
+	ReleasedAt      *time.Time // when nothing held it any more; its time in the queue counts from there
+	RequestedBy     string     // user entity ref
+	Actor           string     // "plugin:scaffolder", or "" when the user came alone
+	Task            string     // the scaffolder task that asked, "" when none
+	IdempotencyKey  string     // "" when the caller sent none
+	BodyDigest      string     // of the submission, to tell a replay from a misuse of its key
+	MonthlyCost     *Money     // nil when the price is unknown
 	Verdict         Verdict
 	CancelReason    string    // set once someone asked to cancel
 	Approval        *Approval // nil when it needs none
@@ -132,11 +134,11 @@ type Step struct {
 }
 
 // Event is a committed fact. SubjectID is the request's id for events of
-// requests, steps, runs and approvals, else the instance's; Sequence counts per SubjectID
+// requests, steps, runs and approvals, the pause's for pauses, else the instance's; Sequence counts per SubjectID
 // from 1 without gap.
 type Event struct {
 	ID          uuid.UUID
-	Entity      string // request, step, run, approval, instance, credentials
+	Entity      string // request, step, run, approval, instance, credentials, pause
 	Verb        string // past tense: submitted, started, opened
 	SubjectID   uuid.UUID
 	Sequence    int64

@@ -83,7 +83,7 @@ func (s *Service) submit(ctx context.Context, p Principal, sub Submission, ask p
 	instance.ShortID = shortID(instance.ID)
 	request.InstanceID, request.Generation = instance.ID, 1
 	record := Accepted(request, instance, ask.offering.Steps, verdict.At)
-	err = s.Store.Accept(ctx, record)
+	err = s.accept(ctx, record)
 	if KindOf(err) == Conflict {
 		return s.conflicted(ctx, request, err)
 	}

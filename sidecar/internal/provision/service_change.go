@@ -411,7 +411,7 @@ func (s *Service) acceptChange(ctx context.Context, instance Instance, request R
 	request.Generation = instance.Generation + 1
 	instance.Generation, instance.RequestID = request.Generation, request.ID
 	record := Accepted(request, instance, steps, request.Verdict.At)
-	if err := s.Store.Accept(ctx, record); err != nil {
+	if err := s.accept(ctx, record); err != nil {
 		return s.replayed(err, request)
 	}
 	return record.Request, nil

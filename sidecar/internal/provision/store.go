@@ -75,6 +75,14 @@ type Store interface {
 	// got it, oldest first, at most limit.
 	Approvals(ctx context.Context, person string, limit int) ([]Request, error)
 
+	// Pauses are those in force, oldest first. BeginPause stores one and tells of
+	// it, and answers it with the database's time; what is paused already is
+	// answered when it is by the same person for the same reason, else a Conflict.
+	// EndPause ends one and tells of it; one that has ended is left so.
+	Pauses(ctx context.Context) ([]Pause, error)
+	BeginPause(ctx context.Context, p Pause) (Pause, error)
+	EndPause(ctx context.Context, id uuid.UUID, by string) error
+
 	// PutBundle keeps an offering's bundle by its digest; Bundle reads it.
 	PutBundle(ctx context.Context, o Offering, bundle []byte) error
 	Bundle(ctx context.Context, digest string) (Offering, []byte, error)

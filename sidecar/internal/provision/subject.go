@@ -27,6 +27,7 @@ const (
 	VerbCancel          Verb = "cancel"           // stop a request
 	VerbApprove         Verb = "approve"          // answer for a group whose approval is needed; the owner is that group
 	VerbFeed            Verb = "feed"             // read every instance as entities
+	VerbPause           Verb = "pause"            // pause and resume
 	VerbListAll         Verb = "list_all"         // see every team's requests
 	VerbImportTickets   Verb = "import_tickets"   // say how many tickets a day had
 )

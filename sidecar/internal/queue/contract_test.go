@@ -29,6 +29,8 @@ func TestEveryEventIsDescribed(t *testing.T) {
 	for seed := range uint64(40) {
 		told = append(told, life(rand.New(rand.NewPCG(seed, 0)))...)
 	}
+	pause := provision.Pause{ID: provision.NewID(), Kind: provision.PausePool, Name: "local", Reason: "the disk is full", By: "user:default/pat"}
+	told = append(told, pause.Begun(), pause.Ended("user:default/sam"))
 	for batch := range slices.Chunk(told, 250) {
 		publish(t, q, batch...)
 	}
@@ -154,6 +156,10 @@ func move(chance *rand.Rand, r *provision.Record, verdict func() provision.Verdi
 		case 1, 2:
 			_ = r.Approve("user:default/pat", pick(chance, "", "for the sale"))
 		}
+	}
+	if chance.IntN(4) == 0 {
+		until := r.Now().Add(time.Hour)
+		r.Hold(pick(chance, nil, []provision.Hold{{Kind: provision.HoldFreeze, Name: "year end", Until: &until, Message: "waiting for the change freeze"}}))
 	}
 	switch chance.IntN(14) {
 	case 0, 1:

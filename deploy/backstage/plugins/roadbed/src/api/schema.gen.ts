@@ -103,6 +103,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pauses in force, oldest first. */
+        get: operations["listPauses"];
+        put?: never;
+        /**
+         * Pause an offering, a pool or everything.
+         * @description For the platform team. What is asked for is accepted and waits; runs that
+         *     are under way finish. What is paused already is 409, unless by the same
+         *     person for the same reason.
+         */
+        post: operations["beginPause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pauses/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pause's id. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Resume. What the pause held goes on at once; repeating it changes nothing. */
+        delete: operations["endPause"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/exemptions": {
         parameters: {
             query?: never;
@@ -1094,6 +1137,46 @@ export interface components {
             /** @description The rule would have said more; an exemption made it a note. */
             exemption?: components["schemas"]["Exempted"];
         };
+        Hold: {
+            /** @enum {string} */
+            kind: "freeze" | "window" | "pause";
+            /** @description The freeze, the environment of the window, what is paused; empty when everything is. */
+            name: string;
+            /** @description Empty for a window. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Null when it ends by someone's word.
+             */
+            until: string | null;
+            /** @description What waiting says. */
+            message: string;
+        };
+        Pause: {
+            id: components["schemas"]["Id"];
+            /** @enum {string} */
+            kind: "offering" | "pool" | "everything";
+            /** @description The offering's id or the pool's name; empty for everything. */
+            name: string;
+            reason: string;
+            by: string;
+            /** Format: date-time */
+            at: string;
+        };
+        PauseStart: {
+            /** @description offering, pool or everything. */
+            kind: string;
+            /** @description The offering's id or the pool's name. */
+            name?: string;
+            /** @description Whoever waits reads it. */
+            reason: string;
+        };
+        PauseAnswer: {
+            pause: components["schemas"]["Pause"];
+        };
+        PauseList: {
+            items: components["schemas"]["Pause"][];
+        };
         Exempted: {
             /** @description A day in UTC, such as 2027-01-31: the first on which it no longer counts. */
             until: string;
@@ -1138,6 +1221,8 @@ export interface components {
         };
         Verdict: {
             allowed: boolean;
+            /** @description What it would wait for if it were asked now. It is accepted all the same, and waits in the queue. */
+            holds: components["schemas"]["Hold"][];
             outcome: components["schemas"]["Outcome"];
             /** @description Null when the price is unknown. */
             estimate: components["schemas"]["Estimate"] | null;
@@ -1978,6 +2063,77 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["EnvironmentList"];
                 };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listPauses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The pauses. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PauseList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    beginPause: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PauseStart"];
+            };
+        };
+        responses: {
+            /** @description The pause. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PauseAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    endPause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pause's id. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Refusal"];
         };

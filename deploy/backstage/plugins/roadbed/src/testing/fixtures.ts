@@ -214,6 +214,7 @@ export function aVerdict(change: Partial<Verdict> = {}): Verdict {
     findings: [],
     allowance: { limit: 100, left: 14.5, scope: 'dev' },
     recommendations: [],
+    holds: [],
     bundle_digest: 'sha256:00',
     at: '2026-05-03T14:30:00Z',
     ...change,

@@ -19,7 +19,7 @@ allow if {
 }
 
 allow if {
-	input.verb in {"read", "cancel"}
+	input.verb in {"read", "cancel", "check_drift"}
 	_is_user
 	_acts_for_owner
 }
@@ -54,7 +54,7 @@ allow if {
 # Whatever the list says, automatic work asks for nothing and opens nothing.
 allow if {
 	startswith(input.subject, "system:")
-	input.verb in {"read", "cancel"}
+	input.verb in {"read", "cancel", "check_drift"}
 	some subject, verbs in data.authz.systems
 	subject == input.subject
 	input.verb in verbs
@@ -85,10 +85,10 @@ reason := sprintf("%s may not ask for anything: only a person may. Sign in, or p
 	input.owner != ""
 } else := sprintf("Only members of %s and the platform team may %s this. Ask one of them, or %s.", [
 	input.owner,
-	input.verb,
+	replace(input.verb, "_drift", ""),
 	data.authz.contact,
 ]) if {
-	input.verb in {"read", "cancel"}
+	input.verb in {"read", "cancel", "check_drift"}
 	input.owner != ""
 } else := sprintf("Only %s sees every team's requests. List your own teams', or ask %s.", [
 	data.authz.platform_team,

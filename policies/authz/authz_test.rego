@@ -30,13 +30,13 @@ _reason(base, verb, owner) := reason if {
 }
 
 test_a_member_does_everything_for_their_team if {
-	every verb in ["submit", "read", "cancel", "open_credentials"] {
+	every verb in ["submit", "read", "cancel", "check_drift", "open_credentials"] {
 		_allowed(_ann, verb, "group:default/payments")
 	}
 }
 
 test_a_member_does_nothing_for_another_team if {
-	every verb in ["submit", "read", "cancel", "open_credentials"] {
+	every verb in ["submit", "read", "cancel", "check_drift", "open_credentials"] {
 		not _allowed(_ann, verb, "group:default/checkout")
 	}
 }
@@ -62,7 +62,7 @@ test_only_the_platform_team_pauses if {
 }
 
 test_the_platform_team_acts_for_any_team if {
-	every verb in ["submit", "read", "cancel"] {
+	every verb in ["submit", "read", "cancel", "check_drift"] {
 		_allowed(_pat, verb, "group:default/payments")
 	}
 }
@@ -122,7 +122,9 @@ test_systems_do_what_their_list_says if {
 	authz.allow with input as _service("system:expiry", "read")
 	authz.allow with input as _service("system:expiry", "cancel")
 	authz.allow with input as _service("system:drift", "read")
+	authz.allow with input as _service("system:drift", "check_drift")
 	not authz.allow with input as _service("system:drift", "cancel")
+	not authz.allow with input as _service("system:expiry", "check_drift")
 	not authz.allow with input as _service("system:unknown", "read")
 }
 

@@ -215,6 +215,23 @@ type ChangeEvaluation struct {
 // ChangePreview What a change of an instance would be, cost and meet.
 type ChangePreview = Preview
 
+// Check defines model for Check.
+type Check = provision.Check
+
+// CheckGiven defines model for CheckGiven.
+type CheckGiven struct {
+	Check *Check `json:"check"`
+}
+
+// CheckWanted defines model for CheckWanted.
+type CheckWanted struct {
+	// Busy Every slot of the worker is taken: only what is long due.
+	Busy bool `json:"busy"`
+}
+
+// Checked defines model for Checked.
+type Checked = provision.Checked
+
 // Claim defines model for Claim.
 type Claim = provision.Claim
 
@@ -247,6 +264,103 @@ type DatabaseAccepted struct {
 type Destruction struct {
 	// Source Where the ask came from.
 	Source *Source `json:"source,omitempty"`
+}
+
+// Difference One thing that is not as it was asked for, without secrets.
+type Difference = provision.Difference
+
+// DriftAnswer defines model for DriftAnswer.
+type DriftAnswer struct {
+	Cause       *string       `json:"cause,omitempty"`
+	Check       DriftCheck    `json:"check"`
+	DetectedAt  *time.Time    `json:"detected_at,omitempty"`
+	Differences *[]Difference `json:"differences,omitempty"`
+	HasDrift    bool          `json:"has_drift"`
+	InstanceId  Id            `json:"instance_id"`
+	LastSeen    *time.Time    `json:"last_seen,omitempty"`
+
+	// More How many differences are left out.
+	More       *int         `json:"more,omitempty"`
+	Offering   *string      `json:"offering,omitempty"`
+	Suppressed *Suppression `json:"suppressed,omitempty"`
+
+	// Titles The differences in words.
+	Titles *[]string `json:"titles,omitempty"`
+}
+
+// DriftCheck defines model for DriftCheck.
+type DriftCheck struct {
+	// AskedBy Who wants the next.
+	AskedBy string `json:"asked_by"`
+
+	// CheckedAt When one last told how the instance is.
+	CheckedAt *time.Time `json:"checked_at,omitempty"`
+
+	// DueAt When the next is due; absent when none is.
+	DueAt *time.Time `json:"due_at,omitempty"`
+
+	// Failure Why the newest could not tell; empty when it could.
+	Failure string `json:"failure"`
+
+	// Running A worker is at it.
+	Running bool `json:"running"`
+}
+
+// DriftFound defines model for DriftFound.
+type DriftFound struct {
+	Actual      interface{}  `json:"actual"`
+	EntityRef   string       `json:"entity_ref"`
+	Environment string       `json:"environment"`
+	Expected    interface{}  `json:"expected"`
+	Id          Id           `json:"id"`
+	Name        string       `json:"name"`
+	Owner       string       `json:"owner"`
+	Suppressed  *Suppression `json:"suppressed,omitempty"`
+}
+
+// DriftGroup defines model for DriftGroup.
+type DriftGroup struct {
+	Attribute string       `json:"attribute"`
+	Cause     string       `json:"cause"`
+	FirstSeen time.Time    `json:"first_seen"`
+	Instances []DriftFound `json:"instances"`
+	Kind      string       `json:"kind"`
+	LastSeen  time.Time    `json:"last_seen"`
+
+	// MonthlyDifference What adopting it everywhere would cost more; null when that cannot be told.
+	MonthlyDifference *Money `json:"monthly_difference"`
+	Offering          string `json:"offering"`
+	OfferingName      string `json:"offering_name"`
+	Title             string `json:"title"`
+	Type              string `json:"type"`
+}
+
+// DriftList defines model for DriftList.
+type DriftList struct {
+	Items []DriftGroup `json:"items"`
+}
+
+// DriftSummary That an instance differs from what was asked for.
+type DriftSummary struct {
+	Cause string `json:"cause"`
+
+	// Count How many differences there are.
+	Count      int       `json:"count"`
+	DetectedAt time.Time `json:"detected_at"`
+
+	// SuppressedUntil Somebody wants to hear nothing of it until then.
+	SuppressedUntil *time.Time `json:"suppressed_until,omitempty"`
+
+	// Title The first of them in a few words.
+	Title string `json:"title"`
+}
+
+// DriftSuppression defines model for DriftSuppression.
+type DriftSuppression struct {
+	// Cause The cause that is meant; 409 when it has become another.
+	Cause  *string   `json:"cause,omitempty"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
 }
 
 // Entity defines model for Entity.
@@ -444,9 +558,12 @@ type Instance struct {
 	AvailableVersion string `json:"available_version"`
 
 	// ChangesAllowed Why nothing can be asked of it now, empty when it can; of GET /instances/{id} alone.
-	ChangesAllowed  *string                `json:"changes_allowed,omitempty"`
-	CostCenter      string                 `json:"cost_center"`
-	CreatedAt       time.Time              `json:"created_at"`
+	ChangesAllowed *string   `json:"changes_allowed,omitempty"`
+	CostCenter     string    `json:"cost_center"`
+	CreatedAt      time.Time `json:"created_at"`
+
+	// Drift Null while it is as it was asked for, as far as is known.
+	Drift           *DriftSummary          `json:"drift"`
 	EntityRef       string                 `json:"entity_ref"`
 	Environment     string                 `json:"environment"`
 	Generation      int64                  `json:"generation"`
@@ -854,6 +971,9 @@ type Submission struct {
 	Source *Source `json:"source,omitempty"`
 }
 
+// Suppression defines model for Suppression.
+type Suppression = provision.Suppression
+
 // TicketCount defines model for TicketCount.
 type TicketCount struct {
 	// Count From 0 to 1000000.
@@ -969,6 +1089,12 @@ type RequestStatusLogsParams struct {
 	After *int64 `form:"after,omitempty" json:"after,omitempty"`
 }
 
+// ListDriftParams defines parameters for ListDrift.
+type ListDriftParams struct {
+	// Suppressed Also what somebody has suppressed.
+	Suppressed *bool `form:"suppressed,omitempty" json:"suppressed,omitempty"`
+}
+
 // EntityChangesParams defines parameters for EntityChanges.
 type EntityChangesParams struct {
 	// After The cursor of the last answer.
@@ -1000,6 +1126,21 @@ type ListInstancesParams struct {
 type DestroyInstanceParams struct {
 	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CheckDriftJSONBody defines parameters for CheckDrift.
+type CheckDriftJSONBody = map[string]interface{}
+
+// CheckDriftParams defines parameters for CheckDrift.
+type CheckDriftParams struct {
+	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
+	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// SuppressDriftParams defines parameters for SuppressDrift.
+type SuppressDriftParams struct {
+	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
+	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UpdateInstanceParams defines parameters for UpdateInstance.
@@ -1113,6 +1254,24 @@ type GetBundleParams struct {
 	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
 }
 
+// ClaimCheckParams defines parameters for ClaimCheck.
+type ClaimCheckParams struct {
+	// RoadbedWorker The worker's name.
+	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
+}
+
+// FinishCheckParams defines parameters for FinishCheck.
+type FinishCheckParams struct {
+	// RoadbedWorker The worker's name.
+	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
+}
+
+// GetCheckedStateParams defines parameters for GetCheckedState.
+type GetCheckedStateParams struct {
+	// RoadbedWorker The worker's name.
+	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
+}
+
 // ViewRunParams defines parameters for ViewRun.
 type ViewRunParams struct {
 	// RoadbedWorker The worker's name.
@@ -1182,6 +1341,12 @@ type CreateDatabaseJSONRequestBody = Parameters
 // DestroyInstanceJSONRequestBody defines body for DestroyInstance for application/json ContentType.
 type DestroyInstanceJSONRequestBody = Destruction
 
+// CheckDriftJSONRequestBody defines body for CheckDrift for application/json ContentType.
+type CheckDriftJSONRequestBody = CheckDriftJSONBody
+
+// SuppressDriftJSONRequestBody defines body for SuppressDrift for application/json ContentType.
+type SuppressDriftJSONRequestBody = DriftSuppression
+
 // EvaluateChangeJSONRequestBody defines body for EvaluateChange for application/json ContentType.
 type EvaluateChangeJSONRequestBody = ChangeEvaluation
 
@@ -1217,6 +1382,12 @@ type RejectRequestJSONRequestBody = ApprovalAnswer
 
 // RetryRequestJSONRequestBody defines body for RetryRequest for application/json ContentType.
 type RetryRequestJSONRequestBody = Repetition
+
+// ClaimCheckJSONRequestBody defines body for ClaimCheck for application/json ContentType.
+type ClaimCheckJSONRequestBody = CheckWanted
+
+// FinishCheckJSONRequestBody defines body for FinishCheck for application/json ContentType.
+type FinishCheckJSONRequestBody = Checked
 
 // JudgePlanJSONRequestBody defines body for JudgePlan for application/json ContentType.
 type JudgePlanJSONRequestBody = Plan

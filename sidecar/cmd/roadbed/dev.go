@@ -274,7 +274,7 @@ func (d *dev) sidecarConfig() (sidecarConfig, error) {
 		Backstage: "http://127.0.0.1:" + strconv.Itoa(d.site.PortalPort), Algorithms: []string{"ES256"},
 		Database: d.control.DSN("roadbed"), NATS: d.site.NATSURL(), KeysDir: keysDir,
 		PoolTokens: map[string]string{devPool: d.tokenFile()},
-		Slots:      4, Lease: d.command.Lease, QueueTimeout: time.Hour,
+		Slots:      4, Lease: d.command.Lease, QueueTimeout: time.Hour, DriftEvery: 24 * time.Hour,
 		ApprovalTimeout: 72 * time.Hour, SigningKey: signingKey, directory: directory,
 		auth: func(next *backstage.Authenticator) (httpapi.Authenticator, error) {
 			return backstage.NewDevIdentity(identity, next)

@@ -46,7 +46,8 @@ type sidecarConfig struct {
 
 	ApprovalTimeout time.Duration `help:"How long a request may wait for approval before it is denied." default:"72h" env:"ROADBED_APPROVAL_TIMEOUT"`
 
-	Notifications string `help:"File that says whom to tell of what, in Slack, by mail, by webhook or in Backstage; without it approvers and requesters are told in Backstage." type:"existingfile" env:"ROADBED_NOTIFICATIONS_FILE"`
+	Notifications string        `help:"File that says whom to tell of what, in Slack, by mail, by webhook or in Backstage; without it approvers and requesters are told in Backstage." type:"existingfile" env:"ROADBED_NOTIFICATIONS_FILE"`
+	DriftEvery    time.Duration `help:"How often each instance is checked for drift; 0 checks only what someone asks for." default:"24h" env:"ROADBED_DRIFT_EVERY"`
 
 	DecisionLog string `help:"File, or URL of a service, that each stored verdict is written to in the shape of OPA's decision logs." placeholder:"FILE|URL" env:"ROADBED_DECISION_LOG"`
 
@@ -62,6 +63,8 @@ func (c *sidecarConfig) check() error {
 		return fmt.Errorf("--lease is %s; it must be 3s or more, for a renewal each third of it", c.Lease)
 	case c.Slots < 1:
 		return fmt.Errorf("--slots is %d; a pool needs at least one", c.Slots)
+	case c.DriftEvery < 0 || c.DriftEvery > 0 && c.DriftEvery < time.Second:
+		return fmt.Errorf("--drift-every is %s; it must be 0, for never, or at least a second", c.DriftEvery)
 	case c.ApprovalTimeout < c.Lease:
 		return fmt.Errorf("--approval-timeout is %s; it must exceed the lease, %s", c.ApprovalTimeout, c.Lease)
 	case c.QueueTimeout < c.Lease:
@@ -175,10 +178,10 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		Store: kept, Keys: ring, Environments: s.domain.environments, Now: time.Now,
 		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout, Calendar: s.domain.calendar,
 	}
-	runs := &provision.Runs{Service: service, Lease: c.Lease}
+	runs := &provision.Runs{Service: service, Lease: c.Lease, DriftEvery: c.DriftEvery}
 	s.loops = control.New(control.Config{
 		Store: kept, Queue: s.queue, Runs: runs, Environments: s.domain.environments,
-		Slots: c.Slots, QueueTimeout: c.QueueTimeout, Log: log,
+		Slots: c.Slots, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log,
 	})
 	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log)
 	s.api, err = httpapi.New(httpapi.Config{

@@ -38,6 +38,9 @@ type Store interface {
 	// Unapproved are requests whose time to be approved is over.
 	Unapproved(ctx context.Context, limit int) ([]uuid.UUID, error)
 
+	// ScheduleDrift makes first drift checks due, and says how many.
+	ScheduleDrift(ctx context.Context, every time.Duration, limit int) (int, error)
+
 	// OnCommit calls hook with the events of each commit of this process.
 	OnCommit(hook func([]provision.Event))
 	// Relay hands unpublished events of at least age to publish and forgets
@@ -83,6 +86,8 @@ type Config struct {
 	QueueTimeout time.Duration // how long a request may be queued before it fails, from when it was asked for, approved or released; 0 is 24 h
 	Poll         time.Duration // how often a loop looks by itself; 0 is 1 s
 	Patience     time.Duration // how long a job may be unclaimed before the sweep asks whether it was lost; 0 is 5 s
+	DriftEvery   time.Duration // between drift checks of an instance; 0 schedules none
+	DriftLook    time.Duration // how often instances that have no check due are looked for; 0 is 1 min
 	Stall        time.Duration // how long a loop may take for a round, or fail, before Health says so; 0 is 1 min
 }
 
@@ -92,6 +97,7 @@ type Control struct {
 	dispatcher *dispatcher
 	recorder   *recorder
 	sweep      *sweep
+	checks     *checks
 	health     health
 }
 
@@ -105,10 +111,11 @@ func New(c Config) *Control {
 	c.QueueTimeout = cmp.Or(c.QueueTimeout, 24*time.Hour)
 	c.Poll = cmp.Or(c.Poll, time.Second)
 	c.Patience = cmp.Or(c.Patience, 5*time.Second)
+	c.DriftLook = cmp.Or(c.DriftLook, driftLook)
 	c.Stall = cmp.Or(c.Stall, time.Minute)
 	control := &Control{
 		relay: newRelay(c), dispatcher: newDispatcher(c), recorder: &recorder{store: c.Store, queue: c.Queue, log: c.Log},
-		sweep: &sweep{Config: c}, health: health{stall: c.Stall, now: time.Now},
+		sweep: &sweep{Config: c}, checks: &checks{Config: c}, health: health{stall: c.Stall, now: time.Now},
 	}
 	c.Store.OnCommit(control.relay.offer)
 	c.Store.OnCommit(control.dispatcher.wake)
@@ -123,6 +130,7 @@ func (c *Control) Run(ctx context.Context) error {
 	group.Go(func() error { return c.relay.runSweep(ctx, c.health.loop("relay sweep")) })
 	group.Go(func() error { return c.dispatcher.run(ctx, c.health.loop("dispatcher")) })
 	group.Go(func() error { return c.sweep.run(ctx, c.health.loop("sweep")) })
+	group.Go(func() error { return c.checks.run(ctx, c.health.loop("drift checks")) })
 	group.Go(func() error { return c.recorder.runReports(ctx, c.health.handler("recorder of reports")) })
 	group.Go(func() error { return c.recorder.runLogs(ctx, c.health.handler("recorder of logs")) })
 	return group.Wait()

@@ -42,8 +42,8 @@ func TestRequestsTravelTheWholeRoad(t *testing.T) {
 	if err := loops.Health(); err != nil {
 		t.Errorf("health: %v", err)
 	}
-	if n := len(loops.Loops()); n != 6 {
-		t.Errorf("%d loops are watched, want 6", n)
+	if n := len(loops.Loops()); n != 7 {
+		t.Errorf("%d loops are watched, want 7", n)
 	}
 }
 

@@ -144,6 +144,9 @@ func (s *Server) entity(r *http.Request, i provision.Instance) (entity api.Entit
 		},
 		Spec: api.EntitySpec{Type: i.Offering, Owner: i.Owner},
 	}
+	if i.Drift != nil && !i.Drift.Hidden(s.Now()) {
+		entity.Metadata.Annotations["roadbed.dev/drift"] = i.Drift.Cause
+	}
 	if s.Portal != "" { // else the catalog would send people to the API, where a browser has no token
 		entity.Metadata.Annotations["backstage.io/view-url"] = s.requestPage(i.RequestID)
 	}

@@ -179,6 +179,10 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodPost, "/instances/{id}/credentials", s.openCredentials)
 	private(http.MethodGet, "/measures", s.getMeasures)
 	private(http.MethodPost, "/measures/tickets", s.importTickets)
+	private(http.MethodGet, "/instances/{id}/drift", s.getDrift)
+	private(http.MethodPost, "/instances/{id}/drift/check", s.checkDrift)
+	private(http.MethodPost, "/instances/{id}/drift/suppress", s.suppressDrift)
+	private(http.MethodGet, "/drift", s.listDrift)
 	private(http.MethodGet, "/entities", s.listEntities)
 	private(http.MethodGet, "/entities/changes", s.entityChanges)
 
@@ -196,6 +200,9 @@ func (s *Server) routes() *mux.Router {
 	worker(http.MethodPut, "/worker/runs/{id}/plan", s.keepPlan)
 	worker(http.MethodGet, "/worker/runs/{id}/state", s.getState)
 	worker(http.MethodPut, "/worker/runs/{id}/state", s.pushState)
+	worker(http.MethodPost, "/worker/checks", s.claimCheck)
+	worker(http.MethodPut, "/worker/checks/{id}", s.finishCheck)
+	worker(http.MethodGet, "/worker/checks/{id}/state", s.getCheckedState)
 	worker(http.MethodGet, "/worker/bundles/{digest}", s.getBundle)
 	return root
 }

@@ -29,6 +29,7 @@ type contract struct {
 	Presets         []preset            `yaml:"presets"`
 	Implementations []string            `yaml:"implementations"`
 	Steps           []step              `yaml:"steps"`
+	Drift           drift               `yaml:"drift"`
 	Timeouts        timeouts            `yaml:"timeouts"`
 	Tags            []map[string]string `yaml:"tags"`
 	Docs            string              `yaml:"docs"`
@@ -83,6 +84,13 @@ type step struct {
 	Name      string   `yaml:"name"`
 	Phase     string   `yaml:"phase"`
 	Addresses []string `yaml:"addresses"`
+}
+
+// drift says which differences are noise, and which attributes are a
+// parameter's value.
+type drift struct {
+	Ignore []string          `yaml:"ignore"`
+	Adopt  map[string]string `yaml:"adopt"`
 }
 
 type timeouts struct {

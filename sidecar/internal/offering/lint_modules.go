@@ -27,6 +27,7 @@ func (l *linter) modules() {
 		return
 	}
 	known := map[string]bool{} // addresses in any implementation
+	types := map[string]bool{} // of resources in any
 	for _, implementation := range o.Implementations {
 		dir := path.Join("module", implementation)
 		folder, err := fs.Sub(l.fsys, o.ID)
@@ -50,7 +51,7 @@ func (l *linter) modules() {
 		l.variables(dir, module)
 		l.outputs(dir, module)
 		for address := range module.ManagedResources {
-			known[address] = true
+			known[address], types[module.ManagedResources[address].Type] = true, true
 			if !l.inStep(address) {
 				pos := module.ManagedResources[address].Pos
 				l.at(pos.Filename, pos.Line, "add the address to a step, or a step without addresses for the rest", address+" belongs to no step")
@@ -60,11 +61,38 @@ func (l *linter) modules() {
 			known["module."+name] = true
 		}
 	}
+	l.drift(types)
 	for i, step := range o.Steps {
 		for _, address := range step.Addresses {
 			if base := baseAddress(address); !known[base] {
 				l.add([]any{"steps", i}, "correct or remove it", "step %d names %s, which is in no module", i+1, address)
 			}
+		}
+	}
+}
+
+// drift must name types that the module has and parameters that can be adopted.
+func (l *linter) drift(types map[string]bool) {
+	named := func(attribute string, path ...any) {
+		if kind, rest, _ := strings.Cut(attribute, "."); !types[kind] || rest == "" {
+			l.add(path, "write <type>.<attribute> of a resource in the module", "drift names %s, which is in no module", attribute)
+		}
+	}
+	o := l.loaded.Offering
+	for i, attribute := range o.Drift.Ignore {
+		named(attribute, "drift", "ignore", i)
+	}
+	for _, attribute := range slices.Sorted(maps.Keys(o.Drift.Adopt)) {
+		named(attribute, "drift", "adopt", attribute)
+		name, member, isMember := strings.Cut(o.Drift.Adopt[attribute], ".")
+		p, ok := o.Parameter(name)
+		switch {
+		case !ok:
+			l.add([]any{"drift", "adopt", attribute}, "name a parameter", "drift adopts %s into %s, which is no parameter", attribute, name)
+		case p.Sensitive || p.Immutable:
+			l.add([]any{"drift", "adopt", attribute}, "leave it out", "drift adopts %s into %s, which can never be changed so", attribute, name)
+		case isMember && (p.Type != "map" || member == ""):
+			l.add([]any{"drift", "adopt", attribute}, "name the parameter alone", "drift adopts %s into %s, but %s is no map", attribute, o.Drift.Adopt[attribute], name)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 }
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,
-	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.monthly_cost_mills, i.outputs, i.request_id, i.sequence,
+	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.monthly_cost_mills, i.outputs, i.request_id, i.drift, i.sequence,
 	i.created_at, i.updated_at`
 
 // instanceRow is a row of instances as it is read.
@@ -117,6 +117,7 @@ type instanceRow struct {
 	MonthlyCostMills *int64
 	Outputs          []byte
 	RequestID        uuid.UUID
+	Drift            []byte
 	Sequence         int64
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
@@ -129,7 +130,7 @@ func (r instanceRow) instance() (provision.Instance, error) {
 		Generation: r.Generation, Fence: r.Fence, MonthlyCost: money(r.MonthlyCostMills), RequestID: r.RequestID,
 		Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
-	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Outputs, &instance.Outputs))
+	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Outputs, &instance.Outputs), decode(r.Drift, &instance.Drift))
 	return instance, fault(err, "read instance "+r.ID.String())
 }
 

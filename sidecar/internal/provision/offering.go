@@ -23,6 +23,7 @@ type Offering struct {
 	Presets         []Preset          `json:"presets"`
 	Implementations []string          `json:"implementations"` // sorted names of module folders
 	Steps           []StepDefinition  `json:"steps"`
+	Drift           DriftRules        `json:"drift"`
 	Tags            map[string]string `json:"tags"`
 	Docs            string            `json:"docs"` // URL, may be empty
 	ApplyTimeout    time.Duration     `json:"-"`

@@ -69,6 +69,7 @@ type Instance struct {
 	MonthlyCost     *Money
 	Outputs         map[string]any
 	RequestID       uuid.UUID // the newest request
+	Drift           *Drift    // what the newest check found different; nil when nothing
 	Sequence        int64
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
@@ -138,7 +139,7 @@ type Step struct {
 // from 1 without gap.
 type Event struct {
 	ID          uuid.UUID
-	Entity      string // request, step, run, approval, instance, credentials, pause
+	Entity      string // request, step, run, approval, instance, drift, credentials, pause
 	Verb        string // past tense: submitted, started, opened
 	SubjectID   uuid.UUID
 	Sequence    int64

@@ -16,6 +16,9 @@ import (
 type Runs struct {
 	Service *Service
 	Lease   time.Duration // how long a claim lasts without renewal
+
+	DriftEvery time.Duration // between drift checks of an instance; 0 makes only those that are asked for
+	CheckLease time.Duration // after which a drift check that was not finished is made anew; 0 is 30 min
 }
 
 // Lease is what a renewal answers.
@@ -60,20 +63,20 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 		Action: record.Request.Action, Fence: record.Run.Fence, Token: token, LeaseSeconds: int(s.Lease / time.Second),
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
 		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: record.Request.Parameters,
-		Tags: tags(offering, record), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
+		Tags: tags(offering, record.Request), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
 		PlanDigest: record.Request.Approval.approvedPlan(),
 	}, nil
 }
 
 // tags are put on whatever is made, so that its bill and its owner can be found.
-func tags(o Offering, r *Record) map[string]string {
+func tags(o Offering, r Request) map[string]string {
 	tags := map[string]string{}
 	for key, value := range o.Tags {
 		tags[key] = value
 	}
-	tags["Name"], tags["Environment"] = r.Request.Name, r.Request.Environment
-	tags["Team"], tags["CostCenter"] = r.Request.Owner, r.Request.CostCenter
-	tags["ManagedBy"], tags["RequestID"] = "platform", r.Request.ID.String()
+	tags["Name"], tags["Environment"] = r.Name, r.Environment
+	tags["Team"], tags["CostCenter"] = r.Owner, r.CostCenter
+	tags["ManagedBy"], tags["RequestID"] = "platform", r.ID.String()
 	return tags
 }
 

@@ -82,6 +82,17 @@ type Store interface {
 	Pauses(ctx context.Context) ([]Pause, error)
 	BeginPause(ctx context.Context, p Pause) (Pause, error)
 	EndPause(ctx context.Context, id uuid.UUID, by string) error
+	// ChangeDrift is Change for an instance and its drift check. An unknown id is
+	// NotFound.
+	ChangeDrift(ctx context.Context, instanceID uuid.UUID, decide func(*DriftRecord) error) (*DriftRecord, error)
+	// DriftCheck is the check of an instance; the zero value when none was ever due.
+	DriftCheck(ctx context.Context, instanceID uuid.UUID) (DriftCheck, error)
+	// DueChecks are ready instances whose check is due and in nobody's hands, the
+	// longest due first.
+	DueChecks(ctx context.Context, f DueChecks) ([]uuid.UUID, error)
+	// Drifted are the living instances that have drift, at most limit, the newest
+	// drift first; owners nil is all.
+	Drifted(ctx context.Context, owners []string, limit int) ([]Instance, error)
 
 	// PutBundle keeps an offering's bundle by its digest; Bundle reads it.
 	PutBundle(ctx context.Context, o Offering, bundle []byte) error
@@ -128,6 +139,14 @@ type InstanceFilter struct {
 	Environment string
 	Cursor      string
 	Limit       int
+}
+
+// DueChecks narrows a list of due drift checks.
+type DueChecks struct {
+	Environments []string
+	Asked        bool          // only those that a person has asked for, or that follow a request
+	Late         time.Duration // only those due for at least so long
+	Limit        int
 }
 
 // InstanceChanges are instances and the cursor that follows them. Gone ones

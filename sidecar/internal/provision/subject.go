@@ -26,6 +26,7 @@ const (
 	VerbOpenCredentials Verb = "open_credentials" // read an instance's secrets
 	VerbCancel          Verb = "cancel"           // stop a request
 	VerbApprove         Verb = "approve"          // answer for a group whose approval is needed; the owner is that group
+	VerbCheckDrift      Verb = "check_drift"      // have an instance checked for drift
 	VerbFeed            Verb = "feed"             // read every instance as entities
 	VerbPause           Verb = "pause"            // pause and resume
 	VerbListAll         Verb = "list_all"         // see every team's requests

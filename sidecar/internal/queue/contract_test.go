@@ -110,6 +110,7 @@ func life(chance *rand.Rand) []provision.Event {
 	steps := []provision.StepDefinition{{Name: "Check", Phase: "validate"}, {Name: "Plan", Phase: "plan"}, {Name: "Make", Addresses: []string{"a.b", "a.c"}}}
 	var told []provision.Event
 	for action := provision.Create; !instance.State.Gone() && len(told) < 500; action = pick(chance, provision.Update, provision.Destroy) {
+		told = append(told, drifts(chance, &instance, now)...)
 		request := provision.Request{
 			ID: provision.NewID(), Action: action, Offering: "postgres-database", OfferingVersion: "1.2.0", Environment: "dev", Name: "orders", Owner: "group:default/shop",
 			RequestedBy: "user:default/ada", Verdict: verdict(),
@@ -142,6 +143,25 @@ func life(chance *rand.Rand) []provision.Event {
 		}
 	}
 	return told
+}
+
+// drifts is what a check of an instance that is ready tells, by chance that it
+// differs, and by chance that somebody wants to hear nothing of it.
+func drifts(chance *rand.Rand, instance *provision.Instance, now time.Time) []provision.Event {
+	r := provision.NewDriftRecord(*instance, provision.DriftCheck{}, false, provision.NewID(), now)
+	if r.Claim("w1", "digest", time.Minute) != nil {
+		return nil // it is not ready
+	}
+	found := []provision.Difference{{
+		Address: "a.b", Type: "a", Kind: provision.DriftChanged, Attribute: "size", Expected: 1, Actual: chance.IntN(2), Cause: pick(chance, "one", "two"),
+	}}
+	r.Finish(found[:chance.IntN(2)], "", time.Hour)
+	if chance.IntN(2) > 0 {
+		// An error means that there is nothing to suppress.
+		_ = r.Suppress("", provision.Suppression{Until: now.Add(time.Hour), By: "user:default/ada", Reason: "test"})
+	}
+	*instance = r.Instance
+	return r.Events()
 }
 
 func pick[T any](chance *rand.Rand, from ...T) T { return from[chance.IntN(len(from))] }

@@ -66,6 +66,7 @@ func (s site) worker(log *slog.Logger) (*Worker, error) {
 		Config: Config{
 			Name: "w1", Root: s.Root, Slots: 2, Terraform: terraform.Settings{Binary: s.Binary, Variables: map[string]string{"TEST_PROVIDER_DSN": "postgres://u:canary-dsn@h/d"}},
 			Connection: Connection{URL: s.URL, Token: "canary-pool-token", Worker: "w1"}, Patience: s.Patience,
+			CheckEvery: 20 * time.Millisecond,
 		},
 		Control: c, Jobs: c, Reports: c, Log: log,
 		Open: opener(identity), Unpack: unpackJSON, Digest: func([]byte) (string, error) { return "sha256:test", nil },

@@ -32,6 +32,7 @@ type Control interface {
 	Bundle(ctx context.Context, digest string) ([]byte, error)
 
 	Lifeline
+	Checks
 }
 
 // Lifeline is the part of Control that a supervisor needs.

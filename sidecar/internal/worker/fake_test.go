@@ -33,6 +33,9 @@ type sidecar struct {
 	runs  map[uuid.UUID]*fakeRun
 	jobs  []provision.Job
 	down  bool
+	check *provision.Check // offered until it is finished
+	found []provision.Checked
+	state []byte // sealed, of the check
 	calls map[string]int
 }
 
@@ -66,6 +69,8 @@ type message struct {
 	Lease    *provision.Lease        `json:",omitempty"`
 	View     *provision.RunView      `json:",omitempty"`
 	Job      *provision.Job          `json:",omitempty"`
+	Check    *provision.Check        `json:",omitempty"`
+	Checked  *provision.Checked      `json:",omitempty"`
 	Bundle   []byte                  `json:",omitempty"`
 	Sealed   []byte                  `json:",omitempty"`
 	Wait     bool                    `json:",omitempty"`
@@ -107,6 +112,15 @@ func (s *sidecar) answer(ctx context.Context, name string, in message) (message,
 	s.calls[name]++
 	if name == "bundle" {
 		return message{Bundle: s.bundle}, nil
+	}
+	switch name {
+	case "claim check":
+		return message{Check: s.check}, nil
+	case "checked state":
+		return message{Version: &provision.StateVersion{Sealed: s.state}}, nil
+	case "finish check":
+		s.check, s.found = nil, append(s.found, *in.Checked)
+		return message{}, nil
 	}
 	if name == "nak" {
 		s.jobs = append(s.jobs, *in.Job)
@@ -349,6 +363,24 @@ func (c client) State(ctx context.Context, id uuid.UUID, token string) (provisio
 func (c client) PushState(ctx context.Context, token string, v provision.StateVersion) (bool, error) {
 	_, err := c.call(ctx, "push", message{Run: v.RunID, Token: token, Version: &v})
 	return true, err
+}
+
+func (c client) ClaimCheck(ctx context.Context, _ bool) (*provision.Check, error) {
+	out, err := c.call(ctx, "claim check", message{})
+	return out.Check, err
+}
+
+func (c client) CheckedState(ctx context.Context, id uuid.UUID, token string) (provision.StateVersion, error) {
+	out, err := c.call(ctx, "checked state", message{Run: id, Token: token})
+	if err != nil {
+		return provision.StateVersion{}, err
+	}
+	return *out.Version, nil
+}
+
+func (c client) FinishCheck(ctx context.Context, id uuid.UUID, token string, found provision.Checked) error {
+	_, err := c.call(ctx, "finish check", message{Run: id, Token: token, Checked: &found})
+	return err
 }
 
 func (c client) Bundle(ctx context.Context, _ string) ([]byte, error) {

@@ -27,6 +27,7 @@ type Config struct {
 	Self       string             // this program's executable; empty asks the system
 	Drain      time.Duration      // how long a stopping worker waits for runs that apply, before it leaves them to their supervisors; 0 leaves them at once
 	Patience   Patience           // how long things may take
+	CheckEvery time.Duration      // between looks for a drift check that is due; 0 is 2 s
 }
 
 // Worker does the jobs of one pool. All fields must be set.
@@ -54,7 +55,7 @@ type Worker struct {
 // supervisors and the next start. It returns nil then, and an error only when
 // it could not begin: a second worker in the same folder is one.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.check(); err != nil {
+	if err := w.complete(); err != nil {
 		return err
 	}
 	root := directory(w.Config.Root)
@@ -69,6 +70,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		return provision.Errorf(provision.Conflict, "another worker uses %s: give each worker a folder of its own", root)
 	}
 	defer unlock()
+	if err := os.RemoveAll(root.path("checks")); err != nil { // of a process that was killed
+		return fmt.Errorf("wipe the folder of checks: %w", err)
+	}
 	if err := terraform.SweepPrepared(root.path("prepared")); err != nil {
 		return err
 	}
@@ -93,11 +97,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	for range max(w.Config.Slots, 1) {
 		wait.Go(func() { w.takeJobs(ctx, leave) })
 	}
+	wait.Go(func() { w.checkDrift(ctx) })
 	wait.Wait()
 	return nil
 }
 
-func (w *Worker) check() error {
+func (w *Worker) complete() error {
 	switch {
 	case w.Config.Name == "" || w.Config.Root == "" || w.Config.Terraform.Binary.Path == "":
 		return provision.Errorf(provision.Invalid, "a worker needs a name, a folder and a Terraform binary")

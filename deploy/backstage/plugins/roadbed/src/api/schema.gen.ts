@@ -548,6 +548,89 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * How an instance differs from what was asked for.
+         * @description Without drift there are only instance_id, has_drift and check.
+         */
+        get: operations["getDrift"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/drift/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have an instance checked for drift soon.
+         * @description A check only reads. It waits while a request is at the instance; then this is 409.
+         */
+        post: operations["checkDrift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/drift/suppress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hear nothing of an instance's drift until a date.
+         * @description Drift for another cause is told all the same.
+         */
+        post: operations["suppressDrift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The causes of drift over all instances that the caller may see, the widest first. */
+        get: operations["listDrift"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/credentials": {
         parameters: {
             query?: never;
@@ -792,6 +875,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/worker/checks": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The worker's name. */
+                "Roadbed-Worker": components["parameters"]["WorkerName"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take the drift check that has been due the longest, if there is one. */
+        post: operations["claimCheck"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/worker/checks/{id}": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The worker's name. */
+                "Roadbed-Worker": components["parameters"]["WorkerName"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /** Tell what a drift check found. 409 means that nobody waits for it any more. */
+        put: operations["finishCheck"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/worker/checks/{id}/state": {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The worker's name. */
+                "Roadbed-Worker": components["parameters"]["WorkerName"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        /** The sealed state that a drift check goes on from. */
+        get: operations["getCheckedState"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/worker/bundles/{digest}": {
         parameters: {
             query?: never;
@@ -989,6 +1136,15 @@ export interface components {
             presets: components["schemas"]["Preset"][];
             implementations: string[];
             steps: components["schemas"]["StepDefinition"][];
+            /** @description What the offering says of drift. */
+            drift: {
+                /** @description "<type>.<attribute>": differences that mean nothing. */
+                ignore?: string[];
+                /** @description "<type>.<attribute>" to the parameter whose value it is. */
+                adopt?: {
+                    [key: string]: string;
+                };
+            };
             tags: {
                 [key: string]: string;
             };
@@ -1560,6 +1716,8 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             request_id: components["schemas"]["Id"];
+            /** @description Null while it is as it was asked for, as far as is known. */
+            drift: components["schemas"]["DriftSummary"] | null;
             entity_ref: string;
             /** @description The version of the offering to upgrade to; empty when it has the newest. */
             available_version: string;
@@ -1569,6 +1727,120 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /** @description That an instance differs from what was asked for. */
+        DriftSummary: {
+            cause: string;
+            /** @description How many differences there are. */
+            count: number;
+            /** @description The first of them in a few words. */
+            title: string;
+            /** Format: date-time */
+            detected_at: string;
+            /**
+             * Format: date-time
+             * @description Somebody wants to hear nothing of it until then.
+             */
+            suppressed_until?: string;
+        };
+        /** @description One thing that is not as it was asked for, without secrets. */
+        Difference: {
+            /** @description The Terraform resource. */
+            address: string;
+            type: string;
+            /**
+             * @description outdated: nobody touched it, but what it is made from has changed.
+             * @enum {string}
+             */
+            kind: "changed" | "missing" | "outdated";
+            /** @description A dotted path; absent for a whole resource and for what must not be shown. */
+            attribute?: string;
+            /** @description What was asked for; null when nothing was. */
+            expected: unknown;
+            actual: unknown;
+            /** @description The parameter whose value it is, or one member of it; absent when it is the value of none alone. */
+            parameter?: string;
+            /** @description The same for the same change to other instances. */
+            cause: string;
+        };
+        Suppression: {
+            /** Format: date-time */
+            until: string;
+            by: string;
+            reason: string;
+            /** Format: date-time */
+            at: string;
+        };
+        DriftCheck: {
+            /** @description A worker is at it. */
+            running: boolean;
+            /**
+             * Format: date-time
+             * @description When the next is due; absent when none is.
+             */
+            due_at?: string;
+            /** @description Who wants the next. */
+            asked_by: string;
+            /**
+             * Format: date-time
+             * @description When one last told how the instance is.
+             */
+            checked_at?: string;
+            /** @description Why the newest could not tell; empty when it could. */
+            failure: string;
+        };
+        DriftAnswer: {
+            instance_id: components["schemas"]["Id"];
+            has_drift: boolean;
+            check: components["schemas"]["DriftCheck"];
+            offering?: string;
+            cause?: string;
+            differences?: components["schemas"]["Difference"][];
+            /** @description The differences in words. */
+            titles?: string[];
+            /** @description How many differences are left out. */
+            more?: number;
+            /** Format: date-time */
+            detected_at?: string;
+            /** Format: date-time */
+            last_seen?: string;
+            suppressed?: components["schemas"]["Suppression"];
+        };
+        DriftSuppression: {
+            /** Format: date-time */
+            until: string;
+            reason: string;
+            /** @description The cause that is meant; 409 when it has become another. */
+            cause?: string;
+        };
+        DriftGroup: {
+            cause: string;
+            title: string;
+            offering: string;
+            offering_name: string;
+            type: string;
+            attribute: string;
+            kind: string;
+            instances: components["schemas"]["DriftFound"][];
+            /** Format: date-time */
+            first_seen: string;
+            /** Format: date-time */
+            last_seen: string;
+            /** @description What adopting it everywhere would cost more; null when that cannot be told. */
+            monthly_difference: components["schemas"]["Money"] | null;
+        };
+        DriftFound: {
+            id: components["schemas"]["Id"];
+            name: string;
+            environment: string;
+            owner: string;
+            entity_ref: string;
+            expected: unknown;
+            actual: unknown;
+            suppressed?: components["schemas"]["Suppression"];
+        };
+        DriftList: {
+            items: components["schemas"]["DriftGroup"][];
         };
         InstanceAnswer: {
             instance: components["schemas"]["Instance"];
@@ -1814,6 +2086,38 @@ export interface components {
             replaces?: string[];
             /** @description Outermost attributes of which a part is not known before apply. */
             unknown?: string[];
+        };
+        CheckWanted: {
+            /** @description Every slot of the worker is taken: only what is long due. */
+            busy: boolean;
+        };
+        CheckGiven: {
+            check: components["schemas"]["Check"] | null;
+        };
+        Check: {
+            instance_id: components["schemas"]["Id"];
+            short_id: string;
+            request_id: components["schemas"]["Id"];
+            token: string;
+            lease_seconds: number;
+            offering: string;
+            offering_digest: string;
+            implementation: string;
+            environment: components["schemas"]["PlacedIn"];
+            name: string;
+            owner: string;
+            /** @description Sensitive values are sealed for the pool: {"sealed":"<base64>"}. */
+            parameters: {
+                [key: string]: unknown;
+            };
+            tags: {
+                [key: string]: string;
+            };
+        };
+        Checked: {
+            changes: components["schemas"]["Change"][];
+            drifted: components["schemas"]["Change"][];
+            failure?: string;
         };
         GoOn: {
             /** @description People must approve first. */
@@ -2674,6 +2978,113 @@ export interface operations {
             default: components["responses"]["Refusal"];
         };
     };
+    getDrift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its drift. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    checkDrift: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The caller's name for this ask, as POST /requests has; optional here. */
+                "Idempotency-Key"?: components["parameters"]["OptionalIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description The check is due; read the drift until checked_at has risen. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    suppressDrift: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The caller's name for this ask, as POST /requests has; optional here. */
+                "Idempotency-Key"?: components["parameters"]["OptionalIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DriftSuppression"];
+            };
+        };
+        responses: {
+            /** @description Its drift, suppressed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listDrift: {
+        parameters: {
+            query?: {
+                /** @description Also what somebody has suppressed. */
+                suppressed?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The causes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
     openCredentials: {
         parameters: {
             query?: never;
@@ -3041,6 +3452,90 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StateKept"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    claimCheck: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The worker's name. */
+                "Roadbed-Worker": components["parameters"]["WorkerName"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckWanted"];
+            };
+        };
+        responses: {
+            /** @description The check, or null. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckGiven"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    finishCheck: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The worker's name. */
+                "Roadbed-Worker": components["parameters"]["WorkerName"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Checked"];
+            };
+        };
+        responses: {
+            /** @description It is taken. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    getCheckedState: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The worker's name. */
+                "Roadbed-Worker": components["parameters"]["WorkerName"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sealed state. */
+            200: {
+                headers: {
+                    "Roadbed-State-Serial": number;
+                    "Roadbed-State-Lineage": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
                 };
             };
             default: components["responses"]["Refusal"];

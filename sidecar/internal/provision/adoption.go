@@ -1,0 +1,85 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// Adopted is the instance's parameters with the actual values of its drift, so
+// that what is becomes what is asked for. It is a Conflict, saying why, when a
+// difference is the value of no parameter alone.
+func Adopted(o Offering, i Instance) (Parameters, error) {
+	if i.Drift == nil {
+		return nil, Errorf(Conflict, "%s has no drift to adopt", i.Name)
+	}
+	if i.Drift.More > 0 {
+		return nil, Errorf(Conflict, "%s differs in too much to adopt; revert it", i.Name)
+	}
+	after := maps.Clone(i.Parameters)
+	for _, d := range i.Drift.Differences {
+		if err := d.adopt(o, after); err != nil {
+			return nil, err
+		}
+	}
+	return after, nil
+}
+
+// adopt sets the difference's parameter to what is.
+func (d Difference) adopt(o Offering, after Parameters) error {
+	name, member, isMember := strings.Cut(d.Parameter, ".")
+	parameter, ok := o.Parameter(name)
+	switch {
+	case d.Kind != DriftChanged || d.Parameter == "":
+		return Errorf(Conflict, "%s: no parameter alone sets that, so it cannot be adopted; revert it", d.Title())
+	case !ok || parameter.Sensitive:
+		return Errorf(Conflict, "%s: parameter %s cannot be adopted; revert it", d.Title(), name)
+	case parameter.Immutable:
+		return Errorf(Conflict, "%s: %s cannot be changed once it is made; revert it", d.Title(), parameter.Title)
+	case !isMember:
+		after[name] = d.Actual
+		if d.Actual == nil {
+			delete(after, name)
+		}
+		return nil
+	}
+	was, _ := after[name].(map[string]any)
+	members := maps.Clone(was)
+	if members == nil {
+		members = map[string]any{}
+	}
+	switch d.Actual.(type) {
+	case nil:
+		delete(members, member)
+	case string:
+		members[member] = d.Actual
+	default:
+		members[member] = fmt.Sprint(d.Actual)
+	}
+	after[name] = members
+	return nil
+}
+
+// differenceOf is what adopting differences would cost more a month; nil when
+// one of them cannot be adopted or has no price.
+func (s *Service) differenceOf(ctx context.Context, found []DriftFound) *Money {
+	var sum Money
+	for _, f := range found {
+		offering, _, err := s.Store.Bundle(ctx, f.Instance.OfferingDigest)
+		if err != nil {
+			return nil
+		}
+		after := maps.Clone(f.Instance.Parameters)
+		if f.Difference.adopt(offering, after) != nil {
+			return nil
+		}
+		was, err1 := s.Judge.Prices.Price(offering, f.Instance.Shown())
+		is, err2 := s.Judge.Prices.Price(offering, unsealed(after))
+		if err1 != nil || err2 != nil {
+			return nil
+		}
+		sum += is.MonthlyCost - was.MonthlyCost
+	}
+	return &sum
+}

@@ -1,0 +1,149 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Check is what a worker gets to find out whether an instance is as it was asked
+// for: a plan of the unchanged parameters on the state that there is.
+type Check struct {
+	InstanceID     uuid.UUID         `json:"instance_id"`
+	ShortID        string            `json:"short_id"`
+	RequestID      uuid.UUID         `json:"request_id"` // whose run left the state
+	Token          string            `json:"token"`      // opens this check's routes until it is finished
+	LeaseSeconds   int               `json:"lease_seconds"`
+	Offering       string            `json:"offering"`
+	OfferingDigest string            `json:"offering_digest"`
+	Implementation string            `json:"implementation"`
+	Environment    Environment       `json:"environment"`
+	Name           string            `json:"name"`
+	Owner          string            `json:"owner"`
+	Parameters     Parameters        `json:"parameters"`
+	Tags           map[string]string `json:"tags"`
+}
+
+// Checked is what a check found: the plan's changes and what has changed behind
+// Terraform's back, both without secrets. Failure says why it could not tell.
+type Checked struct {
+	Changes []Change `json:"changes"`
+	Drifted []Change `json:"drifted"`
+	Failure string   `json:"failure,omitempty"`
+}
+
+// dueAtOnce is how many due checks are looked at to find one to give.
+const dueAtOnce = 10
+
+// ClaimCheck gives a worker the check that has been due the longest, or nil when
+// none is. A busy worker, which has no slot free, gets one only when it is due
+// for an hour: checks wait for applies, but not for ever.
+func (s *Runs) ClaimCheck(ctx context.Context, pool, worker string, busy bool) (*Check, error) {
+	due := DueChecks{Asked: s.DriftEvery == 0, Limit: dueAtOnce}
+	for name, environment := range s.Service.Environments {
+		if environment.Pool == pool {
+			due.Environments = append(due.Environments, name)
+		}
+	}
+	if busy {
+		due.Late = time.Hour
+	}
+	ids, err := s.Service.Store.DueChecks(ctx, due)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		check, err := s.claimCheck(ctx, worker, id)
+		if KindOf(err) == Conflict {
+			continue // another worker was faster, or a request came
+		}
+		if check != nil || err != nil {
+			return check, err
+		}
+	}
+	return nil, nil
+}
+
+// claimCheck is nil when the check may not be made; then it is put off.
+func (s *Runs) claimCheck(ctx context.Context, worker string, id uuid.UUID) (*Check, error) {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails: it ends the process instead
+	token := hex.EncodeToString(secret)
+	lease := cmp.Or(s.CheckLease, 30*time.Minute)
+	instance, err := s.Service.Store.Instance(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	// A person was authorised when they asked; what nobody asked for is authorised now.
+	allowed := s.Service.Authorizer.Allow(ctx, Access{Principal{Subject: DriftSubject}, VerbCheckDrift, instance.Owner, instance.Environment})
+	if allowed != nil && KindOf(allowed) != Denied {
+		return nil, allowed
+	}
+	record, err := s.Service.Store.ChangeDrift(ctx, id, func(r *DriftRecord) error {
+		if allowed != nil && (r.Check.AskedBy == DriftSubject || r.Check.AskedBy == "") {
+			r.Postpone(s.DriftEvery)
+			return nil
+		}
+		return r.Claim(worker, tokenDigest(token), lease)
+	})
+	if err != nil || record.Check.TokenDigest != tokenDigest(token) {
+		return nil, err
+	}
+	i := record.Instance
+	offering, _, err := s.Service.Store.Bundle(ctx, i.OfferingDigest)
+	if err != nil {
+		return nil, err
+	}
+	environment := s.Service.Environments[i.Environment]
+	applied := Request{ID: record.AppliedBy, Name: i.Name, Environment: i.Environment, Owner: i.Owner, CostCenter: i.CostCenter}
+	return &Check{
+		InstanceID: i.ID, ShortID: i.ShortID, RequestID: record.AppliedBy, Token: token, LeaseSeconds: int(lease / time.Second),
+		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
+		Name: i.Name, Owner: i.Owner, Parameters: i.Parameters, Tags: tags(offering, applied),
+	}, nil
+}
+
+// CheckedState is the sealed state that a check goes on from.
+func (s *Runs) CheckedState(ctx context.Context, pool string, instanceID uuid.UUID, token string) (StateVersion, error) {
+	_, err := s.Service.Store.ChangeDrift(ctx, instanceID, func(r *DriftRecord) error { return s.authenticateCheck(r, pool, token) })
+	if err != nil {
+		return StateVersion{}, err
+	}
+	return s.Service.Store.LatestState(ctx, instanceID)
+}
+
+// FinishCheck takes what a check found. A Conflict means that the check is not
+// the caller's any more; what it found is dropped.
+func (s *Runs) FinishCheck(ctx context.Context, pool string, instanceID uuid.UUID, token string, found Checked) error {
+	instance, err := s.Service.Store.Instance(ctx, instanceID)
+	if err != nil {
+		return err
+	}
+	offering, _, err := s.Service.Store.Bundle(ctx, instance.OfferingDigest)
+	if err != nil {
+		return err
+	}
+	_, err = s.Service.Store.ChangeDrift(ctx, instanceID, func(r *DriftRecord) error {
+		if err := s.authenticateCheck(r, pool, token); err != nil {
+			return err
+		}
+		r.Finish(Differences(offering, r.Instance, found.Changes, found.Drifted), found.Failure, s.DriftEvery)
+		return nil
+	})
+	return err
+}
+
+func (s *Runs) authenticateCheck(r *DriftRecord, pool, token string) error {
+	if s.Service.Environments[r.Instance.Environment].Pool != pool {
+		return Errorf(NotFound, "there is no check of instance %s in pool %s", r.Instance.ID, pool)
+	}
+	if r.Check.TokenDigest == "" || subtle.ConstantTimeCompare([]byte(r.Check.TokenDigest), []byte(tokenDigest(token))) != 1 {
+		return Errorf(Conflict, "this check is no longer yours: it has ended or was given to another worker")
+	}
+	return nil
+}

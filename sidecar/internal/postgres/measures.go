@@ -9,56 +9,67 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
-// tallySQL counts requests by the UTC day they ended on and, in the row without
-// a day, over the whole window.
+// tallySQL counts the requests that ended on each UTC day, in the window and in
+// the one before; what ended between the two is on its day alone.
 //
 // What a change or a destroy saves is the price that the instance's last success
 // had, less its own. What a smaller ask saves is the price of the denied one
 // that came right before it, by the same owner for the same thing within a week.
 const tallySQL = `
-	WITH ended AS (
-		SELECT (r.finished_at AT TIME ZONE 'UTC')::date AS day,
-		       r.state = 'succeeded' AND r.action = 'create' AS created,
+	WITH ended AS MATERIALIZED (
+		SELECT r.id, r.action, r.instance_id, r.generation, r.owner, r.offering, r.environment, r.name, r.created_at,
+		       (r.finished_at AT TIME ZONE 'UTC')::date AS day,
+		       CASE WHEN r.finished_at >= @from THEN 'window' WHEN r.finished_at < @before_until THEN 'before' END AS part,
 		       extract(epoch FROM r.finished_at - r.created_at)::float8 / 60 AS minutes,
-		       r.state = 'succeeded' AND r.requested_by LIKE 'user:%' AS served,
+		       r.state = 'succeeded' AS succeeded,
+		       r.state = 'succeeded' AND r.action = 'create' AS created,
 		       r.state = 'denied' AND r.verdict->>'outcome' = 'deny' AS blocked,
+		       r.requested_by LIKE 'user:%' AS by_person,
 		       r.approval IS NOT NULL AS asked_people,
-		       r.action,
-		       COALESCE(earlier.mills, refused.mills) - CASE WHEN r.action = 'destroy' THEN 0 ELSE r.monthly_cost_mills END AS saved
+		       CASE WHEN r.action = 'destroy' THEN 0 ELSE r.monthly_cost_mills END AS mills
 		  FROM requests r
-		  LEFT JOIN LATERAL (
+		 WHERE r.finished_at >= @before_from AND r.finished_at < @until),
+	asks AS (
+		SELECT p.id, p.owner, p.offering, p.environment, p.name, p.created_at,
+		       CASE WHEN p.state = 'denied' AND p.verdict->>'outcome' = 'deny' THEN p.monthly_cost_mills END AS refused_mills
+		  FROM requests p
+		 WHERE p.action = 'create' AND p.state IN ('denied', 'succeeded')
+		   AND p.finished_at >= (SELECT min(e.created_at) - interval '7 days' FROM ended e) AND p.finished_at < @until),
+	saved AS (
+		(SELECT DISTINCT ON (e.id) e.id, a.refused_mills - e.mills AS mills
+		   FROM ended e
+		   JOIN asks a ON a.owner = e.owner AND a.offering = e.offering AND a.environment = e.environment AND a.name = e.name
+		                  AND a.created_at < e.created_at AND a.created_at >= e.created_at - interval '7 days'
+		  WHERE e.created
+		  ORDER BY e.id, a.created_at DESC, a.id DESC)
+		UNION ALL
+		SELECT e.id, earlier.mills - e.mills
+		  FROM ended e
+		 CROSS JOIN LATERAL (
 			SELECT p.monthly_cost_mills AS mills
 			  FROM requests p
-			 WHERE r.state = 'succeeded' AND r.action <> 'create' AND p.instance_id = r.instance_id AND p.state = 'succeeded' AND p.generation < r.generation
+			 WHERE p.instance_id = e.instance_id AND p.state = 'succeeded' AND p.generation < e.generation
 			 ORDER BY p.generation DESC
-			 LIMIT 1) earlier ON true
-		  LEFT JOIN LATERAL (
-			SELECT CASE WHEN p.state = 'denied' AND p.verdict->>'outcome' = 'deny' THEN p.monthly_cost_mills END AS mills
-			  FROM requests p
-			 WHERE r.state = 'succeeded' AND r.action = 'create' AND p.action = 'create' AND p.owner = r.owner
-			   AND p.offering = r.offering AND p.environment = r.environment AND p.name = r.name AND p.state IN ('denied', 'succeeded')
-			   AND p.created_at < r.created_at AND p.created_at >= r.created_at - interval '7 days'
-			 ORDER BY p.created_at DESC, p.id DESC
-			 LIMIT 1) refused ON true
-		 WHERE r.finished_at >= @from AND r.finished_at < @until)
-	SELECT COALESCE(to_char(e.day, 'YYYY-MM-DD'), '') AS day,
+			 LIMIT 1) earlier
+		 WHERE e.succeeded AND e.action <> 'create')
+	SELECT COALESCE(to_char(e.day, 'YYYY-MM-DD'), e.part, '') AS part,
 	       count(*) FILTER (WHERE e.created)::int AS created,
 	       count(*) FILTER (WHERE e.created AND NOT e.asked_people)::int AS created_freely,
 	       avg(e.minutes) FILTER (WHERE e.created) AS mean,
 	       percentile_cont(0.5) WITHIN GROUP (ORDER BY e.minutes) FILTER (WHERE e.created) AS median,
 	       percentile_cont(0.95) WITHIN GROUP (ORDER BY e.minutes) FILTER (WHERE e.created) AS percentile,
-	       count(*) FILTER (WHERE e.served)::int AS served,
+	       count(*) FILTER (WHERE e.succeeded AND e.by_person)::int AS served,
 	       count(*) FILTER (WHERE e.blocked)::int AS blocked,
 	       count(*) FILTER (WHERE e.asked_people)::int AS answered,
-	       COALESCE(sum(e.saved) FILTER (WHERE e.action = 'create' AND e.saved > 0), 0)::bigint AS smaller,
-	       COALESCE(sum(e.saved) FILTER (WHERE e.action NOT IN ('create', 'destroy') AND e.saved > 0), 0)::bigint AS lowered,
-	       COALESCE(sum(e.saved) FILTER (WHERE e.action = 'destroy' AND e.saved > 0), 0)::bigint AS removed
-	  FROM ended e
-	 GROUP BY GROUPING SETS ((e.day), ())`
+	       COALESCE(sum(s.mills) FILTER (WHERE e.action = 'create' AND s.mills > 0), 0)::bigint AS smaller,
+	       COALESCE(sum(s.mills) FILTER (WHERE e.action NOT IN ('create', 'destroy') AND s.mills > 0), 0)::bigint AS lowered,
+	       COALESCE(sum(s.mills) FILTER (WHERE e.action = 'destroy' AND s.mills > 0), 0)::bigint AS removed
+	  FROM ended e LEFT JOIN saved s ON s.id = e.id
+	 GROUP BY GROUPING SETS ((e.day), (e.part))`
 
 // tallyRow is a row of tallySQL.
 type tallyRow struct {
-	Day                       string // "" for the whole window
+	Part                      string // a day, "window", "before", or "" for what is between the two
 	Created, CreatedFreely    int
 	Mean, Median, Percentile  *float64
 	Served, Blocked, Answered int
@@ -82,32 +93,21 @@ func (s *Store) Measure(ctx context.Context, w provision.MeasureWindow) (provisi
 	err := pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) error {
 		c = provision.Counts{Days: map[provision.Day]provision.Tally{}, Tickets: map[provision.Day]int{}}
 		before := w.Before()
-		for _, part := range []struct {
-			from, until time.Time
-			keep        func(tallyRow)
-		}{
-			{w.From, w.Until, func(r tallyRow) {
-				if r.Day == "" {
-					c.Window = r.tally()
-				}
-			}},
-			{before.From, before.Until, func(r tallyRow) {
-				if r.Day == "" {
-					c.Before = r.tally()
-				}
-			}},
-			{before.From, w.Until, func(r tallyRow) {
-				if r.Day != "" {
-					c.Days[provision.Day(r.Day)] = r.tally()
-				}
-			}},
-		} {
-			rows, err := many[tallyRow](ctx, tx, "measures", tallySQL, pgx.NamedArgs{"from": part.from, "until": part.until})
-			if err != nil {
-				return err
-			}
-			for _, row := range rows {
-				part.keep(row)
+		rows, err := many[tallyRow](ctx, tx, "measures", tallySQL, pgx.NamedArgs{
+			"before_from": before.From, "before_until": before.Until, "from": w.From, "until": w.Until,
+		})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			switch row.Part {
+			case "window":
+				c.Window = row.tally()
+			case "before":
+				c.Before = row.tally()
+			case "":
+			default:
+				c.Days[provision.Day(row.Part)] = row.tally()
 			}
 		}
 		if err := countTickets(ctx, tx, before.From, w.Until, &c); err != nil {

@@ -129,7 +129,6 @@ func TestMeasuresOfAFixedHistory(t *testing.T) {
 		t.Run(zone, func(t *testing.T) {
 			t.Parallel()
 			p := newPast(t, testkit.Database(t)+"&timezone="+zone)
-			p.exec(`ALTER TABLE requests DROP CONSTRAINT requests_action_check`) // whatever the actions are, they are measured alike
 			fixedHistory(p)
 			c, err := p.store.Measure(t.Context(), window(t, 3))
 			if err != nil {
@@ -182,7 +181,6 @@ func TestMeasuresOfNothing(t *testing.T) {
 func TestAdoptionTakesRequestsAndTicketsOfTheSameDays(t *testing.T) {
 	t.Parallel()
 	p := newPast(t, testkit.Database(t))
-	p.exec(`ALTER TABLE requests DROP CONSTRAINT requests_action_check`)
 	fixedHistory(p)
 	steps := []struct {
 		name    string

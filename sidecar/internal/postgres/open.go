@@ -53,6 +53,7 @@ func Open(dsn string, o Options) (*Store, error) {
 		"lock_timeout":                        "2s",
 		"idle_in_transaction_session_timeout": "10s",
 		"timezone":                            "UTC",
+		"jit":                                 "off", // compiling takes longer than our statements
 	} {
 		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
 			config.ConnConfig.RuntimeParams[name] = value

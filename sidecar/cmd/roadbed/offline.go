@@ -234,6 +234,9 @@ func printAnswer(out io.Writer, a provision.Answer, o provision.Offering, all bo
 		fmt.Fprintln(out, "✕ Not allowed")
 	}
 	printFindings(out, a.Findings)
+	if !a.Acceptable() && o.EscapeHatch != "" {
+		fmt.Fprintf(out, "  Does nothing fit? %s\n", o.EscapeHatch)
+	}
 	if a.Advice != nil {
 		printAlternatives(out, a.Advice.Alternatives)
 	}

@@ -33,6 +33,7 @@ type contract struct {
 	Timeouts        timeouts            `yaml:"timeouts"`
 	Tags            []map[string]string `yaml:"tags"`
 	Docs            string              `yaml:"docs"`
+	EscapeHatch     string              `yaml:"escape_hatch"`
 }
 
 type parameter struct {

@@ -16,6 +16,10 @@ import (
 // formOwner is who the Create page names as the owner of every form.
 const formOwner = "group:default/platform-team"
 
+// escapeHatch is what to do when an offering that says nothing of its own does
+// not fit.
+const escapeHatch = "Ask the platform team (" + formOwner + "). A rule that is in the way can be lifted for a while by an exemption."
+
 // mapping is a YAML mapping that keeps its order.
 type mapping []entry
 
@@ -149,6 +153,9 @@ func formPages(o provision.Offering) []any {
 	}
 	var form []any
 	for i, page := range pages {
+		if i == len(pages)-1 {
+			page = page.described("Does this not fit? " + o.EscapeHatch)
+		}
 		if i == 0 && len(o.Presets) > 0 {
 			properties[i] = append(properties[i], entry{presetsField, addedField("Presets", "RoadbedPresets")})
 		}
@@ -163,6 +170,18 @@ func formPages(o provision.Offering) []any {
 		form = append(form, append(page, entry{"properties", properties[i]}))
 	}
 	return form
+}
+
+// described is a page with a text after its description.
+func (m mapping) described(text string) mapping {
+	for i, e := range m {
+		if e.key == "description" {
+			page := slices.Clone(m)
+			page[i].value = fmt.Sprintf("%v %s", e.value, text)
+			return page
+		}
+	}
+	return slices.Insert(slices.Clone(m), 1, entry{"description", text}) // after the title
 }
 
 // formFields are the parameters of one level as fields, and the names of those

@@ -1,6 +1,7 @@
 package offering
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,7 +107,8 @@ func (c contract) offering(id string) provision.Offering {
 			Name: or(c.Roles.Name, "database_name"), Environment: or(c.Roles.Environment, "environment"),
 			Owner: or(c.Roles.Owner, "team_owner"), CostCenter: or(c.Roles.CostCenter, "cost_center"),
 		},
-		Tags: map[string]string{}, Docs: c.Docs, Drift: provision.DriftRules(c.Drift), ApplyTimeout: c.Timeouts.Apply,
+		Tags: map[string]string{}, Docs: c.Docs, EscapeHatch: cmp.Or(strings.TrimSpace(c.EscapeHatch), escapeHatch),
+		Drift: provision.DriftRules(c.Drift), ApplyTimeout: c.Timeouts.Apply,
 	}
 	if o.ApplyTimeout == 0 {
 		o.ApplyTimeout = defaultApplyTimeout

@@ -22,6 +22,8 @@ func Reference(o provision.Offering) []byte {
 	if o.Docs != "" {
 		line("More: <%s>.", o.Docs)
 	}
+	line("\n## When it does not fit\n")
+	line("%s", o.EscapeHatch)
 	line("\n## Parameters\n")
 	line("| Name | Type | Default | Limits | Meaning |")
 	line("|---|---|---|---|---|")

@@ -168,6 +168,9 @@ func (k *checker) rest(o provision.Offering) {
 	if o.ApplyTimeout < time.Minute || o.ApplyTimeout > 24*time.Hour {
 		k.add([]any{"timeouts", "apply"}, "choose between 1m and 24h", "an apply may not take %s", o.ApplyTimeout)
 	}
+	if len(o.EscapeHatch) > 1000 {
+		k.add([]any{"escape_hatch"}, "say the first step and link to the rest", "escape_hatch has %d characters; a form shows at most 1000", len(o.EscapeHatch))
+	}
 	if u, err := url.Parse(o.Docs); o.Docs != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 		k.add([]any{"docs"}, "write the whole address", "docs is %q, which is no web address", o.Docs)
 	}

@@ -25,7 +25,8 @@ type Offering struct {
 	Steps           []StepDefinition  `json:"steps"`
 	Drift           DriftRules        `json:"drift"`
 	Tags            map[string]string `json:"tags"`
-	Docs            string            `json:"docs"` // URL, may be empty
+	Docs            string            `json:"docs"`         // URL, may be empty
+	EscapeHatch     string            `json:"escape_hatch"` // Markdown: how to get what this offering does not do; never empty
 	ApplyTimeout    time.Duration     `json:"-"`
 	Schema          json.RawMessage   `json:"schema"` // JSON Schema 2020-12 of the parameters
 }

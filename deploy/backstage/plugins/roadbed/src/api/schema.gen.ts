@@ -1150,6 +1150,8 @@ export interface components {
             };
             /** @description URL; may be empty. */
             docs: string;
+            /** @description Markdown: how to get what this offering does not do. */
+            escape_hatch: string;
             /** @description JSON Schema 2020-12 of the parameters. */
             schema: {
                 [key: string]: unknown;

@@ -198,6 +198,7 @@ export const aDatabase: Offering = {
   steps: [],
   tags: {},
   docs: '',
+  escape_hatch: 'Ask #platform-team.',
   schema: {},
 };
 

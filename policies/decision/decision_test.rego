@@ -48,7 +48,7 @@ test_a_denial_names_no_approvers if {
 	not finding.approvers
 }
 
-test_what_is_destroyed_has_no_findings if {
+test_what_is_destroyed_is_judged_as_that_alone if {
 	faulty := object.union(request, {
 		"action": "destroy",
 		"environment": {"name": "prod"},
@@ -57,7 +57,8 @@ test_what_is_destroyed_has_no_findings if {
 		"cost_center": "",
 		"parameters": {"backup_retention_days": 1, "storage_gb": 1000, "instance_class": "db.r5.large"},
 	})
-	decision.findings == set() with input as faulty
+	rules := {finding.rule | some finding in decision.findings} with input as faulty
+	rules == {"destroy_approval", "destroy_confirmation"}
 }
 
 test_an_exempt_denial_is_a_note_that_needs_nobody if {

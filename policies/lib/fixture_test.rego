@@ -9,6 +9,7 @@ request := {
 	"offering": {"id": "postgres-database", "version": "1.2.0", "category": "databases"},
 	"environment": {"name": "dev", "title": "Development"},
 	"name": "orders",
+	"confirm": "",
 	"owner": "group:default/payments",
 	"cost_center": "CC-1234",
 	"parameters": {

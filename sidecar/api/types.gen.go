@@ -262,6 +262,9 @@ type DatabaseAccepted struct {
 
 // Destruction defines model for Destruction.
 type Destruction struct {
+	// Confirm The instance's name as it was typed; needed where policy says so (the rule destroy_confirmation).
+	Confirm string `json:"confirm,omitempty"`
+
 	// Source Where the ask came from.
 	Source *Source `json:"source,omitempty"`
 }

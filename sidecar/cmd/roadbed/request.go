@@ -287,7 +287,7 @@ func (c *requestDestroyCommand) Run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	key := cmp.Or(c.Key, uuid.NewString())
-	r, err := conn.Destroy(ctx, key, instance.Id)
+	r, err := conn.DestroyConfirmed(ctx, key, instance.Id, instance.Name)
 	if err != nil {
 		return conn.notAccepted(ctx, out, err, key, c.JSON)
 	}

@@ -150,8 +150,14 @@ func (c *Client) Retry(ctx context.Context, key string, request uuid.UUID) (api.
 
 // Destroy asks for the end of an instance, with a key as Submit has.
 func (c *Client) Destroy(ctx context.Context, key string, instance uuid.UUID) (api.Request, error) {
+	return c.DestroyConfirmed(ctx, key, instance, "")
+}
+
+// DestroyConfirmed is Destroy with the instance's name as a person has typed it,
+// which policy asks for in some environments.
+func (c *Client) DestroyConfirmed(ctx context.Context, key string, instance uuid.UUID, confirm string) (api.Request, error) {
 	var answer api.RequestAnswer
-	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/destroy", key, api.Destruction{}), &answer)
+	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/destroy", key, api.Destruction{Confirm: confirm}), &answer)
 	return answer.Request, err
 }
 

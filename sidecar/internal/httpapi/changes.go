@@ -81,6 +81,7 @@ func (s *Server) retryRequest(w http.ResponseWriter, r *http.Request, p provisio
 func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.Destruction
 	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		sub.Confirm = body.Confirm
 		return s.Service.Destroy(ctx, p, id, sub)
 	})
 }

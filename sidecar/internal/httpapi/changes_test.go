@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,4 +154,67 @@ func TestUpgradeAnInstance(t *testing.T) {
 	}
 	_, err = r.as(bob).Upgrade(t.Context(), "u2", *made.InstanceId, nil)
 	kindOf(t, err, provision.Denied)
+}
+
+func TestDestroyInProductionIsConfirmedAndApproved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.service.Environments["prod"] = provision.Environment{Name: "prod", Title: "Production", Implementation: "local", Pool: "local", Region: "local"}
+	r.service.Directory = directory{"group:default/platform-team": {pat}}
+	c := r.as(ann)
+	sub := database("orders")
+	sub.Parameters["environment"], sub.Parameters["multi_az"] = "prod", true
+	made, err := c.Submit(t.Context(), "c1", sub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.succeed(made)
+	preview, err := c.EvaluateChange(t.Context(), *made.InstanceId, api.ChangeEvaluation{Action: provision.Destroy})
+	if err != nil || preview.Outcome != provision.OutcomeRequireApproval || !slices.ContainsFunc(preview.Findings, func(f provision.Finding) bool {
+		return f.Rule == "destroy_confirmation" && f.Level == provision.LevelInfo
+	}) {
+		t.Errorf("preview = %+v (%v), want what will be asked", preview.Findings, err)
+	}
+	for _, typed := range []string{"", "order"} {
+		_, err := c.DestroyConfirmed(t.Context(), "d-"+typed+"x", *made.InstanceId, typed)
+		if denied := kindOf(t, err, provision.Denied); denied.Findings[0].Rule != "destroy_confirmation" {
+			t.Errorf("confirmed by %q: %+v, want a denial", typed, denied.Findings)
+		}
+	}
+	request, err := c.DestroyConfirmed(t.Context(), "d1", *made.InstanceId, "orders")
+	if err != nil || request.Approval == nil || request.Approval.Needed[0].Approvers[0] != "group:default/platform-team" {
+		t.Fatalf("confirmed = %+v, %v; want it to need approval", request.Approval, err)
+	}
+}
+
+func TestWhatIsDestroyedCanStillBeRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	c := r.as(ann)
+	made := r.ready("orders")
+	gone, err := c.Destroy(t.Context(), "d1", *made.InstanceId)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.succeed(gone)
+	again := r.submitAs("orders", "key-again")
+	tomb, err := c.Instance(t.Context(), *made.InstanceId)
+	if err != nil || tomb.Instance.State != provision.Destroyed || len(tomb.Requests) != 2 || *tomb.Instance.ChangesAllowed == "" {
+		t.Errorf("what is destroyed = %+v (%v), want it with its history and closed", tomb.Instance, err)
+	}
+	if *again.InstanceId == *made.InstanceId {
+		t.Error("the name made the same instance again")
+	}
+	if list, err := c.Instances(t.Context(), api.ListInstancesParams{}); err != nil || len(list.Items) != 1 || list.Items[0].Id != *again.InstanceId {
+		t.Errorf("the living are %+v (%v), want the new one", list.Items, err)
+	}
+}
+
+func (r *rig) submitAs(name, key string) api.Request {
+	r.t.Helper()
+	request, err := r.as(ann).Submit(r.t.Context(), key, database(name))
+	if err != nil {
+		r.t.Fatalf("submit %s: %v", name, err)
+	}
+	return request
 }

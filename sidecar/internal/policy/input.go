@@ -23,6 +23,7 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 			"settings": object(in.Environment.Settings),
 		},
 		"name":        in.Name,
+		"confirm":     in.Confirm,
 		"owner":       in.Owner,
 		"cost_center": in.CostCenter,
 		"parameters":  object(in.Parameters),

@@ -38,6 +38,7 @@ type Submission struct {
 	Parameters     Parameters
 	Task           string // scaffolder task, "" when none
 	IdempotencyKey string // "" when the door does not ask for one
+	Confirm        string // of a destroy: the instance's name as it was typed, "" when it was not
 }
 
 // Submit judges an ask and accepts it: the request is stored and queued when
@@ -109,20 +110,20 @@ func (s *Service) Destroy(ctx context.Context, p Principal, instanceID uuid.UUID
 	if first, err := s.repeated(ctx, p, sub, digest); err != nil || first.ID != uuid.Nil {
 		return first, err
 	}
+	if instance.State == Reserved {
+		return s.Cancel(ctx, p, instance.RequestID, "its owner asked to destroy it before anything was made")
+	}
 	ask, err := s.destruction(ctx, p, instance, StageSubmit)
 	if err != nil {
 		return Request{}, err
 	}
-	ask.digest = digest
+	ask.digest, ask.judged.Confirm = digest, sub.Confirm
 	request, err := s.judgeChange(ctx, p, instance, ask, sub)
 	if err != nil {
 		return Request{}, err
 	}
 	if !request.Verdict.Acceptable() {
 		return s.refuseChange(ctx, request)
-	}
-	if instance.State == Reserved {
-		return s.Cancel(ctx, p, instance.RequestID, "its owner asked to destroy it before anything was made")
 	}
 	if err := s.makeWay(ctx, p, instance); err != nil {
 		return Request{}, err

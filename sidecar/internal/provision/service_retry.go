@@ -71,6 +71,9 @@ func (s *Service) stillNewest(ctx context.Context, first Request, instance Insta
 func (s *Service) askAgain(ctx context.Context, p Principal, first Request, instance Instance) (prepared, []StepDefinition, error) {
 	if first.Action == Destroy {
 		ask, err := s.destruction(ctx, p, instance, StageSubmit)
+		if first.Generation > 0 { // it was accepted, so it was confirmed
+			ask.judged.Confirm = instance.Name
+		}
 		return ask, destroySteps(ask.offering), err
 	}
 	offering, _, err := s.Store.Bundle(ctx, first.OfferingDigest)

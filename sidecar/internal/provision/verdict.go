@@ -144,6 +144,7 @@ type Ask struct {
 	Name        string
 	Owner       string
 	CostCenter  string
+	Confirm     string     // of a destroy: what was typed to confirm it
 	Parameters  Parameters // final: defaults applied, sensitive ones {"set": true}
 	Before      Parameters // nil on create
 	Changes     []Change   // the plan's; nil at the other stages
@@ -177,6 +178,7 @@ type RuleInput struct {
 	Name        string       `json:"name"`
 	Owner       string       `json:"owner"`
 	CostCenter  string       `json:"cost_center"`
+	Confirm     string       `json:"confirm"` // of a destroy, at submit: what was typed to confirm it
 	Parameters  Parameters   `json:"parameters"`
 	Before      Parameters   `json:"before"`
 	Price       RulePrice    `json:"price"`
@@ -289,7 +291,7 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 		Stage: ask.Stage, Action: ask.Action,
 		Subject:     RuleSubject{Ref: ask.Principal.Subject, Groups: ask.Principal.Groups},
 		Offering:    RuleOffering{ID: ask.Offering.ID, Version: ask.Offering.Version, Category: ask.Offering.Category},
-		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter,
+		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter, Confirm: ask.Confirm,
 		Parameters: ask.Parameters, Before: ask.Before, Price: price, Changes: ask.Changes, At: ask.At,
 	}
 	if ask.Stage == StagePlan {

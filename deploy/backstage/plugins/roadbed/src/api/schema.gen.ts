@@ -1513,6 +1513,8 @@ export interface components {
             version_after: string;
         };
         Destruction: {
+            /** @description The instance's name as it was typed; needed where policy says so (the rule destroy_confirmation). */
+            confirm?: string;
             source?: components["schemas"]["Source"];
         };
         Request: {

@@ -40,6 +40,24 @@ test_outside_with_both_prices_the_saving_is_computed if {
 	startswith(finding.message, "ARM instances are 10% cheaper than Intel.")
 }
 
+test_outside_a_saving_of_one_percent_is_told if {
+	some finding in cheaper_arm_twin.findings with input as _on("db.r5.xlarge")
+		with data.prices.prices as {"db.r5.xlarge": 253, "db.r6g.xlarge": 250}
+	startswith(finding.message, "ARM instances are 1% cheaper than Intel.")
+}
+
+test_outside_nearly_all_is_not_all if {
+	some finding in cheaper_arm_twin.findings with input as _on("db.r5.xlarge")
+		with data.prices.prices as {"db.r5.xlarge": 1000, "db.r6g.xlarge": 5}
+	startswith(finding.message, "ARM instances are 99% cheaper than Intel.")
+}
+
+test_outside_without_the_twins_price_the_listed_saving_is_told if {
+	some finding in cheaper_arm_twin.findings with input as _on("db.r5.xlarge")
+		with data.prices.prices as {"db.r5.xlarge": 280}
+	startswith(finding.message, "ARM instances are 20% cheaper than Intel.")
+}
+
 test_lifted_when_the_twin_is_dearer if {
 	cheaper_arm_twin.findings == set() with input as _on("db.r5.xlarge")
 		with data.prices.prices as {"db.r5.xlarge": 200, "db.r6g.xlarge": 250}

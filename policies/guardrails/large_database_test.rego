@@ -15,6 +15,7 @@ test_inside_is_allowed if {
 
 test_exactly_at_the_limit_is_allowed if {
 	large_database.findings == set() with input as _in("dev", 500)
+	large_database.findings == set() with input as _in("staging", 500)
 	large_database.findings == set() with input as _in("prod", 800)
 }
 
@@ -26,6 +27,11 @@ test_outside_requires_approval if {
 		"path": "storage_gb",
 		"way_out": "Choose 800 GB or less, or ask #platform-team.",
 	}} with input as _in("prod", 801)
+}
+
+test_outside_requires_approval_in_each_environment if {
+	count(large_database.findings) == 1 with input as _in("dev", 501)
+	count(large_database.findings) == 1 with input as _in("staging", 501)
 }
 
 test_outside_in_an_unknown_environment_uses_its_own_limit if {

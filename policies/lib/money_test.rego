@@ -22,6 +22,19 @@ test_text_groups_thousands if {
 	money.text(1002003450) == "$1,002,003.45"
 }
 
+test_text_groups_at_the_edges if {
+	money.text(998000) == "$998.00"
+	money.text(999000) == "$999.00"
+	money.text(1000000) == "$1,000.00"
+	money.text(1998000) == "$1,998.00"
+	money.text(1999000) == "$1,999.00"
+	money.text(999998000) == "$999,998.00"
+	money.text(999999000) == "$999,999.00"
+	money.text(1000000000) == "$1,000,000.00"
+	money.text(1999998000) == "$1,999,998.00"
+	money.text(1999999000) == "$1,999,999.00"
+}
+
 test_a_whole_limit_has_no_cents if {
 	money.limit_text(100000) == "$100"
 	money.limit_text(10000000) == "$10,000"
@@ -31,6 +44,8 @@ test_a_whole_limit_has_no_cents if {
 test_within_a_cent_of_the_limit_three_decimals_show if {
 	money.beside(100005, 100000) == "$100.005"
 	money.beside(100004, 100000) == "$100.004"
+	money.beside(100009, 100000) == "$100.009"
+	money.beside(99991, 100000) == "$99.991"
 	money.beside(1000001, 1000000) == "$1,000.001"
 }
 

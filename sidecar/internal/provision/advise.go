@@ -14,8 +14,12 @@ type Advice struct {
 	// Ranges are what each free parameter may be while the others stay, by name.
 	Ranges map[string]Range `json:"ranges"`
 	// Alternatives are the smallest changes that make a denied ask allowed, at
-	// most three; empty when it is allowed already, or when no change of one or
-	// two parameters would do.
+	// most three, each of other parameters; empty when it is allowed already, or
+	// when no change of one or two parameters would do. The first changes one
+	// parameter where that can do, and then the price by as little as any such
+	// change does. Else it changes two, and the price by as little as any two of
+	// which at most one is an integer; two integers are named only where no such
+	// two do, and then near to what they are, not for the least money.
 	Alternatives []Alternative `json:"alternatives"`
 	// Presets are the offering's, each laid over the ask.
 	Presets []JudgedPreset `json:"presets"`
@@ -246,7 +250,8 @@ func bisect(low, high int64, is func(int64) bool) int64 {
 }
 
 // nearest is the change of one parameter that costs least change of money, from
-// base; none when no value of it is allowed.
+// base; none when no value of it is allowed. It is exact for an integer whose
+// price never falls, or never rises, over an allowed span.
 func (a *adviser) nearest(base Parameters, p Parameter, allowed values) []Alternative {
 	var candidates []any
 	current, _ := base[p.Name].(int64)
@@ -255,6 +260,7 @@ func (a *adviser) nearest(base Parameters, p Parameter, allowed values) []Altern
 		if current > span.Min && current < span.Max {
 			candidates = append(candidates, current)
 		}
+		candidates = append(candidates, a.aroundTheSamePrice(base, p.Name, span)...)
 	}
 	candidates = append(candidates, allowed.list...)
 	var found []Alternative
@@ -272,6 +278,19 @@ func (a *adviser) nearest(base Parameters, p Parameter, allowed values) []Altern
 	}
 	slices.SortStableFunc(found, a.compare)
 	return found[:min(len(found), 1)]
+}
+
+// aroundTheSamePrice are the two values in a span between which the price passes
+// the ask's own; none when it does not.
+func (a *adviser) aroundTheSamePrice(base Parameters, name string, span Span) []any {
+	now := a.verdict(a.ask.Parameters).cost
+	beyond := func(n int64) bool { return a.verdict(with(base, name, n)).cost > now }
+	start := beyond(span.Min)
+	if start == beyond(span.Max) {
+		return nil
+	}
+	edge := bisect(span.Min, span.Max, func(n int64) bool { return beyond(n) != start })
+	return []any{edge - 1, edge}
 }
 
 // compare puts the smaller change first: fewer parameters, then less change of

@@ -42,7 +42,7 @@ func TestMeasuresOverHTTP(t *testing.T) {
 		t.Errorf("adoption is %+v, want 0 of 3 and nothing to compare with", v)
 	}
 	if v := cards["drift"]; v.Value != nil || v.Why == "" {
-		t.Errorf("drift is %+v; it is not measured", v)
+		t.Errorf("drift is %+v; nothing was checked", v)
 	}
 }
 

@@ -110,12 +110,62 @@ func (s *Store) Measure(ctx context.Context, w provision.MeasureWindow) (provisi
 				c.Days[provision.Day(row.Part)] = row.tally()
 			}
 		}
+		if err := countDrift(ctx, tx, w, &c); err != nil {
+			return err
+		}
 		if err := countTickets(ctx, tx, before.From, w.Until, &c); err != nil {
 			return err
 		}
 		return countNow(ctx, tx, w, &c)
 	})
 	return c, shown(err, "measure")
+}
+
+func countDrift(ctx context.Context, tx pgx.Tx, w provision.MeasureWindow, c *provision.Counts) error {
+	type part struct {
+		Part  string // as a tally's
+		Times int
+	}
+	before := w.Before()
+	parts, err := many[part](ctx, tx, "drift", `
+		WITH found AS (
+			SELECT (e.at AT TIME ZONE 'UTC')::date AS day,
+			       CASE WHEN e.at >= @from THEN 'window' WHEN e.at < @before_until THEN 'before' END AS part
+			  FROM events e
+			 WHERE e.entity = 'drift' AND e.verb = 'detected' AND e.at >= @before_from AND e.at < @until)
+		SELECT COALESCE(to_char(f.day, 'YYYY-MM-DD'), f.part, '') AS part, count(*)::int AS times
+		  FROM found f
+		 GROUP BY GROUPING SETS ((f.day), (f.part))`,
+		pgx.NamedArgs{"before_from": before.From, "before_until": before.Until, "from": w.From, "until": w.Until})
+	if err != nil {
+		return err
+	}
+	c.Drift.Days = map[provision.Day]int{}
+	for _, p := range parts {
+		switch p.Part {
+		case "window":
+			c.Drift.Window = p.Times
+		case "before":
+			c.Drift.Before = p.Times
+		case "":
+		default:
+			c.Drift.Days[provision.Day(p.Part)] = p.Times
+		}
+	}
+	type now struct {
+		Checked bool
+		Differ  int
+		Since   *time.Time
+	}
+	told, err := one[now](ctx, tx, "drift", "", `
+		SELECT EXISTS (SELECT FROM drift_checks d WHERE d.checked_at IS NOT NULL) AS checked,
+		       (SELECT count(*) FROM instances i WHERE i.drift IS NOT NULL AND i.state NOT IN ('destroyed', 'released'))::int AS differ,
+		       (SELECT min(e.at) FROM events e WHERE e.entity = 'drift') AS since`, nil)
+	c.Drift.Checked, c.Drift.Now = told.Checked, told.Differ
+	if told.Since != nil {
+		c.Drift.Since = *told.Since
+	}
+	return err
 }
 
 func countTickets(ctx context.Context, tx pgx.Tx, from, until time.Time, c *provision.Counts) error {

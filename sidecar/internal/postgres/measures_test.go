@@ -151,6 +151,7 @@ func TestMeasuresOfAFixedHistory(t *testing.T) {
 					"2026-03-10": {Created: 2, CreatedFreely: 1, Mean: of(53), Median: of(53), Percentile: of(6 + 0.95*94), Served: 4, Answered: 1, Lowered: 30_000},
 				},
 				Tickets:   map[provision.Day]int{},
+				Drift:     provision.DriftCounts{Days: map[provision.Day]int{}},
 				BlockedBy: []provision.BlockedBy{{Rule: "backup", Requests: 1}, {Rule: "size", Requests: 1}},
 				Active:    8, ActiveTagged: 8, // all but ann, which is gone
 				ActiveCost: 40_000 + 85_500 + 150_000 + 300_000 + 10_000,
@@ -171,9 +172,48 @@ func TestMeasuresOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := provision.Counts{Days: map[provision.Day]provision.Tally{}, Tickets: map[provision.Day]int{}, BlockedBy: []provision.BlockedBy{}}
+	want := provision.Counts{
+		Days: map[provision.Day]provision.Tally{}, Tickets: map[provision.Day]int{}, BlockedBy: []provision.BlockedBy{},
+		Drift: provision.DriftCounts{Days: map[provision.Day]int{}},
+	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("counted (-want +got):\n%s", diff)
+	}
+}
+
+func TestDriftIsCountedOnceForEachThatWasTold(t *testing.T) {
+	t.Parallel()
+	p := newPast(t, testkit.Database(t))
+	i := checkable(t, p.store, "orders")
+	check := func(found []provision.Difference, at string) {
+		t.Helper()
+		changeDrift(t, p.store, i.ID, func(r *provision.DriftRecord) error {
+			if err := r.Claim("w1", "digest", minute); err != nil {
+				return err
+			}
+			r.Finish(found, "", time.Hour)
+			return nil
+		})
+		p.exec(`UPDATE events SET at = $1::timestamptz WHERE entity = 'drift' AND at > '2026-03-11Z'`, at+"Z")
+	}
+	check(nil, "2026-03-01T08:00") // nothing is told of what is as it should be
+	check(oneDifference("a"), "2026-03-01T09:00")
+	check(oneDifference("b"), "2026-03-05T00:00")
+	check(oneDifference("b"), "2026-03-06T00:00") // the same, so it is no news
+	check(oneDifference("c"), "2026-03-07T16:00") // between the windows
+	check(oneDifference("d"), "2026-03-08T00:00")
+	check(nil, "2026-03-09T00:00")
+	check(oneDifference("d"), "2026-03-10T14:59") // back again
+	c, err := p.store.Measure(t.Context(), window(t, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := provision.DriftCounts{
+		Checked: true, Window: 2, Before: 1, Now: 1, Since: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC),
+		Days: map[provision.Day]int{"2026-03-05": 1, "2026-03-07": 1, "2026-03-08": 1, "2026-03-10": 1},
+	}
+	if diff := cmp.Diff(want, c.Drift); diff != "" {
+		t.Errorf("drift (-want +got):\n%s", diff)
 	}
 }
 

@@ -73,6 +73,16 @@ type Counts struct {
 	ActiveCost     Money         // their price a month, as far as it is known
 	ActiveTagged   int           // of these, the ones that have an owner and a cost centre
 	Since          time.Time     // when the first request was made; zero when there is none
+	Drift          DriftCounts
+}
+
+// DriftCounts are what was told of drift.
+type DriftCounts struct {
+	Checked        bool // a check has told how an instance is
+	Window, Before int  // times that drift was detected
+	Days           map[Day]int
+	Now            int       // instances that differ now
+	Since          time.Time // when drift was first told of; zero when it never was
 }
 
 // BlockedBy is how many requests a rule denied.
@@ -181,7 +191,7 @@ func (s *Service) Measures(ctx context.Context, days int) (Measures, error) {
 func Measured(w MeasureWindow, c Counts) Measures {
 	m := Measures{
 		Window: w, Since: c.Since,
-		Cards: []Measure{provisionTime(w, c), adoption(w, c), savings(w, c), active(c), drift(), violations(w, c)},
+		Cards: []Measure{provisionTime(w, c), adoption(w, c), savings(w, c), active(c), drift(w, c), violations(w, c)},
 		More:  []Measure{withinGuardrails(c), neededAPerson(c), tagged(c)},
 	}
 	if c.Since.IsZero() || c.Since.After(w.Before().From) {
@@ -307,12 +317,26 @@ func active(c Counts) Measure {
 	}
 }
 
-func drift() Measure {
-	return Measure{
+// drift compares only with a window in which drift was told of already: before
+// checks began there was none to count, which is not the same as none.
+func drift(w MeasureWindow, c Counts) Measure {
+	m := Measure{
 		Name: "drift", Title: "Drift incidents", Unit: Number, Better: betterDown,
-		Definition: "Instances that were found to differ from what was asked for.",
-		Why:        "Drift is not measured yet.",
+		Definition: "Differences from what was asked for that checks found in the window; one that stays counts once.",
 	}
+	if !c.Drift.Checked {
+		m.Why = "Nothing has been checked for drift yet."
+		return m
+	}
+	m.Value = number(c.Drift.Window)
+	m.Parts = []MeasurePart{{"differ_now", Number, float64(c.Drift.Now)}}
+	if !c.Drift.Since.IsZero() && !c.Drift.Since.After(w.Before().From) {
+		m.Before = number(c.Drift.Before)
+	}
+	for _, day := range w.days() {
+		m.Days = append(m.Days, MeasureDay{Day: day, Value: number(c.Drift.Days[day]), Count: c.Drift.Days[day]})
+	}
+	return m
 }
 
 func violations(w MeasureWindow, c Counts) Measure {

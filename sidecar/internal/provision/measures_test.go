@@ -91,6 +91,15 @@ func TestMeasured(t *testing.T) {
 		t.Errorf("a day on which nothing was created is %+v, want no value", quiet)
 	}
 
+	counts.Drift = provision.DriftCounts{Checked: true, Window: 3, Before: 1, Now: 2, Days: map[provision.Day]int{"2026-03-10": 3}}
+	if d := card(t, provision.Measured(w, counts), "drift"); *d.Value != 3 || d.Before != nil || *d.Days[0].Value != 0 || *d.Days[1].Value != 3 {
+		t.Errorf("drift is %+v, want 3 and nothing to compare: nobody knows whether there were checks", d)
+	}
+	counts.Drift.Since = w.Before().From
+	if d := card(t, provision.Measured(w, counts), "drift"); d.Trend() != "up" {
+		t.Errorf("drift is %+v, want it up from 1", d)
+	}
+
 	counts.Since = w.Before().From.Add(time.Microsecond)
 	for _, c := range provision.Measured(w, counts).Cards {
 		if c.Before != nil {

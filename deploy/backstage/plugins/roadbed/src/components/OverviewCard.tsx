@@ -15,6 +15,7 @@ const PARTS: Record<string, string> = {
   lowered: 'Changes that cost less',
   removed: 'Removed',
   monthly_cost: 'Their price',
+  differ_now: 'Differ now',
 };
 
 /** MeasureCard is one number: how it stands, how it has changed, each day of it, and on demand what it means. */

@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -17,6 +18,38 @@ import (
 // be. A failing seed is printed and repeats.
 func TestAnyLifeKeepsTheLaws(t *testing.T) {
 	t.Parallel()
+	liveAnyLife(t, created, func(provision.Record) string { return "" })
+}
+
+// TestAnyLifeOfAChangeLeavesWhatWas is the same of an update: whatever happens,
+// the instance has its new parameters and price once it has succeeded, and the
+// old ones until then.
+func TestAnyLifeOfAChangeLeavesWhatWas(t *testing.T) {
+	t.Parallel()
+	liveAnyLife(t, func(t *testing.T) *life {
+		made := applying(t).must(outcome(provision.ResultSucceeded, ""))
+		l := begin(t, testkit.Changed(*made.record.Instance, provision.Update, func(r *provision.Request) {
+			cost := 99 * provision.Dollar
+			r.Parameters, r.MonthlyCost = provision.Parameters{"name": r.Name, "environment": "dev", "size": "medium"}, &cost
+		}))
+		l.record.Instance.Sequence = 0 // its events are counted from here
+		return l
+	}, func(r provision.Record) string {
+		wanted := r.Request.State == provision.Succeeded
+		if is := r.Instance.Parameters["size"] == "medium" && *r.Instance.MonthlyCost == 99*provision.Dollar; is != wanted {
+			return fmt.Sprintf("the instance is %v at %s while the update is %s", r.Instance.Parameters, r.Instance.MonthlyCost, r.Request.State)
+		}
+		if r.Instance.State.Gone() || r.Instance.State == provision.Reserved {
+			return "an update made its instance " + string(r.Instance.State)
+		}
+		return ""
+	})
+}
+
+// liveAnyLife lives many lives that begin as first says, and holds each of their
+// moments to the laws and to one more.
+func liveAnyLife(t *testing.T, first func(*testing.T) *life, law func(provision.Record) string) {
+	t.Helper()
 	moves := map[string]func(*provision.Record) error{
 		"dispatch": dispatch, "dispatch denied": func(r *provision.Record) error { return r.Dispatch("local", testkit.Denial()) },
 		"claim by w1": claim("w1"), "claim by w2": claim("w2"), "renew": renew, "release": release, "go on": goOn,
@@ -36,7 +69,7 @@ func TestAnyLifeKeepsTheLaws(t *testing.T) {
 	reached := map[provision.State]int{}
 	for seed := range uint64(3000) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		l := created(t)
+		l := first(t)
 		var done []string
 		for range 30 {
 			name := names[random.IntN(len(names))]
@@ -46,7 +79,7 @@ func TestAnyLifeKeepsTheLaws(t *testing.T) {
 			before := *l.record
 			err := l.do(moves[name])
 			done = append(done, fmt.Sprintf("%s -> %s (%v)", name, l.record.Request.State, err))
-			if fault := broken(before, *l.record, err); fault != "" {
+			if fault := cmp.Or(broken(before, *l.record, err), law(*l.record)); fault != "" {
 				t.Fatalf("seed %d: %s after\n%v", seed, fault, done)
 			}
 			reached[l.record.Request.State]++
@@ -84,7 +117,7 @@ func broken(before, after provision.Record, err error) string {
 	case run != nil && run.State == provision.RunClaimed && run.Fence != instance.Fence:
 		return "a claimed run has an old fence"
 	case request.State == provision.Succeeded && instance.State != provision.Ready:
-		return "a create succeeded and its instance is " + string(instance.State)
+		return "it succeeded and its instance is " + string(instance.State)
 	case request.State == provision.Applying && (run.State != provision.RunClaimed || instance.State != provision.Changing):
 		return "something applies without a claim"
 	case request.State == provision.AwaitingApproval && (run.State != provision.RunEnded || request.Approval.ExpiresAt == nil):

@@ -345,7 +345,7 @@ func (r *Record) GiveUp(why string) error {
 	if r.Run != nil {
 		r.Run.State = RunEnded
 	}
-	r.Request.Error = &Failure{Message: why}
+	r.Request.Error = &Failure{Message: why, WayOut: "Nothing was changed: retry it then."}
 	return r.end(Failed, false)
 }
 

@@ -486,6 +486,9 @@ type Estimate struct {
 
 	// Recommendations What to consider, in sentences.
 	Recommendations []string `json:"recommendations"`
+
+	// Unpriced Of a plan: what it makes or keeps and no price includes.
+	Unpriced []Unpriced `json:"unpriced"`
 }
 
 // Evaluation defines model for Evaluation.
@@ -787,6 +790,9 @@ type Plan struct {
 	Changes []Change `json:"changes"`
 }
 
+// PlanPricing Each counted resource costs what the formula says of the parameters that the plan has.
+type PlanPricing = provision.PlanPricing
+
 // PlanSummary defines model for PlanSummary.
 type PlanSummary = provision.PlanSummary
 
@@ -858,6 +864,12 @@ type Request struct {
 
 	// Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
 	Parameters Parameters `json:"parameters"`
+
+	// Plan What the newest plan would do; null until there is one.
+	Plan *PlanSummary `json:"plan"`
+
+	// PlanEstimate What that costs; null until there is a plan, and when it has no price.
+	PlanEstimate *Estimate `json:"plan_estimate"`
 
 	// RequestedBy Entity ref of a user.
 	RequestedBy string `json:"requested_by"`
@@ -1001,6 +1013,9 @@ type TicketsKept struct {
 	// Tickets Their sum.
 	Tickets int `json:"tickets"`
 }
+
+// Unpriced defines model for Unpriced.
+type Unpriced = provision.Unpriced
 
 // Upgrading defines model for Upgrading.
 type Upgrading struct {

@@ -46,6 +46,9 @@ func TestRoadWithApproval(t *testing.T) {
 		t.Fatalf("what waits for pat: %+v, %v; want the request", waiting, err)
 	}
 	asked := waiting[0].Approval
+	if e := waiting[0].PlanEstimate; e == nil || e.MonthlyCost != *request.MonthlyCost || len(e.Unpriced) != 0 {
+		t.Errorf("its plan costs %+v, want what the form said and nothing unpriced", e)
+	}
 	if asked.Plan == nil || asked.Plan.Create == 0 || asked.Plan.Delete != 0 || asked.ExpiresAt == nil || asked.Ceiling == nil || *asked.Ceiling != *request.MonthlyCost {
 		t.Errorf("pat is asked about plan %+v up to %v until %v, want what is made, its price and an end", asked.Plan, asked.Ceiling, asked.ExpiresAt)
 	}

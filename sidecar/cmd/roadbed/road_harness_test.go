@@ -89,6 +89,7 @@ type options struct {
 	lease     time.Duration    // 0 is 3 s, the least
 	offerings func(dir string) // writes the offerings to serve into dir, instead of the built-in ones
 	notices   string           // the file of notifications; "" for none
+	policies  func(dir string) // writes the policies to serve into dir, likewise
 	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
 }
 
@@ -176,6 +177,10 @@ func newRoad(t testing.TB, o options) *road {
 	if o.offerings != nil {
 		o.offerings(r.path("offerings"))
 		args = append(args, "--offerings", r.path("offerings"))
+	}
+	if o.policies != nil {
+		o.policies(r.path("policies"))
+		args = append(args, "--policies", r.path("policies"))
 	}
 	r.writeTerraform()
 	r.sidecar = &process{t: t, args: args, log: r.path("sidecar.log")}

@@ -24,7 +24,7 @@ func TestCallsAreAsTheContractSays(t *testing.T) {
 	owner, cursor, limit, mine := "payments", "next page", 7, true
 	states := []provision.State{provision.Queued, provision.Applying}
 	estimate := api.Estimate{Recommendations: []string{}, MonthlyCost: 85500, MonthlyTotal: 85500, AnnualCost: 1026000, AnnualTotal: 1026000,
-		Items: []provision.CostItem{{Name: "compute", MonthlyCost: 85500}}, Breakdown: map[string]api.Money{"compute": 85500}, PricesDigest: "sha256:1"}
+		Items: []provision.CostItem{{Name: "compute", MonthlyCost: 85500}}, Breakdown: map[string]api.Money{"compute": 85500}, PricesDigest: "sha256:1", Unpriced: []provision.Unpriced{}}
 	p := provision.Parameters{"database_name": "orders", "storage_gb": json.Number("100")}
 	tests := map[string]struct {
 		call      func(context.Context, *Client) (any, error)

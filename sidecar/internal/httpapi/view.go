@@ -30,6 +30,11 @@ func (s *Server) requestView(r provision.Request, p provision.Principal, now tim
 		estimate := EstimateView(*r.Verdict.Estimate, r.Verdict.Recommendations())
 		v.Estimate = &estimate
 	}
+	v.Plan = r.Plan.Summary()
+	if r.Plan != nil && r.Plan.Estimate != nil {
+		estimate := EstimateView(*r.Plan.Estimate, nil)
+		v.PlanEstimate = &estimate
+	}
 	for i, step := range r.Steps {
 		v.Steps[i] = stepView(step, now)
 	}
@@ -112,7 +117,7 @@ func (s *Server) offeringName(id string) string {
 func EstimateView(e provision.Estimate, recommendations []string) api.Estimate {
 	v := api.Estimate{
 		MonthlyCost: e.MonthlyCost, MonthlyTotal: toCents(e.MonthlyCost), AnnualCost: e.AnnualCost, AnnualTotal: toCents(e.AnnualCost),
-		Items: orEmpty(e.Items), Breakdown: map[string]api.Money{}, PricesDigest: e.PricesDigest,
+		Items: orEmpty(e.Items), Breakdown: map[string]api.Money{}, PricesDigest: e.PricesDigest, Unpriced: orEmpty(e.Unpriced),
 		Recommendations: orEmpty(recommendations),
 	}
 	for _, item := range e.Items {

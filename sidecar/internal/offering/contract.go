@@ -27,13 +27,88 @@ type contract struct {
 	Cost            costEstimate        `yaml:"cost_estimate"`
 	Roles           roles               `yaml:"roles"`
 	Presets         []preset            `yaml:"presets"`
-	Implementations []string            `yaml:"implementations"`
+	Implementations implementationList  `yaml:"implementations"`
 	Steps           []step              `yaml:"steps"`
 	Drift           drift               `yaml:"drift"`
 	Timeouts        timeouts            `yaml:"timeouts"`
 	Tags            []map[string]string `yaml:"tags"`
 	Docs            string              `yaml:"docs"`
 	EscapeHatch     string              `yaml:"escape_hatch"`
+}
+
+// implementationList is the module folders by name, alone or with how each one's
+// plan is priced.
+type implementationList map[string]provision.PlanPricing
+
+// UnmarshalYAML reads a list of names, or a mapping of names to {price}. The
+// fields are read by hand, as an option's are.
+func (l *implementationList) UnmarshalYAML(node *yaml.Node) error {
+	*l = implementationList{}
+	if node.Kind == yaml.SequenceNode {
+		for _, name := range node.Content {
+			(*l)[name.Value] = provision.PlanPricing{}
+		}
+		return nil
+	}
+	if node.Kind != yaml.MappingNode {
+		return fault(node, "implementations are a list of names, or a mapping of names to their price")
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		var implementation struct {
+			Price struct {
+				Counted    string                `yaml:"counted"`
+				Parameters map[string]planSource `yaml:"parameters"`
+				Free       []string              `yaml:"free"`
+			} `yaml:"price"`
+		}
+		if err := strictly(node.Content[i+1], &implementation); err != nil {
+			return err
+		}
+		pricing := provision.PlanPricing{Counted: implementation.Price.Counted, Free: implementation.Price.Free}
+		if len(implementation.Price.Parameters) > 0 {
+			pricing.Parameters = map[string]provision.PlanSource{}
+		}
+		for name, source := range implementation.Price.Parameters {
+			pricing.Parameters[name] = provision.PlanSource(source)
+		}
+		(*l)[node.Content[i].Value] = pricing
+	}
+	return nil
+}
+
+// strictly decodes a node without unknown fields, for what is read by hand.
+func strictly(node *yaml.Node, target any) error {
+	text, err := yaml.Marshal(node)
+	if err != nil {
+		return fault(node, "%s", err.Error())
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(target); err != nil {
+		problems := yamlProblems(err)
+		return fault(node, "%s", problems[0].Message)
+	}
+	return nil
+}
+
+// planSource is an attribute of the counted resource, or {of, attribute}.
+type planSource provision.PlanSource
+
+// UnmarshalYAML reads either form.
+func (s *planSource) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		s.Attribute = node.Value
+		return nil
+	}
+	var given struct {
+		Of        string `yaml:"of"`
+		Attribute string `yaml:"attribute"`
+	}
+	if err := strictly(node, &given); err != nil {
+		return err
+	}
+	s.Of, s.Attribute = given.Of, given.Attribute
+	return nil
 }
 
 type parameter struct {

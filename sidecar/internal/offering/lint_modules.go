@@ -50,6 +50,7 @@ func (l *linter) modules() {
 		}
 		l.variables(dir, module)
 		l.outputs(dir, module)
+		l.pricing(implementation, dir, module)
 		for address := range module.ManagedResources {
 			known[address], types[module.ManagedResources[address].Type] = true, true
 			if !l.inStep(address) {

@@ -79,6 +79,11 @@ func TestLintFindsWhatDisagrees(t *testing.T) {
 		"an example that is not valid":         {"examples/own-settings.yaml", "environment: dev", "environment: qa", `environment is "qa"`},
 		"an example with an unknown field":     {"examples/own-settings.yaml", "expect:", "expects:", "there is no field expects here"},
 		"a form that is not listed":            {"../catalog.yaml", "./postgres-database/template.yaml", "./other/template.yaml", "the form of postgres-database is not listed"},
+		"a resource that nothing prices":       {"offering.yaml", "free: [postgres_role, terraform_data]", "free: [terraform_data]", "postgres_role.monitor is neither priced nor free"},
+		"a price by what is not made":          {"offering.yaml", "counted: postgres_database", "counted: aws_db_instance", "by aws_db_instance, which its module does not make"},
+		"a price by no attribute":              {"offering.yaml", "attribute: input.storage_gb", "attribute: input.storage", "sets no input.storage of terraform_data.requested"},
+		"a price by no parameter":              {"offering.yaml", "        multi_az: {of", "        zones: {of", "the price of local is by zones, which is no parameter"},
+		"a plan that is not priced":            {"offering.yaml", "counted: postgres_database", "counted: ''", "it does not say how a plan of local is priced"},
 		"no page for people":                   {"README.md", "", "", "the page for the person choosing is missing"},
 		"a contract that cannot be read":       {"offering.yaml", "tags:", "tag:", "there is no field tag here"},
 	}

@@ -138,6 +138,14 @@ func (c contract) offering(id string) provision.Offering {
 			{Name: "Create " + c.Name},
 		}
 	}
+	for name, pricing := range c.Implementations {
+		if pricing.Counted != "" {
+			if o.Pricing == nil {
+				o.Pricing = map[string]provision.PlanPricing{}
+			}
+			o.Pricing[name] = pricing
+		}
+	}
 	for _, tags := range c.Tags {
 		for key, value := range tags {
 			o.Tags[key] = value

@@ -2,6 +2,7 @@ package offering
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -63,9 +64,9 @@ func check(o provision.Offering, c contract, root *yaml.Node) []Problem {
 	}
 	k.roles(o)
 	k.rest(o)
-	if len(c.Implementations) > 0 && !slices.Equal(slices.Sorted(slices.Values(c.Implementations)), o.Implementations) {
+	if len(c.Implementations) > 0 && !slices.Equal(slices.Sorted(maps.Keys(c.Implementations)), o.Implementations) {
 		k.add([]any{"implementations"}, "add the module folder or leave the list out",
-			"implementations are %s, but the module folders are %s", list(c.Implementations), list(o.Implementations))
+			"implementations are %s, but the module folders are %s", list(slices.Sorted(maps.Keys(c.Implementations))), list(o.Implementations))
 	}
 	return k.problems
 }

@@ -28,12 +28,9 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 		"cost_center": in.CostCenter,
 		"parameters":  object(in.Parameters),
 		"before":      object(in.Before),
-		"price": map[string]any{
-			"known": in.Price.Known, "monthly_mills": int64(in.Price.MonthlyMills),
-			"reason": in.Price.Reason, "item_mills": object(in.Price.Items),
-		},
-		"changes": changes(in.Changes),
-		"at":      in.At.Format(time.RFC3339Nano),
+		"price":       priceInput(in.Price),
+		"changes":     changes(in.Changes),
+		"at":          in.At.Format(time.RFC3339Nano),
 	})
 }
 
@@ -55,6 +52,25 @@ func object[M ~map[string]V, V any](values M) any {
 		entries[name] = value
 	}
 	return entries
+}
+
+func priceInput(p provision.RulePrice) map[string]any {
+	var form any
+	if p.FormMills != nil {
+		form = int64(*p.FormMills)
+	}
+	var unpriced any
+	if p.Unpriced != nil {
+		entries := make([]any, len(p.Unpriced))
+		for i, resource := range p.Unpriced {
+			entries[i] = map[string]any{"address": resource.Address, "type": resource.Type}
+		}
+		unpriced = entries
+	}
+	return map[string]any{
+		"known": p.Known, "monthly_mills": int64(p.MonthlyMills), "reason": p.Reason, "item_mills": object(p.Items),
+		"form_mills": form, "unpriced": unpriced,
+	}
 }
 
 func offering(o provision.RuleOffering) map[string]any {

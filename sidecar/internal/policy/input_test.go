@@ -79,6 +79,9 @@ func fill(t *testing.T, v reflect.Value, name string) {
 		for i := range v.NumField() {
 			fill(t, v.Field(i), name+"."+v.Type().Field(i).Name)
 		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), name)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for i := range v.Len() {

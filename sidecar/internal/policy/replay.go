@@ -323,29 +323,23 @@ func (s Side) priced(job replayJob, ask replayAsk) (ast.Value, price, error) {
 		return nil, price{}, fmt.Errorf("its offering version is kept no longer, so it cannot be priced again")
 	}
 	var given struct {
-		Parameters provision.Parameters `json:"parameters"`
+		Stage       provision.Stage       `json:"stage"`
+		Environment provision.Environment `json:"environment"`
+		Parameters  provision.Parameters  `json:"parameters"`
+		Changes     []provision.Change    `json:"changes"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(job.past.Input))
 	decoder.UseNumber()
 	if err := decoder.Decode(&given); err != nil {
 		return nil, price{}, fmt.Errorf("its parameters cannot be read: %w", err)
 	}
-	rule := provision.RulePrice{Items: map[string]int64{}}
-	estimate, err := s.Prices.Price(*job.offering, given.Parameters)
-	switch {
-	case err == nil:
-		rule.Known, rule.MonthlyMills = true, estimate.MonthlyCost
-		for _, item := range estimate.Items {
-			rule.Items[item.Name] = int64(item.MonthlyCost)
-		}
-	case provision.KindOf(err) == provision.Invalid:
-		rule.Reason = err.Error()
-	default:
+	rule, err := provision.PriceAgain(s.Prices, provision.Ask{
+		Stage: given.Stage, Offering: *job.offering, Environment: given.Environment, Parameters: given.Parameters, Changes: given.Changes,
+	})
+	if err != nil {
 		return nil, price{}, fmt.Errorf("it cannot be priced again: %w", err)
 	}
-	value, err := ast.InterfaceToValue(map[string]any{
-		"known": rule.Known, "monthly_mills": int64(rule.MonthlyMills), "reason": rule.Reason, "item_mills": object(rule.Items),
-	})
+	value, err := ast.InterfaceToValue(priceInput(rule))
 	if err != nil {
 		return nil, price{}, fmt.Errorf("its price cannot be read: %w", err)
 	}

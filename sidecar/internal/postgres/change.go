@@ -45,7 +45,7 @@ const (
 const updateRequestSQL = `
 	UPDATE requests
 	   SET state = @state, waiting = @waiting, holds = @holds::jsonb, released_at = @released_at, verdict = @verdict::jsonb, cancel_reason = @cancel_reason, error = @error::jsonb,
-	       approval = @approval::jsonb, approval_expires_at = @approval_expires_at, approved_at = @approved_at,
+	       monthly_cost_mills = @monthly_cost_mills, plan = @plan::jsonb, approval = @approval::jsonb, approval_expires_at = @approval_expires_at, approved_at = @approved_at,
 	       outputs = @outputs::jsonb, steps = @steps::jsonb, sequence = @sequence, updated_at = @updated_at,
 	       finished_at = CASE WHEN @finished::boolean THEN COALESCE(finished_at, @updated_at) END
 	 WHERE id = @id`

@@ -56,7 +56,11 @@ func claimed(t testing.TB, store *postgres.Store, request uuid.UUID) *provision.
 func ready(t testing.TB, store *postgres.Store, request uuid.UUID) *provision.Record {
 	t.Helper()
 	claimed(t, store, request)
-	change(t, store, request, func(r *provision.Record) error { return r.GoOn(testkit.Verdict()) })
+	change(t, store, request, func(r *provision.Record) error {
+		verdict := testkit.Verdict()
+		verdict.Estimate.MonthlyCost = *r.Request.MonthlyCost
+		return r.GoOn(verdict)
+	})
 	return change(t, store, request, func(r *provision.Record) error {
 		_, err := r.Take(provision.Report{
 			RunID: r.Run.ID, Fence: r.Run.Fence, Sequence: r.Run.ReportSequence + 1, Kind: provision.ReportOutcome,

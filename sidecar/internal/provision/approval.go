@@ -109,8 +109,12 @@ func (a *Approval) Summary() *PlanSummary {
 	if a == nil || !a.Planned {
 		return nil
 	}
-	s := &PlanSummary{Changes: append([]PlannedAction{}, a.Plan...)}
-	for _, c := range a.Plan {
+	return summaryOf(a.Plan)
+}
+
+func summaryOf(actions []PlannedAction) *PlanSummary {
+	s := &PlanSummary{Changes: append([]PlannedAction{}, actions...)}
+	for _, c := range actions {
 		switch c.Action {
 		case "create":
 			s.Create++

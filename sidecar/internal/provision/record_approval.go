@@ -32,6 +32,7 @@ func (r *Record) Decide(p Planned) (wait bool, err error) {
 	}
 	verdict := approvable(p.Verdict, r.needs(p))
 	r.Verdicts = append(r.Verdicts, StageVerdict{StagePlan, verdict})
+	r.planned(p)
 	if !verdict.Acceptable() {
 		r.advance("plan", StepFailed, reasons(verdict.Findings))
 		return false, r.deny(verdict)

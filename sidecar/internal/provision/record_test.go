@@ -164,7 +164,7 @@ func TestCreateThatSucceeds(t *testing.T) {
 	}
 	want := []string{
 		"request.submitted", "instance.reserved", "step.completed", "request.queued", "request.planning", "run.started",
-		"step.started", "step.completed", "request.applying", "instance.changing", "step.started", "step.completed",
+		"step.started", "request.planned", "step.completed", "request.applying", "instance.changing", "step.started", "step.completed",
 		"step.started", "step.completed", "request.succeeded", "instance.ready",
 	}
 	if diff := cmp.Diff(want, l.tells()); diff != "" {

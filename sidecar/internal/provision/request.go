@@ -31,8 +31,9 @@ type Request struct {
 	BodyDigest      string     // of the submission, to tell a replay from a misuse of its key
 	MonthlyCost     *Money     // nil when the price is unknown
 	Verdict         Verdict
-	CancelReason    string    // set once someone asked to cancel
-	Approval        *Approval // nil when it needs none
+	CancelReason    string       // set once someone asked to cancel
+	Approval        *Approval    // nil when it needs none
+	Plan            *PlanOutcome // the newest plan that was judged; nil until there is one
 	Error           *Failure
 	Outputs         map[string]any // non-sensitive, set on succeeded
 	Steps           []Step

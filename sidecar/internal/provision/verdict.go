@@ -79,6 +79,7 @@ type Estimate struct {
 	AnnualCost   Money      `json:"annual_cost"` // 12 × monthly
 	Items        []CostItem `json:"items"`       // sums to MonthlyCost exactly
 	PricesDigest string     `json:"prices_digest"`
+	Unpriced     []Unpriced `json:"unpriced,omitempty"` // by address; of a plan: what no price includes
 }
 
 // CostItem is one line of an estimate.
@@ -210,13 +211,26 @@ type RulePrice struct {
 	MonthlyMills Money            `json:"-"`
 	Reason       string           `json:"reason"` // why it is not known
 	Items        map[string]int64 `json:"item_mills"`
+
+	// Of a plan that is priced by what it makes, else nil: what the parameters
+	// alone would cost, and what nothing prices.
+	FormMills *Money     `json:"-"`
+	Unpriced  []Unpriced `json:"unpriced"`
 }
 
 // MarshalJSON writes the total as an integer of mills.
 func (p RulePrice) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{
 		"known": p.Known, "monthly_mills": int64(p.MonthlyMills), "reason": p.Reason, "item_mills": p.Items,
+		"form_mills": millsOf(p.FormMills), "unpriced": p.Unpriced,
 	})
+}
+
+func millsOf(m *Money) any {
+	if m == nil {
+		return nil
+	}
+	return int64(*m)
 }
 
 // Pricer prices parameters by an offering's formula. An unknown price is an
@@ -270,23 +284,11 @@ func (j Judge) Judge(ctx context.Context, ask Ask) (Verdict, error) {
 // nobody stores.
 func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 	verdict := Verdict{At: ask.At}
-	price := RulePrice{Items: map[string]int64{}}
-	estimate, err := j.Prices.Price(ask.Offering, ask.Parameters)
-	switch {
-	case ask.Action == Destroy:
-		price.Known = true // what is destroyed costs nothing afterwards
-		verdict.Estimate = &Estimate{Items: []CostItem{}}
-	case err == nil:
-		verdict.Estimate = &estimate
-		price.Known, price.MonthlyMills = true, estimate.MonthlyCost
-		for _, item := range estimate.Items {
-			price.Items[item.Name] = int64(item.MonthlyCost)
-		}
-	case KindOf(err) == Invalid:
-		price.Reason = err.Error()
-	default:
+	price, estimate, err := ask.price(j.Prices)
+	if err != nil {
 		return Verdict{}, RuleInput{}, err
 	}
+	verdict.Estimate = estimate
 	input := RuleInput{
 		Stage: ask.Stage, Action: ask.Action,
 		Subject:     RuleSubject{Ref: ask.Principal.Subject, Groups: ask.Principal.Groups},

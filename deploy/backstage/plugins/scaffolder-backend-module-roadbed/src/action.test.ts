@@ -13,7 +13,7 @@ function estimate(monthly_cost: number, breakdown: Record<string, number> = {}):
   const items = Object.entries(breakdown).map(([name, cost]) => ({ name, monthly_cost: cost }));
   const annual_cost = 12 * monthly_cost;
   const totals = { monthly_cost, monthly_total: monthly_cost, annual_cost, annual_total: annual_cost };
-  return { ...totals, items, breakdown, prices_digest: '', recommendations: [] };
+  return { ...totals, items, breakdown, prices_digest: '', unpriced: [], recommendations: [] };
 }
 
 const JUDGED = { allowance: null, recommendations: [], holds: [], bundle_digest: 'sha256:0', at: '2026-11-24T12:00:00Z' };

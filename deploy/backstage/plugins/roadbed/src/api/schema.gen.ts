@@ -1135,6 +1135,10 @@ export interface components {
             roles: components["schemas"]["Roles"];
             presets: components["schemas"]["Preset"][];
             implementations: string[];
+            /** @description How what a plan makes is priced, by implementation. */
+            pricing?: {
+                [key: string]: components["schemas"]["PlanPricing"];
+            };
             steps: components["schemas"]["StepDefinition"][];
             /** @description What the offering says of drift. */
             drift: {
@@ -1216,6 +1220,21 @@ export interface components {
             parameters: components["schemas"]["Parameters"];
             monthly_cost: components["schemas"]["Money"];
         };
+        /** @description Each counted resource costs what the formula says of the parameters that the plan has. */
+        PlanPricing: {
+            /** @description A resource type, or an address without indexes. */
+            counted: string;
+            parameters?: {
+                [key: string]: {
+                    /** @description The resource, as in counted; the counted one itself when absent. */
+                    of?: string;
+                    /** @description A path without indexes. */
+                    attribute: string;
+                };
+            };
+            /** @description Resource types that cost nothing. */
+            free?: string[];
+        };
         StepDefinition: {
             name: string;
             phase?: string;
@@ -1266,8 +1285,14 @@ export interface components {
                 [key: string]: components["schemas"]["Money"];
             };
             prices_digest: string;
+            /** @description Of a plan: what it makes or keeps and no price includes. */
+            unpriced: components["schemas"]["Unpriced"][];
             /** @description What to consider, in sentences. */
             recommendations: string[];
+        };
+        Unpriced: {
+            address: string;
+            type: string;
         };
         CostItem: {
             name: string;
@@ -1545,6 +1570,10 @@ export interface components {
             task: string;
             monthly_cost: components["schemas"]["Money"] | null;
             estimate: components["schemas"]["Estimate"] | null;
+            /** @description What the newest plan would do; null until there is one. */
+            plan: components["schemas"]["PlanSummary"] | null;
+            /** @description What that costs; null until there is a plan, and when it has no price. */
+            plan_estimate: components["schemas"]["Estimate"] | null;
             outcome: components["schemas"]["Outcome"];
             findings: components["schemas"]["Finding"][];
             /** @description Set once someone asked to cancel. */

@@ -40,6 +40,7 @@ export const estimate: Estimate = {
   ],
   breakdown: { compute: 60, storage: 11.5, backup: 14 },
   prices_digest: 'sha256:00',
+  unpriced: [],
   recommendations: [],
 };
 
@@ -101,6 +102,8 @@ export function aRequest(change: Partial<InfrastructureRequest> = {}): Infrastru
     task: '',
     monthly_cost: 85.5,
     estimate,
+    plan: null,
+    plan_estimate: null,
     outcome: 'allow',
     findings: [],
     cancel_reason: '',

@@ -21,6 +21,7 @@ import {
   resourcesRouteRef,
   rootRouteRef,
   statusRouteRef,
+  upgradeRouteRef,
 } from './routes';
 
 const client = ApiBlueprint.make({
@@ -107,6 +108,7 @@ export const roadbedPlugin = createFrontendPlugin({
     resources: resourcesRouteRef,
     overview: overviewRouteRef,
     change: changeRouteRef,
+    upgrade: upgradeRouteRef,
   },
   externalRoutes: {
     create: createPageRouteRef,

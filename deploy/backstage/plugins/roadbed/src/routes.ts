@@ -16,6 +16,9 @@ export const overviewRouteRef = createRouteRef();
 /** The form that changes one resource; what its query holds is filled in: "?storage_gb=200". */
 export const changeRouteRef = createSubRouteRef({ parent: resourcesRouteRef, path: '/:id/change' });
 
+/** The same for the published version of its offering. */
+export const upgradeRouteRef = createSubRouteRef({ parent: resourcesRouteRef, path: '/:id/upgrade' });
+
 export const statusRouteRef = createRouteRef();
 
 /** The Create page, from where new things are asked for. */

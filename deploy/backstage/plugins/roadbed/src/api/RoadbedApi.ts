@@ -47,6 +47,8 @@ export interface RoadbedApi {
   getRequest(id: string): Promise<InfrastructureRequest>;
   /** cancelRequest asks for a stop; the answer may still be running, with its cancel reason set. */
   cancelRequest(id: string, key: string): Promise<InfrastructureRequest>;
+  /** retryRequest asks anew for what did not come about; it goes on from what was made. */
+  retryRequest(id: string, key: string): Promise<InfrastructureRequest>;
   /** approveRequest gives one's approval; the reason may be empty. Given twice it counts once. */
   approveRequest(id: string, reason: string, key: string): Promise<InfrastructureRequest>;
   /** rejectRequest denies what waits for one's approval; the reason is what the requester reads. */
@@ -63,6 +65,8 @@ export interface RoadbedApi {
   evaluateChange(id: string, evaluation: Partial<ChangeEvaluation>, signal?: AbortSignal): Promise<ChangePreview>;
   /** updateInstance asks for other parameters; null takes one back to its default. */
   updateInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest>;
+  /** upgradeInstance asks for the published version of its offering, and for the parameters that change besides. */
+  upgradeInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest>;
   /** destroyInstance submits a destroy request. The same key never destroys twice. */
   destroyInstance(id: string, key: string): Promise<InfrastructureRequest>;
   /** openCredentials is recorded by the sidecar each time it is called. */

@@ -44,6 +44,10 @@ export class RoadbedClient implements RoadbedApi {
     return body.request;
   }
 
+  async retryRequest(id: string, key: string): Promise<InfrastructureRequest> {
+    return (await this.post<{ request: InfrastructureRequest }>(`/requests/${encodeURIComponent(id)}/retry`, key)).request;
+  }
+
   async approveRequest(id: string, reason: string, key: string): Promise<InfrastructureRequest> {
     const path = `/requests/${encodeURIComponent(id)}/approve`;
     return (await this.post<{ request: InfrastructureRequest }>(path, key, reason ? { reason } : {})).request;
@@ -89,6 +93,11 @@ export class RoadbedClient implements RoadbedApi {
 
   async updateInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest> {
     const path = `/instances/${encodeURIComponent(id)}/update`;
+    return (await this.post<{ request: InfrastructureRequest }>(path, key, { parameters })).request;
+  }
+
+  async upgradeInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest> {
+    const path = `/instances/${encodeURIComponent(id)}/upgrade`;
     return (await this.post<{ request: InfrastructureRequest }>(path, key, { parameters })).request;
   }
 

@@ -2,7 +2,7 @@ import { screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { Resources } from '../components/Resources';
 import type { ChangePreview, Instance, Parameters } from '../api/types';
-import { aDatabase, anInstance, aRequest, aVerdict, INSTANCE_ID, overLimit, REQUEST_ID } from '../testing/fixtures';
+import { aDatabase, anInstance, aRequest, aVerdict, INSTANCE_ID, overLimit } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { json, never, refusal, SidecarDouble } from '../testing/SidecarDouble';
 
@@ -73,8 +73,8 @@ test('an address fills in a change, whose price and verdict are shown before it 
   render(sidecar, '?storage_gb=200&nonsense=1&multi_az=maybe');
   await screen.findByText('Allowed in dev.');
   const panel = screen.getByRole('region', { name: 'What would change' });
-  await waitFor(() => expect(panel).toHaveTextContent('Storage (GB)100 → 200'));
-  expect(panel).toHaveTextContent('$85.50 → $95.50 / month, $10.00 more');
+  await waitFor(() => expect(panel).toHaveTextContent('Storage (GB)100 → becomes 200'));
+  expect(panel).toHaveTextContent('$85.50 → becomes $95.50 / month, $10.00 more');
   await userEvent.click(submit());
   await waitFor(() => expect(asked(sidecar)).toHaveLength(1));
   expect(asked(sidecar)[0].body).toEqual({ parameters: { storage_gb: 200 } });
@@ -118,4 +118,16 @@ test('while something else is asked of it, it says so', async () => {
   render(aSidecar({ changes_allowed: 'another request of it runs' }), '?storage_gb=200');
   expect(await screen.findByText('It cannot be changed right now')).toBeInTheDocument();
   expect(submit()).toBeDisabled();
+});
+
+test('an upgrade is shown and asked for in the same way', async () => {
+  const sidecar = aSidecar({ available_version: '1.3.0' })
+    .on(`POST /instances/${INSTANCE_ID}/evaluate`, { ...preview({}), version_after: '1.3.0' })
+    .on(`POST /instances/${INSTANCE_ID}/upgrade`, { request: aRequest({ action: 'upgrade' }) });
+  renderPage(<Resources />, { sidecar, path: path.replace('/change', '/upgrade') });
+  expect(await screen.findByText('Allowed in dev.')).toBeInTheDocument();
+  expect(screen.getByRole('region', { name: 'What would change' })).toHaveTextContent('Version1.2.0 → becomes 1.3.0');
+  await userEvent.click(screen.getByRole('button', { name: 'Upgrade orders-store' }));
+  await waitFor(() => expect(sidecar.callsTo('POST', `/instances/${INSTANCE_ID}/upgrade`)).toHaveLength(1));
+  expect(sidecar.callsTo('POST', `/instances/${INSTANCE_ID}/evaluate`)[0].body).toEqual({ action: 'upgrade', parameters: {}, advise: false });
 });

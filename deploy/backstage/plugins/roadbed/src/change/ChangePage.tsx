@@ -25,11 +25,13 @@ import { isGone } from '../words';
 import { readQuery, valueNow, whyFixed, type Edits } from './changes';
 import { Differences } from './Differences';
 import { ParameterField } from './ParameterField';
-import { useChange, type Change } from './useChange';
+import { useChange, type Change, type ChangeAction } from './useChange';
 import classes from './ChangePage.module.css';
 
-/** ChangePage asks for other parameters of an instance, and shows before that what it would be, cost and meet. */
-export function ChangePage({ id }: { id: string }) {
+const WORDS: Record<ChangeAction, string> = { update: 'Change', upgrade: 'Upgrade' };
+
+/** ChangePage asks for other parameters or the newest version, and shows before that what it would be, cost and meet. */
+export function ChangePage({ id, action }: { id: string; action: ChangeAction }) {
   const api = useApi(roadbedApiRef);
   const { loaded, reload } = useLoad(id, async () => {
     const { instance } = await api.getInstance(id);
@@ -45,20 +47,21 @@ export function ChangePage({ id }: { id: string }) {
         </div>
       );
     default:
-      return <Form {...loaded.data} onRefused={reload} />;
+      return <Form {...loaded.data} action={action} onRefused={reload} />;
   }
 }
 
-function Form({ instance, offering, onRefused }: { instance: Instance; offering: Offering; onRefused(): void }) {
+function Form(props: { instance: Instance; offering: Offering; action: ChangeAction; onRefused(): void }) {
+  const { instance, offering, action, onRefused } = props;
   const [query] = useAppSearchParams();
   const [edits, setEdits] = useState<Edits>(() => readQuery(offering, query));
-  const change = useChange(instance, offering, edits);
+  const change = useChange(instance, offering, action, edits);
   const set = (changed: Edits) => setEdits(now => ({ ...now, ...changed }));
   const fields = offering.parameters.map(({ name }) => name);
-  const whyNot = isGone(instance.state) ? `${instance.name} is no more` : instance.changes_allowed;
+  const whyNot = whyNotNow(instance, action);
   return (
     <div className={page.page}>
-      <Heading instance={instance} />
+      <Heading instance={instance} action={action} />
       {whyNot && (
         <Notice kind="info" title="It cannot be changed right now">
           <Text as="p" variant="body-medium">
@@ -93,7 +96,7 @@ function Form({ instance, offering, onRefused }: { instance: Instance; offering:
             <JudgedPage page={{ judged: change.judged, change: set, fields }}>
               <VerdictView />
             </JudgedPage>
-            <Submit instance={instance} change={change} whyNot={whyNot} onRefused={onRefused} />
+            <Submit instance={instance} action={action} change={change} whyNot={whyNot} onRefused={onRefused} />
           </Panel>
         </div>
       </div>
@@ -101,19 +104,32 @@ function Form({ instance, offering, onRefused }: { instance: Instance; offering:
   );
 }
 
-function Submit(props: { instance: Instance; change: Change; whyNot: string | undefined; onRefused(): void }) {
-  const { instance, change } = props;
+function whyNotNow(instance: Instance, action: ChangeAction): string | undefined {
+  if (isGone(instance.state)) {
+    return `${instance.name} is no more`;
+  }
+  if (action === 'upgrade' && !instance.available_version) {
+    return `${instance.name} has the newest version`;
+  }
+  return instance.changes_allowed;
+}
+
+type SubmitProps = { instance: Instance; action: ChangeAction; change: Change; whyNot: string | undefined; onRefused(): void };
+
+function Submit(props: SubmitProps) {
+  const { instance, action, change } = props;
   const api = useApi(roadbedApiRef);
   const navigate = useAppNavigate();
   const requestRoute = useRouteRef(requestRouteRef);
   const [accepted, setAccepted] = useState(false);
   const submit = useAction(async () => {
     // What is asked for may differ at the next try, so that each try is one of its own; a second change at a time is refused.
-    const asked = await api.updateInstance(instance.id, { ...change.changes, ...change.secrets }, newIdempotencyKey());
+    const ask = action === 'upgrade' ? api.upgradeInstance : api.updateInstance;
+    const asked = await ask.call(api, instance.id, { ...change.changes, ...change.secrets }, newIdempotencyKey());
     navigate(requestRoute?.({ id: asked.id }) ?? '/');
   });
   const replaces = (change.preview?.replaces.length ?? 0) > 0;
-  const reason = props.whyNot || reasonAgainst(change) || (replaces && !accepted ? 'Say first that its loss is meant.' : undefined);
+  const reason = props.whyNot || reasonAgainst(change, action) || (replaces && !accepted ? 'Say first that its loss is meant.' : undefined);
   const refused = submit.error === undefined ? undefined : explainError(submit.error);
   return (
     <div className={classes.submit}>
@@ -130,7 +146,7 @@ function Submit(props: { instance: Instance; change: Change; whyNot: string | un
         onPress={submit.run}
         aria-describedby="roadbed-change-reason"
       >
-        {change.preview?.outcome === 'require_approval' ? 'Ask to change' : 'Change'} {instance.name}
+        {change.preview?.outcome === 'require_approval' ? `Ask to ${WORDS[action].toLowerCase()}` : WORDS[action]} {instance.name}
       </Button>
       <Text as="p" id="roadbed-change-reason" variant="body-small" color="secondary" className={classes.line}>
         {reason ? sentence(reason) : 'It stays as it is until the change has been applied.'}
@@ -152,17 +168,17 @@ function Submit(props: { instance: Instance; change: Change; whyNot: string | un
   );
 }
 
-function reasonAgainst({ changes, secrets, invalid, preview }: Change): string | undefined {
+function reasonAgainst({ changes, secrets, invalid, preview }: Change, action: ChangeAction): string | undefined {
   if (invalid.length > 0) {
     return `Not valid yet: ${invalid.map(({ title }) => title).join(', ')}.`;
   }
-  if (Object.keys(changes).length + Object.keys(secrets).length === 0) {
+  if (action === 'update' && Object.keys(changes).length + Object.keys(secrets).length === 0) {
     return 'The button works once something changes.';
   }
   return preview?.outcome === 'deny' ? 'Policy does not allow this; what it says stands above.' : undefined;
 }
 
-function Heading({ instance }: { instance: Instance }) {
+function Heading({ instance, action }: { instance: Instance; action: ChangeAction }) {
   const status = useStatusRoute()(instance.entity_ref);
   return (
     <>
@@ -174,7 +190,7 @@ function Heading({ instance }: { instance: Instance }) {
       <header className={page.what}>
         <div className={page.title}>
           <Text as="h2" variant="title-small" weight="bold">
-            Change {instance.name}
+            {WORDS[action]} {instance.name}
           </Text>
           <Text variant="body-large" color="secondary">
             {instance.offering_name} · {instance.environment}

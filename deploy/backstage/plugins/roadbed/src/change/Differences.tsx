@@ -1,4 +1,4 @@
-import { Text } from '@backstage/ui';
+import { Text, VisuallyHidden } from '@backstage/ui';
 import type { ChangePreview, Offering } from '../api/types';
 import { Facts } from '../components/Facts';
 import { Notice } from '../components/Notice';
@@ -9,8 +9,8 @@ import classes from './ChangePage.module.css';
 
 /** Differences is what a change would be: each parameter before and after, the price, and what would be made anew. */
 export function Differences({ offering, preview }: { offering: Offering; preview: ChangePreview }) {
-  const { changes, replaces } = preview;
-  if (changes.length === 0) {
+  const { changes, replaces, version_before: version, version_after: newVersion } = preview;
+  if (changes.length === 0 && version === newVersion) {
     return (
       <Text as="p" variant="body-medium" color="secondary" className={classes.line}>
         Nothing changes yet. What each change does to the price, and what policy says of it, appears here.
@@ -29,13 +29,10 @@ export function Differences({ offering, preview }: { offering: Offering; preview
     <>
       <Facts
         facts={[
+          ...(version === newVersion ? [] : [{ name: 'Version', value: <Becomes before={version} after={newVersion} /> }]),
           ...changes.map(({ parameter, title: name, before, after }) => ({
             name,
-            value: (
-              <>
-                {say(parameter, before)} <span aria-label="becomes">→</span> <strong>{say(parameter, after)}</strong>
-              </>
-            ),
+            value: <Becomes before={say(parameter, before)} after={say(parameter, after)} />,
           })),
           { name: 'Cost', value: sayCost(preview) },
         ]}
@@ -51,14 +48,22 @@ export function Differences({ offering, preview }: { offering: Offering; preview
   );
 }
 
+function Becomes({ before, after }: { before: string; after: string }) {
+  return (
+    <>
+      {before} <span aria-hidden="true">→</span>
+      <VisuallyHidden> becomes </VisuallyHidden> <strong>{after}</strong>
+    </>
+  );
+}
+
 function sayCost({ cost_before: before, cost_after: after, cost_difference: difference }: ChangePreview) {
   if (!difference) {
     return difference === 0 ? `${formatMonthly(after)}, as before` : formatMonthly(after);
   }
   return (
     <>
-      {before === null ? 'unknown' : formatMoney(before)} <span aria-label="becomes">→</span>{' '}
-      <strong>{formatMonthly(after)}</strong>, {formatMoney(Math.abs(difference))} {difference > 0 ? 'more' : 'less'}
+      <Becomes before={before === null ? 'unknown' : formatMoney(before)} after={formatMonthly(after)} />, {formatMoney(Math.abs(difference))} {difference > 0 ? 'more' : 'less'}
     </>
   );
 }

@@ -5,6 +5,9 @@ import { useAnswers } from '../form/useAnswers';
 import type { Judged } from '../form/useVerdict';
 import { readChanges, type Changes, type Edits } from './changes';
 
+/** ChangeAction is a change of parameters, or one to the published version. */
+export type ChangeAction = 'update' | 'upgrade';
+
 /** What is known of a change that is being filled in. */
 export type Change = Changes & {
   judged: Judged;
@@ -13,11 +16,11 @@ export type Change = Changes & {
 };
 
 /** useChange judges a change while it is filled in, as useAnswers asks. */
-export function useChange(instance: Instance, offering: Offering, edits: Edits): Change {
+export function useChange(instance: Instance, offering: Offering, action: ChangeAction, edits: Edits): Change {
   const api = useApi(roadbedApiRef);
   const read = readChanges(offering, instance, edits);
   const ask = async (advise: boolean, signal: AbortSignal) => {
-    const preview = await api.evaluateChange(instance.id, { action: 'update', parameters: read.changes, advise }, signal);
+    const preview = await api.evaluateChange(instance.id, { action, parameters: read.changes, advise }, signal);
     return advise ? { preview, advice: preview.advice } : { preview };
   };
   const key = JSON.stringify(read.changes);

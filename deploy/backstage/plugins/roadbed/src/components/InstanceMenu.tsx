@@ -1,7 +1,9 @@
 import type { RefObject } from 'react';
+import { useRouteRef } from '@backstage/frontend-plugin-api';
 import { ButtonIcon, Menu, MenuItem, MenuTrigger } from '@backstage/ui';
-import { RiDeleteBinLine, RiMore2Fill } from '@remixicon/react';
+import { RiArrowUpCircleLine, RiDeleteBinLine, RiMore2Fill } from '@remixicon/react';
 import type { Instance, InstanceState } from '../api/types';
+import { upgradeRouteRef } from '../routes';
 
 const TOO_LATE: Partial<Record<InstanceState, string>> = {
   destroying: 'is already being destroyed',
@@ -17,6 +19,7 @@ export function InstanceMenu(props: {
 }) {
   const { instance, buttonRef, onDestroy } = props;
   const tooLate = TOO_LATE[instance.state];
+  const upgrade = useRouteRef(upgradeRouteRef)?.({ id: instance.id });
   return (
     <MenuTrigger>
       <ButtonIcon
@@ -26,6 +29,11 @@ export function InstanceMenu(props: {
         aria-label={`Actions for ${instance.name}`}
       />
       <Menu>
+        {instance.available_version && !tooLate && upgrade && (
+          <MenuItem iconStart={<RiArrowUpCircleLine />} href={upgrade} isDisabled={Boolean(instance.changes_allowed)}>
+            {instance.changes_allowed ? 'Upgrade, when nothing runs' : `Upgrade to ${instance.available_version}`}
+          </MenuItem>
+        )}
         <MenuItem
           color="danger"
           iconStart={<RiDeleteBinLine />}

@@ -6,6 +6,7 @@ import { formatDuration } from '../format';
 import { formRouteRef } from '../routes';
 import { Findings } from './Findings';
 import { Notice } from './Notice';
+import { RetryButton } from './RetryButton';
 import classes from './Outcome.module.css';
 
 /** Outcome is how a request ended, in plain words, with the way on. */
@@ -18,7 +19,16 @@ export function Outcome(props: { request: InfrastructureRequest; onSeeLog?(): vo
       return <Failed {...props} />;
     case 'cancelled':
       return (
-        <Notice kind="answer" title="Cancelled" actions={<AskAgain request={request} words="Ask again" />}>
+        <Notice
+          kind="answer"
+          title="Cancelled"
+          actions={
+            <>
+              <RetryButton request={request} />
+              <AskAgain request={request} words="Change it and ask again" />
+            </>
+          }
+        >
           <Text as="p" variant="body-medium">
             {request.cancel_reason || request.error?.message || 'It was stopped before it was done.'}
           </Text>
@@ -70,12 +80,13 @@ function Failed({ request, onSeeLog, whenFailed }: Parameters<typeof Outcome>[0]
       title={at}
       actions={
         <>
+          <RetryButton request={request} />
           {onSeeLog && (
             <Button size="small" variant="secondary" onPress={onSeeLog}>
               See log
             </Button>
           )}
-          <AskAgain request={request} words="Ask again" />
+          <AskAgain request={request} words="Change it and ask again" />
           {whenFailed}
         </>
       }

@@ -1,22 +1,28 @@
 import { useAppLocation, useRouteRef } from '@backstage/frontend-plugin-api';
 import { Container } from '@backstage/ui';
 import { ChangePage } from '../change/ChangePage';
+import type { ChangeAction } from '../change/useChange';
 import { resourcesRouteRef } from '../routes';
 import { ResourcesPage } from './ResourcesPage';
 
-/** Resources is the list of what lives, or the form that changes the one that the address names. */
+/** Resources is the list of what lives, or the form that changes or upgrades the one that the address names. */
 export function Resources() {
-  const id = useChangedId();
+  const { id, action } = useChanged();
   return (
     <main>
-      <Container>{id ? <ChangePage key={id} id={id} /> : <ResourcesPage />}</Container>
+      <Container>{id && action ? <ChangePage key={`${action} ${id}`} id={id} action={action} /> : <ResourcesPage />}</Container>
     </main>
   );
 }
 
-function useChangedId(): string | undefined {
+const ACTIONS: Record<string, ChangeAction> = { change: 'update', upgrade: 'upgrade' };
+
+function useChanged(): { id?: string; action?: ChangeAction } {
   const { pathname } = useAppLocation();
   const list = useRouteRef(resourcesRouteRef)?.();
-  const [id, verb] = list && pathname.startsWith(`${list}/`) ? pathname.slice(list.length + 1).split('/') : [];
-  return id && verb === 'change' ? decodeURIComponent(id) : undefined;
+  if (!list || !pathname.startsWith(`${list}/`)) {
+    return {};
+  }
+  const [id, verb] = pathname.slice(list.length + 1).split('/');
+  return { id: decodeURIComponent(id), action: ACTIONS[verb] };
 }

@@ -192,12 +192,15 @@ test('tells a failure by its step, with the provider’s words and the way out',
     aReadySidecar()
       .on(instanceRoute, { instance: anInstance({ state: 'incomplete', outputs: null }), requests: [failed] })
       .on(requestRoute, { request: failed })
+      .on(`POST /requests/${REQUEST_ID}/retry`, () => refusal(409, { name: 'ConflictError', message: 'orders-store has been asked for anew' }))
       .on(`${requestRoute}/logs`, { items: [{ position: 1, at: '2026-05-03T14:31:00Z', text: 'apply began' }] }),
   );
   expect(await screen.findByText('Failed at step 3 of 5: Create database instance')).toBeInTheDocument();
   expect(screen.getByText('InsufficientDBInstanceCapacity')).toBeInTheDocument();
   expect(screen.getByText('What you can do: Ask again with another size.')).toBeInTheDocument();
   expect(screen.getByRole('listitem', { name: '3 Create database instance: failed' })).toBeInTheDocument();
+  await userEvent.click(screen.getByRole('button', { name: 'Retry' }));
+  expect(await screen.findByText('orders-store has been asked for anew')).toBeInTheDocument();
 
   await userEvent.click(screen.getByRole('button', { name: 'See log' }));
   expect(await screen.findByRole('log', { name: 'Log' })).toHaveTextContent('apply began');
@@ -208,7 +211,7 @@ test('tells a failure by its step, with the provider’s words and the way out',
 
 test('destroys by keyboard alone, once the name has been typed', async () => {
   const destroyPath = `/instances/${INSTANCE_ID}/destroy`;
-  const sidecar = aReadySidecar();
+  const sidecar = aReadySidecar().on(instanceRoute, { instance: anInstance(), requests: [aRequest()] });
   const destroy = aRequest({ id: 'destroy-1', action: 'destroy', state: 'queued', steps: [], sequence: 1 });
   sidecar
     .on(`POST ${destroyPath}`, () => {

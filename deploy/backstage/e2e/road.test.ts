@@ -1,5 +1,6 @@
 import { after, before } from 'node:test';
 import { approvalCases } from './approval.ts';
+import { pauseCases } from './pause.ts';
 import { startStage, type Stage } from './stage.ts';
 import { databaseCases } from './database.ts';
 import { refusalCases } from './refusal.ts';
@@ -20,5 +21,6 @@ signInCases(onStage);
 databaseCases(onStage);
 refusalCases(onStage);
 approvalCases(onStage);
+pauseCases(onStage);
 siteCases(onStage);
 viewCases(onStage);

@@ -16,6 +16,7 @@ import {
   createPageRouteRef,
   formRouteRef,
   overviewRouteRef,
+  policyRouteRef,
   requestRouteRef,
   requestsRouteRef,
   resourcesRouteRef,
@@ -82,6 +83,16 @@ const overviewPage = SubPageBlueprint.make({
   },
 });
 
+const policyPage = SubPageBlueprint.make({
+  name: 'policy',
+  params: {
+    path: 'policy',
+    title: 'Policy',
+    routeRef: policyRouteRef,
+    loader: () => import('./components/PolicyPage').then(m => <m.PolicyPage />),
+  },
+});
+
 const statusTab = EntityContentBlueprint.make({
   name: 'status',
   params: {
@@ -107,6 +118,7 @@ export const roadbedPlugin = createFrontendPlugin({
     approvals: approvalsRouteRef,
     resources: resourcesRouteRef,
     overview: overviewRouteRef,
+    policy: policyRouteRef,
     change: changeRouteRef,
     upgrade: upgradeRouteRef,
   },
@@ -114,5 +126,5 @@ export const roadbedPlugin = createFrontendPlugin({
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, policyPage, statusTab, ...formFields],
 });

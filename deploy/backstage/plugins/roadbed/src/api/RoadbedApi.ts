@@ -1,10 +1,12 @@
 import { createApiRef } from '@backstage/frontend-plugin-api';
 import type {
+  CalendarEntry,
   ChangeEvaluation,
   ChangePreview,
   Credentials,
   Environment,
   Evaluation,
+  Exemption,
   InfrastructureRequest,
   Instance,
   InstanceWithRequests,
@@ -14,6 +16,7 @@ import type {
   Offering,
   Page,
   Parameters,
+  Pause,
   RequestState,
   Verdict,
 } from './types';
@@ -76,6 +79,15 @@ export interface RoadbedApi {
   /** evaluate gives the price and what policy says of parameters. Nothing is stored. */
   evaluate(offering: string, evaluation: EvaluationInput, signal?: AbortSignal): Promise<Verdict>;
   listEnvironments(): Promise<Environment[]>;
+  /** listPauses is what is paused now, oldest first. */
+  listPauses(): Promise<Pause[]>;
+  /** beginPause is the platform team's: what is asked for meanwhile is accepted and waits. An empty offering is everything. */
+  beginPause(offering: string, reason: string, key: string): Promise<void>;
+  /** endPause lets go on what the pause held. It may be repeated. */
+  endPause(id: string): Promise<void>;
+  listExemptions(): Promise<Exemption[]>;
+  /** listCalendar is the freezes and the windows of the next 30 days, by time. */
+  listCalendar(): Promise<CalendarEntry[]>;
   getMe(): Promise<Me>;
   /** getMeasures is how the platform fares over the last days, today included. */
   getMeasures(days: number): Promise<Measures>;

@@ -3,10 +3,12 @@ import type { FetchApi } from '@backstage/frontend-plugin-api';
 import type { EvaluationInput, InstanceFilter, RequestFilter, RoadbedApi, StreamOptions } from './RoadbedApi';
 import { readServerEvents, type ServerEvent } from './serverEvents';
 import type {
+  CalendarEntry,
   ChangeEvaluation,
   ChangePreview,
   Credentials,
   Environment,
+  Exemption,
   InfrastructureRequest,
   Instance,
   InstanceWithRequests,
@@ -16,6 +18,7 @@ import type {
   Offering,
   Page,
   Parameters,
+  Pause,
   Verdict,
 } from './types';
 
@@ -126,6 +129,27 @@ export class RoadbedClient implements RoadbedApi {
 
   async listEnvironments(): Promise<Environment[]> {
     return (await this.getJson<{ items: Environment[] }>('/environments')).items;
+  }
+
+  async listPauses(): Promise<Pause[]> {
+    return (await this.getJson<{ items: Pause[] }>('/pauses')).items;
+  }
+
+  async beginPause(offering: string, reason: string, key: string): Promise<void> {
+    const what = offering ? { kind: 'offering', name: offering } : { kind: 'everything' };
+    await this.post('/pauses', key, { ...what, reason });
+  }
+
+  async endPause(id: string): Promise<void> {
+    await this.call(`/pauses/${encodeURIComponent(id)}`, { method: 'DELETE' });
+  }
+
+  async listExemptions(): Promise<Exemption[]> {
+    return (await this.getJson<{ items: Exemption[] }>('/exemptions')).items;
+  }
+
+  async listCalendar(): Promise<CalendarEntry[]> {
+    return (await this.getJson<{ items: CalendarEntry[] }>('/calendar')).items;
   }
 
   async getMe(): Promise<Me> {

@@ -13,6 +13,7 @@ import { CreateButton, Empty } from './Empty';
 import { EnvironmentFilter, Filter, FilterBar, OfferingFilter, teamChoices } from './FilterBar';
 import { ListFooter } from './ListFooter';
 import { Moment } from './Moment';
+import { PauseBanner } from './Pauses';
 import { Problem } from './Problem';
 import { RequestBadge } from './StateBadge';
 import { Who } from './Who';
@@ -52,6 +53,7 @@ export function RequestList() {
 
   return (
     <div className={classes.list}>
+      <PauseBanner />
       <div className={classes.top}>
         <FilterBar filters={filters}>
           <Filter

@@ -231,6 +231,13 @@ test('what is denied does not come to the review, and says why; pages before the
   });
 });
 
+test('what would wait says for what, and can be asked for', async () => {
+  const hold = { kind: 'freeze', name: 'year end', reason: '', until: null, message: "waiting for the change freeze 'year end' to end" } as const;
+  renderForm(aSidecar(() => json({ ...judge({}, false), holds: [hold] })));
+  expect(await screen.findByText('You may ask now, and it will wait:')).toBeInTheDocument();
+  expect(await panel()).toHaveTextContent("waiting for the change freeze 'year end' to end.");
+});
+
 test('what needs an approval may be asked for', async () => {
   const waits = { ...judge({ multi_az: true }, false), outcome: 'require_approval' as const };
   const { onCreate } = renderForm(aSidecar(() => json(waits)), { multi_az: true }, steps.slice(2));

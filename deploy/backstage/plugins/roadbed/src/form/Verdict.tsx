@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import { Box, Button, Skeleton, VisuallyHidden } from '@backstage/ui';
-import { RiCheckboxCircleLine, RiCloudOffLine, RiForbidLine, RiUserFollowLine } from '@remixicon/react';
+import { RiCheckboxCircleLine, RiCloudOffLine, RiForbidLine, RiTimeLine, RiUserFollowLine } from '@remixicon/react';
 import type { FieldExtensionComponentProps } from '@backstage/plugin-scaffolder-react';
 import { explainError } from '../api/explainError';
 import type { Alternative, Estimate, Parameters, Verdict } from '../api/types';
@@ -81,6 +81,7 @@ export function VerdictView({ isFinal = false, isRefused = false }: { isFinal?: 
             <>
               <Price estimate={verdict.estimate} />
               <Answer verdict={verdict} environment={environment} />
+              <Holds verdict={verdict} />
               <Reasons verdict={verdict} />
               {!verdict.allowed && <Alternatives judged={judged} fields={fields} onUse={change && use} />}
               <Details judged={judged} />
@@ -124,6 +125,19 @@ function Answer({ verdict, environment }: { verdict: Verdict; environment: strin
       </p>
     </div>
   );
+}
+
+/** What is held is accepted all the same, so this is no reason not to ask. */
+function Holds({ verdict }: { verdict: Verdict }) {
+  const held = verdict.holds.map(({ kind, name, message }) => (
+    <div key={`${kind} ${name}`} className={classes.answer} data-outcome="require_approval">
+      <RiTimeLine aria-hidden="true" />
+      <p>
+        <span className={classes.word}>You may ask now, and it will wait:</span> {message}.
+      </p>
+    </div>
+  ));
+  return <>{held}</>;
 }
 
 function Reasons({ verdict }: { verdict: Verdict }) {

@@ -29,6 +29,7 @@ export function sayAnnouncement(verdict: Verdict, environment: string | undefine
   const parts = [
     formatMonthly(verdict.estimate?.monthly_cost),
     sayAnswer(verdict, environment),
+    ...verdict.holds.map(({ message }) => `It will wait: ${message}`),
     ...verdict.findings.filter(({ level }) => level !== 'info').map(({ message }) => message.replace(/\.$/, '')),
   ];
   return `${parts.join('. ')}.`;

@@ -39,6 +39,11 @@ export class SidecarDouble {
     return this;
   }
 
+  /** byDefault sets the answer to a route that has none. */
+  byDefault(route: string, answer: object): this {
+    return this.answers.has(route) ? this : this.on(route, answer);
+  }
+
   /** callsTo gives the calls to a route, oldest first. */
   callsTo(method: string, path: string): Call[] {
     return this.calls.filter(call => call.method === method && call.path === path);

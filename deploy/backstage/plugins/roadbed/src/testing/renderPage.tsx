@@ -11,9 +11,10 @@ import type { SidecarDouble } from './SidecarDouble';
 /** renderPage shows an element as the portal would, at `path`, against a sidecar double and a catalog of `entities`. */
 export function renderPage(element: ReactElement, options: { sidecar: SidecarDouble; path?: string; entities?: Entity[] }) {
   const { sidecar, path = '/', entities = [] } = options;
-  sidecar.on('GET /me', { subject: 'user:default/ann', groups: ['group:default/payments'], platform_team: false });
-  sidecar.on('GET /offerings', { items: [{ id: 'postgres-database', name: 'PostgreSQL database' }] });
-  sidecar.on('GET /environments', { items: [{ name: 'dev', title: 'Development' }] });
+  sidecar.byDefault('GET /me', { subject: 'user:default/ann', groups: ['group:default/payments'], platform_team: false });
+  sidecar.byDefault('GET /offerings', { items: [{ id: 'postgres-database', name: 'PostgreSQL database' }] });
+  sidecar.byDefault('GET /environments', { items: [{ name: 'dev', title: 'Development' }] });
+  sidecar.byDefault('GET /pauses', { items: [] });
   return renderInTestApp(element, {
     apis: [
       [roadbedApiRef, new RoadbedClient({ fetchApi: sidecar.fetchApi })],

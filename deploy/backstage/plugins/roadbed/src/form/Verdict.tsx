@@ -133,7 +133,7 @@ function Holds({ verdict }: { verdict: Verdict }) {
     <div key={`${kind} ${name}`} className={classes.answer} data-outcome="require_approval">
       <RiTimeLine aria-hidden="true" />
       <p>
-        <span className={classes.word}>You may ask now, and it will wait:</span> {message}.
+        <span className={classes.word}>You may ask now, and it will wait:</span> {message.replace(/\.$/, '')}.
       </p>
     </div>
   ));

@@ -144,6 +144,7 @@ export function anInstance(change: Partial<Instance> = {}): Instance {
     request_id: REQUEST_ID,
     entity_ref: 'resource:dev/orders-store.postgres-database',
     available_version: '',
+    drift: null,
     created_at: '2026-05-03T14:30:00Z',
     updated_at: '2026-05-03T14:33:20Z',
     ...change,
@@ -202,6 +203,7 @@ export const aDatabase: Offering = {
   tags: {},
   docs: '',
   escape_hatch: 'Ask #platform-team.',
+  drift: {},
   schema: {},
 };
 

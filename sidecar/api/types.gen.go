@@ -272,15 +272,45 @@ type Destruction struct {
 // Difference One thing that is not as it was asked for, without secrets.
 type Difference = provision.Difference
 
+// DriftAdoption What it would be to ask for what is there.
+type DriftAdoption struct {
+	Changes *[]ParameterChange `json:"changes,omitempty"`
+
+	// CostAfter US dollars, at most three decimals.
+	//
+	// Example: 85.5
+	CostAfter *Money `json:"cost_after,omitempty"`
+
+	// CostBefore US dollars, at most three decimals.
+	//
+	// Example: 85.5
+	CostBefore *Money `json:"cost_before,omitempty"`
+
+	// CostDifference US dollars, at most three decimals.
+	//
+	// Example: 85.5
+	CostDifference *Money     `json:"cost_difference,omitempty"`
+	Findings       *[]Finding `json:"findings,omitempty"`
+	Outcome        *Outcome   `json:"outcome,omitempty"`
+
+	// Possible Each difference is the value of one parameter that may change. Whether it is allowed says outcome.
+	Possible bool `json:"possible"`
+
+	// Summary In words: what changes, what that costs, whether it would be allowed; or why it is not possible.
+	Summary string `json:"summary"`
+}
+
 // DriftAnswer defines model for DriftAnswer.
 type DriftAnswer struct {
-	Cause       *string       `json:"cause,omitempty"`
-	Check       DriftCheck    `json:"check"`
-	DetectedAt  *time.Time    `json:"detected_at,omitempty"`
-	Differences *[]Difference `json:"differences,omitempty"`
-	HasDrift    bool          `json:"has_drift"`
-	InstanceId  Id            `json:"instance_id"`
-	LastSeen    *time.Time    `json:"last_seen,omitempty"`
+	// Adoption What it would be to ask for what is there.
+	Adoption    *DriftAdoption `json:"adoption,omitempty"`
+	Cause       *string        `json:"cause,omitempty"`
+	Check       DriftCheck     `json:"check"`
+	DetectedAt  *time.Time     `json:"detected_at,omitempty"`
+	Differences *[]Difference  `json:"differences,omitempty"`
+	HasDrift    bool           `json:"has_drift"`
+	InstanceId  Id             `json:"instance_id"`
+	LastSeen    *time.Time     `json:"last_seen,omitempty"`
 
 	// More How many differences are left out.
 	More       *int         `json:"more,omitempty"`
@@ -289,6 +319,15 @@ type DriftAnswer struct {
 
 	// Titles The differences in words.
 	Titles *[]string `json:"titles,omitempty"`
+}
+
+// DriftAnswered defines model for DriftAnswered.
+type DriftAnswered struct {
+	// Cause The cause that is meant; 409 when it has become another.
+	Cause *string `json:"cause,omitempty"`
+
+	// Source Where the ask came from.
+	Source *Source `json:"source,omitempty"`
 }
 
 // DriftCheck defines model for DriftCheck.
@@ -1146,6 +1185,12 @@ type DestroyInstanceParams struct {
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
 
+// AdoptDriftParams defines parameters for AdoptDrift.
+type AdoptDriftParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
 // CheckDriftJSONBody defines parameters for CheckDrift.
 type CheckDriftJSONBody = map[string]interface{}
 
@@ -1153,6 +1198,12 @@ type CheckDriftJSONBody = map[string]interface{}
 type CheckDriftParams struct {
 	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RevertDriftParams defines parameters for RevertDrift.
+type RevertDriftParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
 
 // SuppressDriftParams defines parameters for SuppressDrift.
@@ -1359,8 +1410,14 @@ type CreateDatabaseJSONRequestBody = Parameters
 // DestroyInstanceJSONRequestBody defines body for DestroyInstance for application/json ContentType.
 type DestroyInstanceJSONRequestBody = Destruction
 
+// AdoptDriftJSONRequestBody defines body for AdoptDrift for application/json ContentType.
+type AdoptDriftJSONRequestBody = DriftAnswered
+
 // CheckDriftJSONRequestBody defines body for CheckDrift for application/json ContentType.
 type CheckDriftJSONRequestBody = CheckDriftJSONBody
+
+// RevertDriftJSONRequestBody defines body for RevertDrift for application/json ContentType.
+type RevertDriftJSONRequestBody = DriftAnswered
 
 // SuppressDriftJSONRequestBody defines body for SuppressDrift for application/json ContentType.
 type SuppressDriftJSONRequestBody = DriftSuppression

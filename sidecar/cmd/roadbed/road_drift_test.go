@@ -1,13 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
+	templates "roadbed.dev/roadbed/backstage-templates"
 	"roadbed.dev/roadbed/sidecar/api"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -93,6 +99,193 @@ func TestDriftIsFoundExplainedAndToldOnce(t *testing.T) {
 	r.wantPublished()
 }
 
+// TestDriftIsRevertedAndAdopted puts right what was changed behind Terraform's
+// back, in both directions.
+func TestDriftIsRevertedAndAdopted(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, options{})
+	r.startWorker("w1")
+	request := r.submit(r.submission("dev"))
+	r.untilState(request.Id, provision.Succeeded)
+	id, owner := *request.InstanceId, r.as(ann)
+	database := r.databaseOf(id)
+
+	if _, err := owner.RevertDrift(t.Context(), uuid.NewString(), id, ""); provision.KindOf(err) != provision.Conflict {
+		t.Errorf("what has not drifted is reverted: %v, want a conflict", err)
+	}
+	r.alter("ALTER DATABASE %s CONNECTION LIMIT 7", database)
+	r.alter("ALTER ROLE %s CONNECTION LIMIT 9", database+"_monitor")
+	drift := r.checked(id)
+	if drift.Adoption == nil || drift.Adoption.Possible || !strings.Contains(drift.Adoption.Summary, "connection_limit of postgres_role.monitor is 9: no parameter alone sets that") {
+		t.Errorf("what no parameter sets could be adopted: %+v", drift.Adoption)
+	}
+	if _, err := owner.AdoptDrift(t.Context(), uuid.NewString(), id, ""); provision.KindOf(err) != provision.Conflict {
+		t.Errorf("what no parameter sets is adopted: %v, want a conflict", err)
+	}
+	if _, err := owner.RevertDrift(t.Context(), uuid.NewString(), id, "another"); provision.KindOf(err) != provision.Conflict {
+		t.Errorf("a drift that has become another is reverted: %v, want a conflict", err)
+	}
+	if _, err := r.as(ben).RevertDrift(t.Context(), uuid.NewString(), id, ""); provision.KindOf(err) != provision.Denied {
+		t.Errorf("another team reverts it: %v, want a denial", err)
+	}
+	key := uuid.NewString()
+	revert, err := owner.RevertDrift(t.Context(), key, id, *drift.Cause)
+	if err != nil {
+		t.Fatalf("revert: %v", err)
+	}
+	if again, err := owner.RevertDrift(t.Context(), key, id, *drift.Cause); err != nil || again.Id != revert.Id {
+		t.Errorf("asked again with its key it is %s (%v)", again.Id, err)
+	}
+	r.untilState(revert.Id, provision.Succeeded)
+	if got := r.limitOf(database); got != 50 {
+		t.Errorf("after the revert the connection limit is %d, want what was asked for", got)
+	}
+	r.untilNoDrift(id)
+
+	r.alter("ALTER DATABASE %s CONNECTION LIMIT 60", database)
+	r.alter("ALTER DATABASE %s SET work_mem = '8MB'", database)
+	drift = r.checked(id)
+	if drift.Adoption == nil || !drift.Adoption.Possible || *drift.Adoption.CostDifference != 0 ||
+		drift.Adoption.Summary != "max_connections not set → 60 and work_mem not set → 8MB: +$0.00 a month, now $85.50; it can be adopted" {
+		t.Fatalf("the adoption is %+v", drift.Adoption)
+	}
+	adopt, err := owner.AdoptDrift(t.Context(), uuid.NewString(), id, *drift.Cause)
+	if err != nil {
+		t.Fatalf("adopt: %v", err)
+	}
+	r.untilState(adopt.Id, provision.Succeeded)
+	r.untilNoDrift(id)
+	answer, err := owner.Instance(t.Context(), id)
+	if settings := fmt.Sprint(answer.Instance.Parameters["custom_parameters"]); err != nil || settings != "map[max_connections:60 work_mem:8MB]" {
+		t.Errorf("after adopting it asks for %s (%v)", settings, err)
+	}
+	if got := r.limitOf(database); got != 60 {
+		t.Errorf("after adopting the connection limit is %d, want what was there", got)
+	}
+	if drift := r.checked(id); drift.HasDrift {
+		t.Errorf("what was adopted still differs: %+v", drift)
+	}
+	if got := r.driftStory(id); got != "detected resolved detected resolved" {
+		t.Errorf("was told: %s", got)
+	}
+
+	r.alter("DROP OWNED BY %s", database+"_monitor")
+	r.alterIn(database, "DROP OWNED BY %s", database+"_monitor")
+	r.alter("DROP ROLE %s", database+"_monitor")
+	drift = r.checked(id)
+	if !drift.HasDrift || (*drift.Titles)[0] != "postgres_role.monitor is gone" {
+		t.Fatalf("a role that was dropped is %+v", drift)
+	}
+	if revert, err = owner.RevertDrift(t.Context(), uuid.NewString(), id, ""); err != nil {
+		t.Fatalf("revert: %v", err)
+	}
+	r.untilState(revert.Id, provision.Succeeded)
+	r.untilNoDrift(id)
+	r.wantMade(answer.Instance.Name, 1, 2)
+	r.audit()
+	r.wantPublished()
+}
+
+// TestDriftIsPricedAndJudged has a parameter passed on to the server as it is.
+func TestDriftIsPricedAndJudged(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, options{approvals: true, offerings: func(dir string) {
+		shipped, err := fs.Sub(templates.FS, "postgres-database")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.CopyFS(filepath.Join(dir, "postgres-database"), shipped); err != nil {
+			t.Fatal(err)
+		}
+		main := filepath.Join(dir, "postgres-database/module/local/main.tf")
+		text, err := os.ReadFile(main)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What the disk of a real one is: the plainest way from a parameter to what is made.
+		plain := strings.Replace(string(text), "connection_limit = local.max_connections", "connection_limit = var.storage_gb", 1)
+		contract, err := os.ReadFile(filepath.Join(dir, "postgres-database/offering.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, main, strings.Replace(plain, "    storage_gb            = var.storage_gb\n", "", 1))
+		writeFile(t, filepath.Join(dir, "postgres-database/offering.yaml"),
+			strings.Replace(string(contract), "    postgres_database.connection_limit: custom_parameters.max_connections\n", "", 1))
+	}})
+	r.startWorker("w1")
+	small, submission := r.submit(r.submission("dev")), r.submission("staging")
+	submission.Parameters["instance_class"] = "db.r6g.xlarge"
+	request := r.submit(submission)
+	r.untilState(small.Id, provision.Succeeded)
+	r.untilState(request.Id, provision.Succeeded)
+	id, owner := *request.InstanceId, r.as(ann)
+	database := r.databaseOf(id)
+	if limit := r.limitOf(database); limit != 100 {
+		t.Fatalf("the connection limit is %d, want the storage", limit)
+	}
+	r.alter("ALTER DATABASE %s CONNECTION LIMIT 160", database)
+	drift := r.checked(id)
+	if drift.Adoption == nil || !strings.HasPrefix(drift.Adoption.Summary, "storage 100 → 160 GB: +$15.30 a month, now $290.80; it can be adopted") {
+		t.Errorf("storage that was raised is %+v", drift.Adoption)
+	}
+	r.alter("ALTER DATABASE %s CONNECTION LIMIT 160", r.databaseOf(*small.InstanceId))
+	over := r.checked(*small.InstanceId)
+	if want := "storage 100 → 160 GB: +$15.30 a month, now $100.80; it cannot be adopted: "; over.Adoption == nil || !strings.HasPrefix(over.Adoption.Summary, want) {
+		t.Errorf("storage that was raised above dev's limit is %+v, want %q", over.Adoption, want)
+	}
+	if _, err := owner.AdoptDrift(t.Context(), uuid.NewString(), *small.InstanceId, ""); provision.KindOf(err) != provision.Denied {
+		t.Errorf("it is adopted with %v, want a denial", err)
+	}
+	groups, err := owner.DriftGroups(t.Context(), false)
+	if err != nil || len(groups) != 1 || len(groups[0].Instances) != 2 || groups[0].MonthlyDifference == nil || groups[0].MonthlyDifference.String() != "$30.60" {
+		t.Errorf("the one cause of both is listed as %+v (%v)", groups, err)
+	}
+	r.alter("ALTER DATABASE %s CONNECTION LIMIT 1000", database)
+	drift = r.checked(id)
+	if drift.Adoption == nil || drift.Adoption.Outcome == nil || *drift.Adoption.Outcome != provision.OutcomeRequireApproval ||
+		!strings.Contains(drift.Adoption.Summary, "storage 100 → 1000 GB: +$229.50 a month, now $505.00; approval is needed to adopt it") {
+		t.Fatalf("storage that was raised above the limit is %+v", drift.Adoption)
+	}
+	adopt, err := owner.AdoptDrift(t.Context(), uuid.NewString(), id, *drift.Cause)
+	if err != nil {
+		t.Fatalf("adopt: %v", err)
+	}
+	r.untilState(adopt.Id, provision.AwaitingApproval)
+	if _, err := r.as(pat).Approve(t.Context(), adopt.Id, "it is needed"); err != nil {
+		t.Fatalf("approve: %v", err)
+	}
+	r.untilState(adopt.Id, provision.Succeeded)
+	r.untilNoDrift(id)
+	answer, err := owner.Instance(t.Context(), id)
+	if err != nil || fmt.Sprint(answer.Instance.Parameters["storage_gb"]) != "1000" || answer.Instance.MonthlyCost.String() != "$505.00" {
+		t.Errorf("after adopting it asks for %v at %v (%v)", answer.Instance.Parameters["storage_gb"], answer.Instance.MonthlyCost, err)
+	}
+	r.audit()
+}
+
+// untilNoDrift waits for the check that follows a request by itself.
+func (r *road) untilNoDrift(id uuid.UUID) {
+	r.t.Helper()
+	r.until("it is as it was asked for", func() bool {
+		drift, err := r.as(ann).Drift(r.t.Context(), id)
+		return err == nil && !drift.HasDrift
+	})
+}
+
+// limitOf is a database's connection limit.
+func (r *road) limitOf(database string) (limit int) {
+	r.t.Helper()
+	conn, err := pgx.Connect(r.t.Context(), parts.target.DSN("postgres"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(r.t.Context()))
+	if err := conn.QueryRow(r.t.Context(), "SELECT datconnlimit FROM pg_database WHERE datname = $1", database).Scan(&limit); err != nil {
+		r.t.Fatal(err)
+	}
+	return limit
+}
+
 // checked has an instance checked and waits for what was found.
 func (r *road) checked(id uuid.UUID) api.DriftAnswer {
 	r.t.Helper()
@@ -128,7 +321,12 @@ func (r *road) databaseOf(id uuid.UUID) string {
 // alter changes the server where databases are made, behind Terraform's back.
 func (r *road) alter(sql, name string) {
 	r.t.Helper()
-	if err := execute(r.t.Context(), parts.target.DSN("postgres"), fmt.Sprintf(sql, `"`+name+`"`)); err != nil {
+	r.alterIn("postgres", sql, name)
+}
+
+func (r *road) alterIn(database, sql, name string) {
+	r.t.Helper()
+	if err := execute(r.t.Context(), parts.target.DSN(database), fmt.Sprintf(sql, `"`+name+`"`)); err != nil {
 		r.t.Fatal(err)
 	}
 }

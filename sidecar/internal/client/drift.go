@@ -37,6 +37,23 @@ func (c *Client) CheckDrift(ctx context.Context, instance uuid.UUID) (api.DriftA
 	return answer, err
 }
 
+// RevertDrift asks for an instance to be again as it was asked for, with a key
+// as Submit has. cause, when not empty, must still be the drift's.
+func (c *Client) RevertDrift(ctx context.Context, key string, instance uuid.UUID, cause string) (api.Request, error) {
+	return c.answerDrift(ctx, key, instance, "revert", cause)
+}
+
+// AdoptDrift asks for what an instance has become, as RevertDrift does.
+func (c *Client) AdoptDrift(ctx context.Context, key string, instance uuid.UUID, cause string) (api.Request, error) {
+	return c.answerDrift(ctx, key, instance, "adopt", cause)
+}
+
+func (c *Client) answerDrift(ctx context.Context, key string, instance uuid.UUID, how, cause string) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/drift/"+how, key, api.DriftAnswered{Cause: &cause}), &answer)
+	return answer.Request, err
+}
+
 // SuppressDrift hides an instance's drift until a date.
 func (c *Client) SuppressDrift(ctx context.Context, instance uuid.UUID, s api.DriftSuppression) (api.DriftAnswer, error) {
 	var answer api.DriftAnswer

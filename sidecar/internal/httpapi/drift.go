@@ -1,9 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/google/uuid"
 
 	"roadbed.dev/roadbed/sidecar/api"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -62,6 +65,20 @@ func (s *Server) suppressDrift(w http.ResponseWriter, r *http.Request, p provisi
 	return writeJSON(w, http.StatusOK, s.driftView(drifting))
 }
 
+func (s *Server) revertDrift(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.DriftAnswered
+	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		return s.Service.Revert(ctx, p, id, textOf(body.Cause), sub)
+	})
+}
+
+func (s *Server) adoptDrift(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.DriftAnswered
+	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		return s.Service.Adopt(ctx, p, id, textOf(body.Cause), sub)
+	})
+}
+
 func (s *Server) listDrift(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	suppressed := false
 	if text := r.URL.Query().Get("suppressed"); text != "" {
@@ -109,6 +126,14 @@ func (s *Server) driftView(d provision.Drifting) api.DriftAnswer {
 	}
 	view.HasDrift, view.Offering, view.Cause = true, &d.Instance.Offering, &drift.Cause
 	view.Differences, view.Titles, view.More = &drift.Differences, &titles, &drift.More
+	if d.Adoption != nil {
+		adoption := api.DriftAdoption{Possible: d.Adoption.Preview != nil, Summary: d.Adoption.InWords(d.Offering)}
+		if preview := d.Adoption.Preview; preview != nil {
+			adoption.Outcome, adoption.Findings, adoption.Changes = &preview.Outcome, &preview.Findings, &preview.Changes
+			adoption.CostBefore, adoption.CostAfter, adoption.CostDifference = preview.CostBefore, preview.CostAfter, preview.CostDifference
+		}
+		view.Adoption = &adoption
+	}
 	view.DetectedAt, view.LastSeen, view.Suppressed = timeOf(drift.FirstSeen), timeOf(drift.LastSeen), drift.Suppressed
 	return view
 }

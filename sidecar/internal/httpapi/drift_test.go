@@ -169,3 +169,38 @@ func TestEntityIsAnnotatedWhileItDrifts(t *testing.T) {
 		t.Error("it is annotated while suppressed")
 	}
 }
+
+func TestDriftIsAnsweredOverHTTP(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	id := *r.ready("orders").InstanceId
+	_, err := r.as(ann).RevertDrift(t.Context(), "key-1", id, "")
+	kindOf(t, err, provision.Conflict)
+	r.drifted(id, 60)
+	drift, err := r.as(ann).Drift(t.Context(), id)
+	if err != nil || drift.Adoption == nil || !drift.Adoption.Possible || !strings.HasPrefix(drift.Adoption.Summary, "max_connections not set → 60: +$0.00 a month") {
+		t.Fatalf("the adoption is %+v, %v", drift.Adoption, err)
+	}
+	_, err = r.as(bob).AdoptDrift(t.Context(), "key-2", id, "")
+	kindOf(t, err, provision.Denied)
+	_, err = r.as(ann).AdoptDrift(t.Context(), "key-3", id, "another")
+	kindOf(t, err, provision.Conflict)
+	adopt, err := r.as(ann).AdoptDrift(t.Context(), "key-4", id, *drift.Cause)
+	if err != nil || adopt.Action != provision.Adopt || adopt.State != provision.Queued {
+		t.Fatalf("adopt: %+v, %v", adopt, err)
+	}
+	worker := r.worker(poolToken)
+	claim, err := worker.Claim(t.Context(), r.dispatch(adopt.Id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disturbs := provision.Change{Address: "postgres_database.main", Type: "postgres_database", Action: "update"}
+	refused := kindOf(t, worker.Plan(t.Context(), claim.RunID, claim.Token, []provision.Change{disturbs}), provision.Denied)
+	if len(refused.Findings) == 0 || refused.Findings[0].Rule != "adopt_changes" {
+		t.Errorf("an adoption that changes what has drifted is refused with %+v", refused.Findings)
+	}
+	instance, err := r.as(ann).Instance(t.Context(), id)
+	if err != nil || instance.Instance.Parameters["custom_parameters"] != nil && len(instance.Instance.Parameters["custom_parameters"].(map[string]any)) > 0 {
+		t.Errorf("after the denial it asks for %v, %v", instance.Instance.Parameters, err)
+	}
+}

@@ -181,6 +181,8 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodPost, "/measures/tickets", s.importTickets)
 	private(http.MethodGet, "/instances/{id}/drift", s.getDrift)
 	private(http.MethodPost, "/instances/{id}/drift/check", s.checkDrift)
+	private(http.MethodPost, "/instances/{id}/drift/revert", s.revertDrift)
+	private(http.MethodPost, "/instances/{id}/drift/adopt", s.adoptDrift)
 	private(http.MethodPost, "/instances/{id}/drift/suppress", s.suppressDrift)
 	private(http.MethodGet, "/drift", s.listDrift)
 	private(http.MethodGet, "/entities", s.listEntities)

@@ -11,7 +11,7 @@ import (
 // ruleInput is the value that input's JSON stands for, built without writing
 // and reading that JSON, which would add a seventh to a judgement's allocations.
 func ruleInput(in provision.RuleInput) (ast.Value, error) {
-	return ast.InterfaceToValue(map[string]any{
+	value := map[string]any{
 		"stage":    string(in.Stage),
 		"action":   string(in.Action),
 		"subject":  map[string]any{"ref": in.Subject.Ref, "groups": texts(in.Subject.Groups)},
@@ -31,7 +31,11 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 		"price":       priceInput(in.Price),
 		"changes":     changes(in.Changes),
 		"at":          in.At.Format(time.RFC3339Nano),
-	})
+	}
+	if len(in.Drifted) > 0 {
+		value["drifted"] = in.Drifted
+	}
+	return ast.InterfaceToValue(value)
 }
 
 // texts is a JSON array; a nil one is null.

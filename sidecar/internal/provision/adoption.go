@@ -7,23 +7,28 @@ import (
 	"strings"
 )
 
-// Adopted is the instance's parameters with the actual values of its drift, so
-// that what is becomes what is asked for. It is a Conflict, saying why, when a
+// Adopted are the parameters that change when the actual values of an instance's
+// drift become what is asked for; null takes one back to its default. It is a Conflict, saying why, when a
 // difference is the value of no parameter alone.
 func Adopted(o Offering, i Instance) (Parameters, error) {
 	if i.Drift == nil {
 		return nil, Errorf(Conflict, "%s has no drift to adopt", i.Name)
 	}
+	if i.Drift.Generation != i.Generation {
+		return nil, Errorf(Conflict, "a request came since %s was checked; have it checked again first", i.Name)
+	}
 	if i.Drift.More > 0 {
 		return nil, Errorf(Conflict, "%s differs in too much to adopt; revert it", i.Name)
 	}
-	after := maps.Clone(i.Parameters)
+	after, given := maps.Clone(i.Parameters), Parameters{}
 	for _, d := range i.Drift.Differences {
 		if err := d.adopt(o, after); err != nil {
 			return nil, err
 		}
+		name, _, _ := strings.Cut(d.Parameter, ".")
+		given[name] = after[name]
 	}
-	return after, nil
+	return given, nil
 }
 
 // adopt sets the difference's parameter to what is.
@@ -39,9 +44,6 @@ func (d Difference) adopt(o Offering, after Parameters) error {
 		return Errorf(Conflict, "%s: %s cannot be changed once it is made; revert it", d.Title(), parameter.Title)
 	case !isMember:
 		after[name] = d.Actual
-		if d.Actual == nil {
-			delete(after, name)
-		}
 		return nil
 	}
 	was, _ := after[name].(map[string]any)

@@ -151,7 +151,7 @@ func (r *Record) tellAsked() {
 	next := r.Request.Approval
 	data := map[string]any{
 		"name": r.Request.Name, "offering": r.Request.Offering, "requested_by": r.Request.RequestedBy,
-		"needed": next.Needed, "plan": next.Plan, "expires_at": next.ExpiresAt,
+		"needed": next.Needed, "plan": append([]PlannedAction{}, next.Plan...), "expires_at": next.ExpiresAt,
 	}
 	if next.Ceiling != nil {
 		data["ceiling"] = *next.Ceiling

@@ -180,6 +180,9 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 	if r.Request.Action != Create {
 		ask.Before = r.Instance.Shown()
 	}
+	if drift := r.Instance.Drift; drift != nil && (r.Request.Action == Revert || r.Request.Action == Adopt) {
+		ask.Drifted = drift.Addresses()
+	}
 	return s.Service.Judge.Judge(ctx, ask)
 }
 

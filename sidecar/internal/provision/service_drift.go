@@ -16,6 +16,8 @@ const mostDrifted = 1000
 type Drifting struct {
 	Instance Instance
 	Check    DriftCheck
+	Offering Offering
+	Adoption *Adoption // nil without drift, and to who may only read
 }
 
 // DriftGroup is one cause over all instances that it is found on.
@@ -41,12 +43,32 @@ type DriftFound struct {
 
 // Drift is an instance's drift that the principal may see.
 func (s *Service) Drift(ctx context.Context, p Principal, id uuid.UUID) (Drifting, error) {
+	// First: what is read of the instance is then no older than when it was checked.
+	check, err := s.Store.DriftCheck(ctx, id)
+	if err != nil {
+		return Drifting{}, err
+	}
 	instance, err := s.Instance(ctx, p, id)
 	if err != nil {
 		return Drifting{}, err
 	}
-	check, err := s.Store.DriftCheck(ctx, id)
-	return Drifting{Instance: instance, Check: check}, err
+	drifting := Drifting{Instance: instance, Check: check}
+	if instance.Drift == nil {
+		return drifting, nil
+	}
+	if drifting.Offering, _, err = s.Store.Bundle(ctx, instance.OfferingDigest); err != nil {
+		return Drifting{}, err
+	}
+	err = s.Authorizer.Allow(ctx, Access{p, VerbSubmit, instance.Owner, instance.Environment})
+	if err != nil {
+		if KindOf(err) == Denied {
+			return drifting, nil
+		}
+		return Drifting{}, err
+	}
+	adoption, err := s.adoption(ctx, p, instance)
+	drifting.Adoption = &adoption
+	return drifting, err
 }
 
 // CheckDrift has an instance checked soon. It is a Conflict while the instance

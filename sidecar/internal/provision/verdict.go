@@ -17,6 +17,8 @@ const (
 	Update  Action = "update"  // other parameters, the same offering version
 	Upgrade Action = "upgrade" // the published offering version
 	Destroy Action = "destroy"
+	Revert  Action = "revert" // what was asked for, where that has drifted
+	Adopt   Action = "adopt"  // what it has drifted to
 )
 
 // Stage is when Judge is asked.
@@ -149,6 +151,7 @@ type Ask struct {
 	Parameters  Parameters // final: defaults applied, sensitive ones {"set": true}
 	Before      Parameters // nil on create
 	Changes     []Change   // the plan's; nil at the other stages
+	Drifted     []string   // addresses of what has drifted, for Revert and Adopt
 	Partial     bool       // a form is being filled in: what has no value yet is not complained about
 	At          time.Time
 }
@@ -184,6 +187,7 @@ type RuleInput struct {
 	Before      Parameters   `json:"before"`
 	Price       RulePrice    `json:"price"`
 	Changes     []Change     `json:"changes"`
+	Drifted     []string     `json:"drifted,omitempty"` // addresses that a revert or an adoption is about
 	At          time.Time    `json:"at"`
 }
 
@@ -294,7 +298,7 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 		Subject:     RuleSubject{Ref: ask.Principal.Subject, Groups: ask.Principal.Groups},
 		Offering:    RuleOffering{ID: ask.Offering.ID, Version: ask.Offering.Version, Category: ask.Offering.Category},
 		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter, Confirm: ask.Confirm,
-		Parameters: ask.Parameters, Before: ask.Before, Price: price, Changes: ask.Changes, At: ask.At,
+		Parameters: ask.Parameters, Before: ask.Before, Price: price, Changes: ask.Changes, Drifted: ask.Drifted, At: ask.At,
 	}
 	if ask.Stage == StagePlan {
 		input.Offering.Titles = ask.Offering.titles()

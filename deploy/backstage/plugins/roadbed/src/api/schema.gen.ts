@@ -592,6 +592,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/drift/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for an instance to be again as it was asked for.
+         * @description Its unchanged parameters are applied. The answers are those of POST /requests.
+         */
+        post: operations["revertDrift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/drift/adopt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for what an instance has become.
+         * @description Its parameters become those of what is there, judged and priced as any
+         *     change. Its plan must leave alone what has drifted. What is the value of no
+         *     parameter alone is 409.
+         */
+        post: operations["adoptDrift"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/drift/suppress": {
         parameters: {
             query?: never;
@@ -1116,7 +1162,7 @@ export interface components {
         /** @enum {string} */
         InstanceState: "reserved" | "ready" | "changing" | "incomplete" | "destroying" | "destroyed" | "released";
         /** @enum {string} */
-        Action: "create" | "update" | "upgrade" | "destroy" | "hand_over" | "rotate" | "import";
+        Action: "create" | "update" | "upgrade" | "destroy" | "hand_over" | "rotate" | "import" | "revert" | "adopt";
         /** @enum {string} */
         Outcome: "allow" | "warn" | "require_approval" | "deny";
         Offering: {
@@ -1838,6 +1884,25 @@ export interface components {
             /** Format: date-time */
             last_seen?: string;
             suppressed?: components["schemas"]["Suppression"];
+            adoption?: components["schemas"]["DriftAdoption"];
+        };
+        /** @description What it would be to ask for what is there. */
+        DriftAdoption: {
+            /** @description Each difference is the value of one parameter that may change. Whether it is allowed says outcome. */
+            possible: boolean;
+            /** @description In words: what changes, what that costs, whether it would be allowed; or why it is not possible. */
+            summary: string;
+            outcome?: components["schemas"]["Outcome"];
+            findings?: components["schemas"]["Finding"][];
+            changes?: components["schemas"]["ParameterChange"][];
+            cost_before?: components["schemas"]["Money"];
+            cost_after?: components["schemas"]["Money"];
+            cost_difference?: components["schemas"]["Money"];
+        };
+        DriftAnswered: {
+            /** @description The cause that is meant; 409 when it has become another. */
+            cause?: string;
+            source?: components["schemas"]["Source"];
         };
         DriftSuppression: {
             /** Format: date-time */
@@ -3059,6 +3124,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DriftAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    revertDrift: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DriftAnswered"];
+            };
+        };
+        responses: {
+            /** @description The request that reverts it. */
+            202: {
+                headers: {
+                    /** @description The path of the request. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    adoptDrift: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DriftAnswered"];
+            };
+        };
+        responses: {
+            /** @description The request that adopts it. */
+            202: {
+                headers: {
+                    /** @description The path of the request. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -70,8 +70,8 @@ export interface RoadbedApi {
   updateInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest>;
   /** upgradeInstance asks for the published version of its offering, and for the parameters that change besides. */
   upgradeInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest>;
-  /** destroyInstance submits a destroy request. The same key never destroys twice. */
-  destroyInstance(id: string, key: string): Promise<InfrastructureRequest>;
+  /** destroyInstance submits a destroy request, with the name as it was typed. The same key never destroys twice. */
+  destroyInstance(id: string, confirm: string, key: string): Promise<InfrastructureRequest>;
   /** openCredentials is recorded by the sidecar each time it is called. */
   openCredentials(id: string): Promise<Credentials>;
   listOfferings(): Promise<Offering[]>;

@@ -104,9 +104,9 @@ export class RoadbedClient implements RoadbedApi {
     return (await this.post<{ request: InfrastructureRequest }>(path, key, { parameters })).request;
   }
 
-  async destroyInstance(id: string, key: string): Promise<InfrastructureRequest> {
+  async destroyInstance(id: string, confirm: string, key: string): Promise<InfrastructureRequest> {
     const path = `/instances/${encodeURIComponent(id)}/destroy`;
-    const body = await this.post<{ request: InfrastructureRequest }>(path, key);
+    const body = await this.post<{ request: InfrastructureRequest }>(path, key, { confirm });
     return body.request;
   }
 

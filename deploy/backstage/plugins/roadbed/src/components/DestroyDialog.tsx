@@ -35,7 +35,7 @@ function Form(props: FormProps) {
   // One key for as long as the dialog is open: a second press after a lost answer finds the first one's request.
   const [key] = useState(newIdempotencyKey);
   const destroy = useAction(async () => {
-    props.onAsked(await api.destroyInstance(instance.id, key));
+    props.onAsked(await api.destroyInstance(instance.id, typed.trim(), key));
     props.onOpenChange(false);
   });
   useEffect(() => {

@@ -26,7 +26,7 @@ test('a change carries its key, so that it is made once', async () => {
   const { sidecar, client } = setUp();
   sidecar.on(`POST /instances/${INSTANCE_ID}/destroy`, () => json({ request: aRequest({ action: 'destroy' }) }, 202));
   sidecar.on(`POST /requests/${REQUEST_ID}/cancel`, () => json({ request: aRequest() }, 202));
-  await client.destroyInstance(INSTANCE_ID, 'key-1');
+  await client.destroyInstance(INSTANCE_ID, 'orders-store', 'key-1');
   await client.cancelRequest(REQUEST_ID, 'key-2');
   expect(sidecar.calls.map(call => call.headers.get('idempotency-key'))).toEqual(['key-1', 'key-2']);
 });

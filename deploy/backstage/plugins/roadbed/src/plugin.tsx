@@ -14,6 +14,7 @@ import {
   approvalsRouteRef,
   changeRouteRef,
   createPageRouteRef,
+  driftRouteRef,
   formRouteRef,
   overviewRouteRef,
   policyRouteRef,
@@ -83,6 +84,16 @@ const overviewPage = SubPageBlueprint.make({
   },
 });
 
+const driftPage = SubPageBlueprint.make({
+  name: 'drift',
+  params: {
+    path: 'drift',
+    title: 'Drift',
+    routeRef: driftRouteRef,
+    loader: () => import('./components/DriftPage').then(m => <m.DriftPage />),
+  },
+});
+
 const policyPage = SubPageBlueprint.make({
   name: 'policy',
   params: {
@@ -118,6 +129,7 @@ export const roadbedPlugin = createFrontendPlugin({
     approvals: approvalsRouteRef,
     resources: resourcesRouteRef,
     overview: overviewRouteRef,
+    drift: driftRouteRef,
     policy: policyRouteRef,
     change: changeRouteRef,
     upgrade: upgradeRouteRef,
@@ -126,5 +138,5 @@ export const roadbedPlugin = createFrontendPlugin({
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, policyPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, policyPage, statusTab, ...formFields],
 });

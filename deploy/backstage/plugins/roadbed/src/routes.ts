@@ -19,6 +19,8 @@ export const changeRouteRef = createSubRouteRef({ parent: resourcesRouteRef, pat
 /** The same for the published version of its offering. */
 export const upgradeRouteRef = createSubRouteRef({ parent: resourcesRouteRef, path: '/:id/upgrade' });
 
+export const driftRouteRef = createRouteRef();
+
 export const policyRouteRef = createRouteRef();
 
 export const statusRouteRef = createRouteRef();

@@ -4,6 +4,9 @@ import type {
   ChangeEvaluation,
   ChangePreview,
   Credentials,
+  Drift,
+  DriftGroup,
+  DriftSuppression,
   Environment,
   Evaluation,
   Exemption,
@@ -72,6 +75,16 @@ export interface RoadbedApi {
   upgradeInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest>;
   /** destroyInstance submits a destroy request, with the name as it was typed. The same key never destroys twice. */
   destroyInstance(id: string, confirm: string, key: string): Promise<InfrastructureRequest>;
+  /** getDrift is how an instance differs from what was asked for. */
+  getDrift(id: string): Promise<Drift>;
+  /** checkDrift has an instance checked soon; the drift's checked_at rises when it was. */
+  checkDrift(id: string): Promise<Drift>;
+  /** answerDrift asks for what was asked for, or for what is there; the cause must still be the drift's. */
+  answerDrift(id: string, answer: 'revert' | 'adopt', cause: string, key: string): Promise<InfrastructureRequest>;
+  /** suppressDrift hides an instance's drift until a date. */
+  suppressDrift(id: string, suppression: DriftSuppression): Promise<Drift>;
+  /** listDrift is the causes of drift over all instances that one may see, the widest first. */
+  listDrift(): Promise<DriftGroup[]>;
   /** openCredentials is recorded by the sidecar each time it is called. */
   openCredentials(id: string): Promise<Credentials>;
   listOfferings(): Promise<Offering[]>;

@@ -7,6 +7,9 @@ import type {
   ChangeEvaluation,
   ChangePreview,
   Credentials,
+  Drift,
+  DriftGroup,
+  DriftSuppression,
   Environment,
   Exemption,
   InfrastructureRequest,
@@ -108,6 +111,27 @@ export class RoadbedClient implements RoadbedApi {
     const path = `/instances/${encodeURIComponent(id)}/destroy`;
     const body = await this.post<{ request: InfrastructureRequest }>(path, key, { confirm });
     return body.request;
+  }
+
+  async getDrift(id: string): Promise<Drift> {
+    return this.getJson(`/instances/${encodeURIComponent(id)}/drift`);
+  }
+
+  async checkDrift(id: string): Promise<Drift> {
+    return this.post(`/instances/${encodeURIComponent(id)}/drift/check`);
+  }
+
+  async answerDrift(id: string, answer: 'revert' | 'adopt', cause: string, key: string): Promise<InfrastructureRequest> {
+    const path = `/instances/${encodeURIComponent(id)}/drift/${answer}`;
+    return (await this.post<{ request: InfrastructureRequest }>(path, key, { cause })).request;
+  }
+
+  async suppressDrift(id: string, suppression: DriftSuppression): Promise<Drift> {
+    return this.post(`/instances/${encodeURIComponent(id)}/drift/suppress`, undefined, suppression);
+  }
+
+  async listDrift(): Promise<DriftGroup[]> {
+    return (await this.getJson<{ items: DriftGroup[] }>('/drift')).items;
   }
 
   async openCredentials(id: string): Promise<Credentials> {

@@ -13,6 +13,7 @@ import { ConnectPanel } from './ConnectPanel';
 import { CostPanel } from './CostPanel';
 import { DestroyDialog } from './DestroyDialog';
 import { CreateButton, Empty } from './Empty';
+import { DriftPanel } from './DriftPanel';
 import { Facts } from './Facts';
 import { History } from './History';
 import { InstanceMenu } from './InstanceMenu';
@@ -101,6 +102,7 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
         </div>
         <div className={classes.column}>
           <ConnectPanel key={instance.id} instance={instance} docs={published?.docs} />
+          {!gone && instance.state !== 'reserved' && <DriftPanel key={`drift ${instance.id}`} instance={instance} />}
           {!gone && <CostPanel estimate={priced ?? undefined} />}
         </div>
       </div>

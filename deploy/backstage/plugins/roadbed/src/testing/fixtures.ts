@@ -1,4 +1,4 @@
-import type { Approval, Estimate, Finding, InfrastructureRequest, Instance, Offering, Parameter, Step, StepStatus, Verdict } from '../api/types';
+import type { Approval, Drift, Estimate, Finding, InfrastructureRequest, Instance, Offering, Parameter, Step, StepStatus, Verdict } from '../api/types';
 
 export const REQUEST_ID = '01980000-0000-7000-8000-000000000001';
 export const INSTANCE_ID = '01980000-0000-7000-8000-0000000000aa';
@@ -147,6 +147,38 @@ export function anInstance(change: Partial<Instance> = {}): Instance {
     drift: null,
     created_at: '2026-05-03T14:30:00Z',
     updated_at: '2026-05-03T14:33:20Z',
+    ...change,
+  };
+}
+
+/** noDrift is anInstance as it was asked for, checked. */
+export const noDrift: Drift = {
+  instance_id: INSTANCE_ID,
+  has_drift: false,
+  check: { running: false, failure: '', asked_by: 'system:drift', checked_at: '2026-05-03T14:40:00Z' },
+};
+
+/** someDrift is anInstance with a connection limit that somebody has changed, but for `change`. */
+export function someDrift(change: Partial<Drift> = {}): Drift {
+  return {
+    ...noDrift,
+    has_drift: true,
+    cause: '0a1b2c3d4e5f6071',
+    titles: ['connection_limit of postgres_database.main is 7'],
+    differences: [
+      {
+        address: 'postgres_database.main',
+        type: 'postgres_database',
+        kind: 'changed',
+        attribute: 'connection_limit',
+        expected: 50,
+        actual: 7,
+        parameter: 'custom_parameters.max_connections',
+        cause: '7f3a9c0011223344',
+      },
+    ],
+    detected_at: '2026-05-03T14:40:00Z',
+    adoption: { possible: true, summary: 'max_connections not set → 7: $0.00 a month, now $85.50; it can be adopted', outcome: 'allow' },
     ...change,
   };
 }

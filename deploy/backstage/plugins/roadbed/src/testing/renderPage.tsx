@@ -6,6 +6,7 @@ import axe from 'axe-core';
 import { RoadbedClient } from '../api/RoadbedClient';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import { approvalsRouteRef, createPageRouteRef, formRouteRef, requestsRouteRef, resourcesRouteRef } from '../routes';
+import { INSTANCE_ID, noDrift } from './fixtures';
 import type { SidecarDouble } from './SidecarDouble';
 
 /** renderPage shows an element as the portal would, at `path`, against a sidecar double and a catalog of `entities`. */
@@ -15,6 +16,7 @@ export function renderPage(element: ReactElement, options: { sidecar: SidecarDou
   sidecar.byDefault('GET /offerings', { items: [{ id: 'postgres-database', name: 'PostgreSQL database' }] });
   sidecar.byDefault('GET /environments', { items: [{ name: 'dev', title: 'Development' }] });
   sidecar.byDefault('GET /pauses', { items: [] });
+  sidecar.byDefault(`GET /instances/${INSTANCE_ID}/drift`, noDrift);
   return renderInTestApp(element, {
     apis: [
       [roadbedApiRef, new RoadbedClient({ fetchApi: sidecar.fetchApi })],

@@ -26,11 +26,13 @@ request := {
 	"price": {
 		"known": true,
 		"monthly_mills": 85500,
+		"charge_mills": 85500,
 		"reason": "",
 		"item_mills": {"compute": 60000, "storage": 11500, "backup": 14000},
 		"form_mills": null,
 		"unpriced": null,
 	},
+	"balances": [],
 	"changes": null,
 	"at": "2026-11-24T12:00:00Z",
 }

@@ -29,6 +29,7 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 		"parameters":  object(in.Parameters),
 		"before":      object(in.Before),
 		"price":       priceInput(in.Price),
+		"balances":    balances(in.Balances),
 		"changes":     changes(in.Changes),
 		"at":          in.At.Format(time.RFC3339Nano),
 	}
@@ -73,7 +74,7 @@ func priceInput(p provision.RulePrice) map[string]any {
 	}
 	return map[string]any{
 		"known": p.Known, "monthly_mills": int64(p.MonthlyMills), "reason": p.Reason, "item_mills": object(p.Items),
-		"form_mills": form, "unpriced": unpriced,
+		"form_mills": form, "unpriced": unpriced, "charge_mills": int64(p.ChargeMills),
 	}
 }
 
@@ -81,6 +82,17 @@ func offering(o provision.RuleOffering) map[string]any {
 	entries := map[string]any{"id": o.ID, "version": o.Version, "category": o.Category}
 	if len(o.Titles) > 0 {
 		entries["titles"] = object(o.Titles)
+	}
+	return entries
+}
+
+func balances(list []provision.RuleBalance) any {
+	if list == nil {
+		return nil
+	}
+	entries := make([]any, len(list))
+	for i, b := range list {
+		entries[i] = map[string]any{"kind": string(b.Kind), "name": b.Name, "spent_mills": b.SpentMills, "held_mills": b.HeldMills}
 	}
 	return entries
 }

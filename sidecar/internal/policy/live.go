@@ -239,6 +239,15 @@ func (l *Live) Allowance(ctx context.Context, input provision.RuleInput) (*provi
 	return bundle.Allowance(ctx, input)
 }
 
+// Budgets implements provision.Rules.
+func (l *Live) Budgets(ctx context.Context, scopes []provision.Scope) ([]provision.Budget, error) {
+	bundle, err := l.bundle()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Budgets(ctx, scopes)
+}
+
 // Allow implements provision.Authorizer.
 func (l *Live) Allow(ctx context.Context, a provision.Access) error {
 	bundle, err := l.bundle()

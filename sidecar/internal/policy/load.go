@@ -31,7 +31,7 @@ type Bundle struct {
 
 	exemptions []provision.Exemption // without their state
 
-	findings, allowance, allow, reason, holds, calendar rego.PreparedEvalQuery
+	findings, allowance, budgets, named, allow, reason, holds, calendar rego.PreparedEvalQuery
 }
 
 // Rule describes one guardrail, from its metadata.
@@ -74,12 +74,14 @@ func (src source) load() (*Bundle, error) {
 	b.rank = rank(b.rules, data)
 	store := newStore(data)
 	for query, prepared := range map[string]*rego.PreparedEvalQuery{
-		"data.roadbed.decision.findings": &b.findings,
-		"data.roadbed.lib.allowance":     &b.allowance,
-		"data.roadbed.authz.allow":       &b.allow,
-		"data.roadbed.authz.reason":      &b.reason,
-		"data.roadbed.holds.holds":       &b.holds,
-		"data.roadbed.holds.calendar":    &b.calendar,
+		"data.roadbed.decision.findings":   &b.findings,
+		"data.roadbed.lib.allowance":       &b.allowance,
+		"data.roadbed.lib.budget.applying": &b.budgets,
+		"data.roadbed.lib.budget.named":    &b.named,
+		"data.roadbed.authz.allow":         &b.allow,
+		"data.roadbed.authz.reason":        &b.reason,
+		"data.roadbed.holds.holds":         &b.holds,
+		"data.roadbed.holds.calendar":      &b.calendar,
 	} {
 		*prepared, err = rego.New(rego.Query(query), rego.Compiler(compiler), rego.Store(store),
 			// A built-in that fails would otherwise leave its rule silent.

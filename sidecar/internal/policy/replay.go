@@ -339,6 +339,7 @@ func (s Side) priced(job replayJob, ask replayAsk) (ast.Value, price, error) {
 	if err != nil {
 		return nil, price{}, fmt.Errorf("it cannot be priced again: %w", err)
 	}
+	rule.ChargeMills = rule.MonthlyMills
 	value, err := ast.InterfaceToValue(priceInput(rule))
 	if err != nil {
 		return nil, price{}, fmt.Errorf("its price cannot be read: %w", err)

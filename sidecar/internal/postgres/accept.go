@@ -28,18 +28,22 @@ const insertRequestSQL = `
 const insertInstanceSQL = `
 	INSERT INTO instances (
 		id, short_id, offering, offering_version, offering_digest, environment, name, owner, cost_center, state, generation,
-		fence, parameters, monthly_cost_mills, outputs, request_id, sequence, created_at, updated_at)
+		fence, parameters, monthly_cost_mills, reserved_mills, committed_mills, outputs, request_id, sequence, created_at, updated_at)
 	VALUES (
 		@id, @short_id, @offering, @offering_version, @offering_digest, @environment, @name, @owner, @cost_center, @state,
-		@generation, @fence, @parameters::jsonb, @monthly_cost_mills, @outputs::jsonb, @request_id, @sequence, now(), now())`
+		@generation, @fence, @parameters::jsonb, @monthly_cost_mills, @reserved_mills, @committed_mills,
+		@outputs::jsonb, @request_id, @sequence, now(), now())`
 
 // The generation that the record was made from must still be the instance's:
-// another request may have been accepted since.
+// another request may have been accepted since. So must what it has taken of
+// budgets: the one before may have ended since.
 const takeInstanceSQL = `
 	WITH taken AS (
 		UPDATE instances
-		   SET generation = @generation, request_id = @request_id, updated_at = now(), changed_txid = pg_current_xact_id()
-		 WHERE id = @id AND generation = @generation - 1 AND state NOT IN ('destroyed', 'released')
+		   SET generation = @generation, request_id = @request_id, reserved_mills = @reserved_mills,
+		       updated_at = now(), changed_txid = pg_current_xact_id()
+		 WHERE id = @id AND generation = @generation - 1 AND reserved_mills = 0 AND committed_mills = @committed_mills
+		   AND state NOT IN ('destroyed', 'released')
 		RETURNING id)
 	SELECT roadbed_found((SELECT count(*) FROM taken), 'instance has moved on')`
 
@@ -56,6 +60,9 @@ func (s *Store) Accept(ctx context.Context, r *provision.Record) error {
 			return replay
 		}
 		return s.conflict(r, constraint, err)
+	}
+	if overspent(err) {
+		return provision.ErrBudget
 	}
 	return fault(err, "accept request "+r.Request.ID.String())
 }
@@ -80,6 +87,7 @@ func (s *Store) insert(ctx context.Context, r *provision.Record) error {
 		return err
 	}
 	s.queueNotices(batch, r.Events())
+	queueMoves(batch, r.Moves())
 	sent := s.pool.SendBatch(ctx, batch)
 	var now time.Time
 	err = sent.QueryRow().Scan(&now)

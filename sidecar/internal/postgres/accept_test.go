@@ -68,7 +68,7 @@ func TestAcceptedRecordReadsBackAsItWas(t *testing.T) {
 			t.Errorf("event %d at %s, want the transaction's time %s", e.Sequence, e.At, got.CreatedAt)
 		}
 	}
-	if diff := cmp.Diff([]string{"request.submitted", "step.completed", "request.queued"}, verbs); diff != "" {
+	if diff := cmp.Diff([]string{"request.submitted", "reservation.held", "step.completed", "request.queued"}, verbs); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }

@@ -54,7 +54,8 @@ const updateInstanceSQL = `
 	UPDATE instances
 	   SET state = @state, generation = @generation, fence = @fence, parameters = @parameters::jsonb,
 	       offering_version = @offering_version, offering_digest = @offering_digest, owner = @owner, cost_center = @cost_center,
-	       monthly_cost_mills = @monthly_cost_mills, outputs = @outputs::jsonb, request_id = @request_id, sequence = @sequence,
+	       monthly_cost_mills = @monthly_cost_mills, reserved_mills = @reserved_mills, committed_mills = @committed_mills,
+	       outputs = @outputs::jsonb, request_id = @request_id, sequence = @sequence,
 	       updated_at = @updated_at, gone_at = CASE WHEN @gone::boolean THEN COALESCE(gone_at, @updated_at) END,
 	       changed_txid = pg_current_xact_id()
 	 WHERE id = @id`
@@ -76,12 +77,12 @@ const updateRunSQL = `
 // Change implements provision.Store. decide runs while the rows are locked: it
 // must be quick and must not call Change.
 func (s *Store) Change(ctx context.Context, requestID uuid.UUID, decide func(*provision.Record) error) (*provision.Record, error) {
-	return s.change(ctx, "request", requestID, []string{lockRequestSQL, lockInstanceSQL, lockNewestRunSQL}, decide)
+	return s.change(ctx, "request", requestID, []string{lockRequestSQL, lockInstanceSQL, lockNewestRunSQL, balancesOfRequestSQL}, decide)
 }
 
 // ChangeRun implements provision.Store, as Change does.
 func (s *Store) ChangeRun(ctx context.Context, runID uuid.UUID, decide func(*provision.Record) error) (*provision.Record, error) {
-	return s.change(ctx, "run", runID, []string{lockRequestOfRunSQL, lockInstanceOfRunSQL, lockRunSQL}, decide)
+	return s.change(ctx, "run", runID, []string{lockRequestOfRunSQL, lockInstanceOfRunSQL, lockRunSQL, balancesOfRunSQL}, decide)
 }
 
 func (s *Store) change(ctx context.Context, what string, id uuid.UUID, locks []string, decide func(*provision.Record) error) (*provision.Record, error) {
@@ -112,9 +113,13 @@ func (s *Store) change(ctx context.Context, what string, id uuid.UUID, locks []s
 		return record, err
 	}
 	s.queueNotices(batch, record.Events())
+	queueMoves(batch, record.Moves())
 	batch.Queue("COMMIT")
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		rollback(ctx, conn)
+		if overspent(err) {
+			return nil, provision.ErrBudget
+		}
 		if constraint, ok := violated(err); ok && constraint == "runs_one_live_per_request" {
 			return nil, provision.Errorf(provision.Conflict, "request %s has a run already", record.Request.ID)
 		}
@@ -148,14 +153,19 @@ func lockRecord(ctx context.Context, conn *pgxpool.Conn, what string, id uuid.UU
 	}
 	instance, instanceErr := next[instanceRow](sent)
 	run, runErr := next[runRow](sent)
+	balances, balancesErr := rest[balanceRow](sent)
 	var now time.Time
 	err = sent.QueryRow().Scan(&now)
-	for _, e := range []error{instanceErr, runErr, err} {
+	for _, e := range []error{instanceErr, runErr, balancesErr, err} {
 		if e != nil && !isNoRows(e) {
 			return nil, fault(e, "lock "+what+" "+id.String())
 		}
 	}
-	return recordOf(request, found(instance, instanceErr), found(run, runErr), now)
+	record, err := recordOf(request, found(instance, instanceErr), found(run, runErr), now)
+	if err == nil {
+		record.Balances = balancesOf(balances)
+	}
+	return record, err
 }
 
 func recordOf(request requestRow, instance *instanceRow, run *runRow, now time.Time) (*provision.Record, error) {
@@ -187,6 +197,15 @@ func next[T any](sent pgx.BatchResults) (T, error) {
 		return none, err
 	}
 	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[T])
+}
+
+// rest collects the rows of a batch's next statement.
+func rest[T any](sent pgx.BatchResults) ([]T, error) {
+	rows, err := sent.Query()
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[T])
 }
 
 func found[T any](row T, err error) *T {

@@ -17,6 +17,7 @@ import (
 const (
 	uniqueViolation = "23505"
 	notFoundByUs    = "RB409" // raised by roadbed_found
+	overBudget      = "RB402" // raised by roadbed_spend
 )
 
 // passing are the SQLSTATEs, whole or by class, that a repeat may not meet.
@@ -77,4 +78,10 @@ func violated(err error) (constraint string, ok bool) {
 func missed(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == notFoundByUs
+}
+
+// overspent reports whether roadbed_spend found less left of a budget.
+func overspent(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == overBudget
 }

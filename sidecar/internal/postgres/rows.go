@@ -98,8 +98,8 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 }
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,
-	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.monthly_cost_mills, i.outputs, i.request_id, i.drift, i.sequence,
-	i.created_at, i.updated_at`
+	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.monthly_cost_mills, i.reserved_mills, i.committed_mills,
+	i.outputs, i.request_id, i.drift, i.sequence, i.created_at, i.updated_at`
 
 // instanceRow is a row of instances as it is read.
 type instanceRow struct {
@@ -117,6 +117,8 @@ type instanceRow struct {
 	Fence            int64
 	Parameters       []byte
 	MonthlyCostMills *int64
+	ReservedMills    int64
+	CommittedMills   int64
 	Outputs          []byte
 	RequestID        uuid.UUID
 	Drift            []byte
@@ -130,6 +132,7 @@ func (r instanceRow) instance() (provision.Instance, error) {
 		ID: r.ID, ShortID: r.ShortID, Offering: r.Offering, OfferingVersion: r.OfferingVersion, OfferingDigest: r.OfferingDigest,
 		Environment: r.Environment, Name: r.Name, Owner: r.Owner, CostCenter: r.CostCenter, State: r.State,
 		Generation: r.Generation, Fence: r.Fence, MonthlyCost: money(r.MonthlyCostMills), RequestID: r.RequestID,
+		Reserved: provision.Money(r.ReservedMills), Committed: provision.Money(r.CommittedMills),
 		Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Outputs, &instance.Outputs), decode(r.Drift, &instance.Drift))
@@ -143,7 +146,8 @@ func instanceArgs(i provision.Instance) (pgx.NamedArgs, error) {
 		"id": key(i.ID), "short_id": i.ShortID, "offering": i.Offering, "offering_version": i.OfferingVersion,
 		"offering_digest": i.OfferingDigest, "environment": i.Environment, "name": i.Name, "owner": clean(i.Owner),
 		"cost_center": clean(i.CostCenter), "state": string(i.State), "generation": i.Generation, "fence": i.Fence,
-		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost), "outputs": outputs, "request_id": key(i.RequestID),
+		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost),
+		"reserved_mills": int64(i.Reserved), "committed_mills": int64(i.Committed), "outputs": outputs, "request_id": key(i.RequestID),
 		"sequence": i.Sequence, "gone": i.State.Gone(),
 	}, errors.Join(err1, err2)
 }

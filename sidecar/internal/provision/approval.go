@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,10 @@ type Approval struct {
 	Digest  string          `json:"digest,omitempty"`  // of Plan
 	Found   []string        `json:"found,omitempty"`   // the findings, as findingKey names them
 	Ceiling *Money          `json:"ceiling,omitempty"` // the monthly price
+
+	// Over is by how much the request may exceed budgets a month, by the budget's
+	// kind/name; nil when it exceeds none.
+	Over map[string]Money `json:"over,omitempty"`
 
 	RunID      uuid.UUID  `json:"run_id"`                // the run whose sealed plan is kept; zero when none is
 	PlanDigest string     `json:"plan_digest,omitempty"` // of the sealed plan, in hex
@@ -160,6 +165,7 @@ func (a *Approval) clone() *Approval {
 	}
 	c := *a
 	c.Needed, c.Given, c.Plan, c.Found = slices.Clone(a.Needed), slices.Clone(a.Given), slices.Clone(a.Plan), slices.Clone(a.Found)
+	c.Over = maps.Clone(a.Over)
 	return &c
 }
 

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,7 @@ func (s *Service) Approve(ctx context.Context, p Principal, id uuid.UUID, reason
 		return Request{}, err
 	}
 	var people map[string][]string
-	for {
+	for tries := 1; ; tries++ {
 		var judged Verdict
 		void := ""
 		record, err := s.Store.Change(ctx, id, func(r *Record) error {
@@ -51,6 +52,11 @@ func (s *Service) Approve(ctx context.Context, p Principal, id uuid.UUID, reason
 				return Request{}, err
 			}
 			continue
+		case errors.Is(err, ErrBudget): // others were faster: judged again, it will be known
+			if tries < budgetTries {
+				continue
+			}
+			return Request{}, errContended
 		case err != nil:
 			return Request{}, err
 		case judged.Outcome != "" && record.Request.State == DeniedState:
@@ -117,10 +123,13 @@ func (r *Record) ApproveJudged(by, reason string, p Planned, timeout time.Durati
 		return "", r.deny(verdict)
 	}
 	next.Needed = needs
-	if why := before.worse(before.Plan, verdict); why != "" && len(needs) > 0 {
+	r.price(verdict)
+	if why := cmp.Or(before.worse(before.Plan, verdict), r.overApproved(verdict)); why != "" && len(needs) > 0 {
 		expires, ceiling := r.now.Add(timeout), verdict.MonthlyCost()
 		next.Given, next.Found, next.Ceiling, next.ExpiresAt, next.Void = []ApprovalGiven{}, findingKeys(verdict.Findings), &ceiling, &expires, why
+		next.Over = overdrawn(verdict.Budgets, charge(ceiling, 0))
 		r.Request.Approval, r.Request.Verdict, r.Request.UpdatedAt, r.Request.Waiting = next, verdict, r.now, next.missing()
+		r.holdFitting()
 		if len(before.Given) > 0 {
 			r.tell("approval", "voided", r.Request.ID, map[string]any{"reason": why})
 		}

@@ -31,8 +31,14 @@ func (s *Service) Evaluate(ctx context.Context, p Principal, q Question) (Answer
 	if err != nil {
 		return Answer{}, err
 	}
+	if err := s.fund(ctx, &ask, nil); err != nil {
+		return Answer{}, err
+	}
 	verdict, input, err := s.Judge.weigh(ctx, ask)
 	if err != nil {
+		return Answer{}, err
+	}
+	if verdict.Budgets, err = s.Judge.budgets(ctx, ask.Balances, input.Price.ChargeMills); err != nil {
 		return Answer{}, err
 	}
 	answer := Answer{Verdict: verdict}

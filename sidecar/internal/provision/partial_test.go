@@ -23,6 +23,10 @@ func (s stuck) Findings(ctx context.Context, _ provision.RuleInput) ([]provision
 	return nil, "", ctx.Err()
 }
 
+func (stuck) Budgets(context.Context, []provision.Scope) ([]provision.Budget, error) {
+	return nil, nil
+}
+
 func (stuck) Allowance(context.Context, provision.RuleInput) (*provision.Allowance, error) {
 	return nil, nil
 }

@@ -41,8 +41,14 @@ func (s *Service) Preview(ctx context.Context, p Principal, instanceID uuid.UUID
 	if err != nil {
 		return Preview{}, err
 	}
+	if err := s.fund(ctx, &ask.judged, &instance); err != nil {
+		return Preview{}, err
+	}
 	verdict, input, err := s.Judge.weigh(ctx, ask.judged)
 	if err != nil {
+		return Preview{}, err
+	}
+	if verdict.Budgets, err = s.Judge.budgets(ctx, ask.judged.Balances, input.Price.ChargeMills); err != nil {
 		return Preview{}, err
 	}
 	for _, f := range ask.frozen {

@@ -19,6 +19,9 @@ type Record struct {
 	Instance *Instance // nil when the request never had one
 	Run      *Run      // nil until dispatched
 	Verdicts []StageVerdict
+	Balances []Balance // of all that pay for the request, as they were when it was read
+	before   spending  // what the instance had taken when it was read
+	budgets  []BudgetLeft
 	events   []Event
 	now      time.Time
 	newID    func() uuid.UUID
@@ -32,7 +35,10 @@ type StageVerdict struct {
 
 // NewRecord is the record that a store has read at the database's time now.
 func NewRecord(request Request, instance *Instance, run *Run, now time.Time) *Record {
-	return &Record{Request: request, Instance: instance, Run: run, now: now.UTC(), newID: NewID}
+	return &Record{
+		Request: request, Instance: instance, Run: run, before: spendingOf(instance), budgets: request.Verdict.Budgets,
+		now: now.UTC(), newID: NewID,
+	}
 }
 
 // NewID is a UUID version 7.
@@ -53,6 +59,11 @@ func Accepted(request Request, instance Instance, steps []StepDefinition, now ti
 		instance := r.Instance
 		instance.CreatedAt, instance.UpdatedAt = r.now, r.now
 		r.tell("instance", "reserved", instance.ID, map[string]any{"name": instance.Name, "offering": instance.Offering, "owner": instance.Owner})
+	}
+	if r.Request.Approval != nil {
+		r.holdFitting()
+	} else {
+		r.hold()
 	}
 	r.Request.Steps = newSteps(steps)
 	r.advance("validate", StepCompleted, "")
@@ -194,6 +205,7 @@ func (r *Record) Take(report Report) (ok bool, err error) {
 
 func (r *Record) finish(o RunOutcome) error {
 	r.Run.State, r.Run.TokenDigest = RunEnded, ""
+	r.budgets = nil // what has happened counts, whatever it costs
 	if r.Request.State.Terminal() {
 		return nil // denied on its plan: the outcome only closes the run
 	}
@@ -203,10 +215,12 @@ func (r *Record) finish(o RunOutcome) error {
 		return r.succeed(o.Outputs)
 	case o.Result == ResultCancelled || !began && r.Request.CancelReason != "":
 		r.Request.Error = &Failure{Message: cmp.Or(r.Request.CancelReason, o.Message, "cancelled"), Detail: o.Detail, WayOut: r.wayOut("", began)}
+		r.settleNothing(o)
 		return r.end(Cancelled, began)
 	default:
 		r.fail(o)
 		r.Request.Error.WayOut = r.wayOut(o.Message+"\n"+o.Detail, began)
+		r.settleNothing(o)
 		return r.end(Failed, began)
 	}
 }
@@ -216,6 +230,11 @@ func (r *Record) succeed(outputs map[string]any) error {
 		r.setStep(i, StepCompleted, "")
 	}
 	r.Request.Outputs = outputs
+	if r.Request.Action == Destroy {
+		r.settle(0)
+	} else {
+		r.settle(charge(amount(r.Request.MonthlyCost), 0))
+	}
 	if err := r.move(Succeeded, ""); err != nil {
 		return err
 	}
@@ -250,6 +269,9 @@ func (r *Record) fail(o RunOutcome) {
 
 // end closes a request that did not succeed. began says whether apply had begun.
 func (r *Record) end(state State, began bool) error {
+	if !began {
+		r.free()
+	}
 	if err := r.move(state, ""); err != nil {
 		return err
 	}

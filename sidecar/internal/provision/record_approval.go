@@ -37,13 +37,16 @@ func (r *Record) Decide(p Planned) (wait bool, err error) {
 		r.advance("plan", StepFailed, reasons(verdict.Findings))
 		return false, r.deny(verdict)
 	}
+	r.price(verdict)
 	if verdict.Outcome == OutcomeRequireApproval {
 		if why := r.unapproved(p); why != "" {
 			r.ask(p, why)
 			return true, nil
 		}
 	}
+	r.hold()
 	r.advance("plan", StepCompleted, "")
+	r.commit()
 	if err := r.move(Applying, ""); err != nil {
 		return false, err
 	}
@@ -99,6 +102,9 @@ func (r *Record) unapproved(p Planned) string {
 	if why := a.worse(plannedActions(p.Changes), p.Verdict); why != "" {
 		return why
 	}
+	if why := r.overApproved(p.Verdict); why != "" {
+		return why
+	}
 	for _, n := range r.needs(p) {
 		if n.Missing(a.Given) > 0 {
 			return "it now needs approval by " + shortRefs(n.Approvers)
@@ -118,6 +124,7 @@ func (r *Record) ask(p Planned, why string) {
 	if p.Verdict.Estimate != nil {
 		ceiling := p.Verdict.Estimate.MonthlyCost
 		next.Ceiling = &ceiling
+		next.Over = overdrawn(p.Verdict.Budgets, charge(ceiling, 0))
 	}
 	switch before := r.Request.Approval; {
 	case before == nil:
@@ -128,6 +135,7 @@ func (r *Record) ask(p Planned, why string) {
 		next.Void = before.Void // the worker that planned it was lost before its plan was kept
 	}
 	r.Request.Approval, r.Request.Verdict, r.Request.UpdatedAt = next, p.Verdict, r.now
+	r.holdFitting()
 }
 
 // Wait ends a run whose plan needs approval and is kept, under the digest of
@@ -198,6 +206,7 @@ func (r *Record) give(by, reason string) error {
 	}
 	granted := r.now
 	next.GrantedAt, next.ExpiresAt, next.Void = &granted, nil, ""
+	r.hold()
 	return r.move(Queued, "approved; waiting for a worker")
 }
 

@@ -163,8 +163,8 @@ func TestCreateThatSucceeds(t *testing.T) {
 		t.Errorf("run is %s with token %q, want ended without one", l.record.Run.State, l.record.Run.TokenDigest)
 	}
 	want := []string{
-		"request.submitted", "instance.reserved", "step.completed", "request.queued", "request.planning", "run.started",
-		"step.started", "request.planned", "step.completed", "request.applying", "instance.changing", "step.started", "step.completed",
+		"request.submitted", "instance.reserved", "reservation.held", "step.completed", "request.queued", "request.planning", "run.started",
+		"step.started", "request.planned", "step.completed", "reservation.committed", "request.applying", "instance.changing", "step.started", "step.completed",
 		"step.started", "step.completed", "request.succeeded", "instance.ready",
 	}
 	if diff := cmp.Diff(want, l.tells()); diff != "" {

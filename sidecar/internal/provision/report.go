@@ -41,6 +41,10 @@ type RunOutcome struct {
 	Message string         `json:"message,omitempty"` // why it did not succeed
 	Detail  string         `json:"detail,omitempty"`  // the provider's own words, redacted
 	Outputs map[string]any `json:"outputs,omitempty"` // non-sensitive only
+
+	// Resources is how many managed resources state holds after an apply; nil
+	// when that is not known.
+	Resources *int `json:"resources,omitempty"`
 }
 
 // The results of a run.

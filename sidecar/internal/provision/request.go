@@ -68,6 +68,8 @@ type Instance struct {
 	Fence           int64 // the newest fencing token given out
 	Parameters      Parameters
 	MonthlyCost     *Money
+	Reserved        Money // held a month for a request that has not begun to apply, beyond Committed
+	Committed       Money // counted a month: what is there, or is being applied
 	Outputs         map[string]any
 	RequestID       uuid.UUID // the newest request
 	Drift           *Drift    // what the newest check found different; nil when nothing
@@ -136,11 +138,11 @@ type Step struct {
 }
 
 // Event is a committed fact. SubjectID is the request's id for events of
-// requests, steps, runs and approvals, the pause's for pauses, else the instance's; Sequence counts per SubjectID
+// requests, steps, runs, approvals and reservations, the pause's for pauses, else the instance's; Sequence counts per SubjectID
 // from 1 without gap.
 type Event struct {
 	ID          uuid.UUID
-	Entity      string // request, step, run, approval, instance, drift, credentials, pause
+	Entity      string // request, step, run, approval, reservation, instance, drift, credentials, pause
 	Verb        string // past tense: submitted, started, opened
 	SubjectID   uuid.UUID
 	Sequence    int64

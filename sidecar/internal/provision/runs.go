@@ -118,7 +118,7 @@ func (s *Runs) Release(ctx context.Context, runID uuid.UUID, token string) error
 // with the same answer.
 func (s *Runs) Plan(ctx context.Context, runID uuid.UUID, token string, changes []Change) error {
 	var people map[string][]string
-	for {
+	for tries := 1; ; tries++ {
 		var judged Verdict
 		wait := false
 		record, err := s.change(ctx, runID, token, func(r *Record) error {
@@ -147,6 +147,11 @@ func (s *Runs) Plan(ctx context.Context, runID uuid.UUID, token string, changes 
 				return err
 			}
 			continue
+		case errors.Is(err, ErrBudget):
+			if tries < budgetTries {
+				continue
+			}
+			return errContended
 		case err != nil:
 			return err
 		case wait:
@@ -175,7 +180,7 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 	ask := Ask{
 		Stage: stage, Action: r.Request.Action, Principal: Principal{Subject: r.Request.RequestedBy, Groups: []string{r.Request.Owner}},
 		Offering: offering, Environment: environment, Name: r.Request.Name, Owner: r.Request.Owner, CostCenter: r.Request.CostCenter,
-		Parameters: r.Request.Shown(), Changes: changes, At: r.Now(),
+		Parameters: r.Request.Shown(), Changes: changes, At: r.Now(), Balances: others(r.Balances, *r.Instance, r.held()),
 	}
 	if r.Request.Action != Create {
 		ask.Before = r.Instance.Shown()

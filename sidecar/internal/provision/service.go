@@ -55,6 +55,10 @@ func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Requ
 
 // submit judges an ask for something new and accepts it.
 func (s *Service) submit(ctx context.Context, p Principal, sub Submission, ask prepared) (Request, error) {
+	return s.whileOthersSpend(ctx, &ask.judged, nil, func() (Request, error) { return s.submitOnce(ctx, p, sub, ask) })
+}
+
+func (s *Service) submitOnce(ctx context.Context, p Principal, sub Submission, ask prepared) (Request, error) {
 	verdict, err := s.Judge.Judge(ctx, ask.judged)
 	if err != nil {
 		return Request{}, err
@@ -85,6 +89,9 @@ func (s *Service) submit(ctx context.Context, p Principal, sub Submission, ask p
 	request.InstanceID, request.Generation = instance.ID, 1
 	record := Accepted(request, instance, ask.offering.Steps, verdict.At)
 	err = s.accept(ctx, record)
+	if errors.Is(err, ErrBudget) {
+		return Request{}, err
+	}
 	if KindOf(err) == Conflict {
 		return s.conflicted(ctx, request, err)
 	}

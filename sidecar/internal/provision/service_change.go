@@ -370,15 +370,17 @@ func withFaults(err error, more []Fault) error {
 // submitChange judges an ask about an instance and accepts it, as Submit does
 // with a create.
 func (s *Service) submitChange(ctx context.Context, p Principal, instance Instance, ask prepared, sub Submission, steps []StepDefinition) (Request, error) {
-	request, err := s.judgeChange(ctx, p, instance, ask, sub)
-	if err != nil {
-		return Request{}, err
-	}
-	if !request.Verdict.Acceptable() {
-		first, err := s.refuseChange(ctx, request)
-		return first, s.withAlternatives(ctx, err, ask.judged)
-	}
-	return s.acceptChange(ctx, instance, request, steps)
+	return s.whileOthersSpend(ctx, &ask.judged, &instance, func() (Request, error) {
+		request, err := s.judgeChange(ctx, p, instance, ask, sub)
+		if err != nil {
+			return Request{}, err
+		}
+		if !request.Verdict.Acceptable() {
+			first, err := s.refuseChange(ctx, request)
+			return first, s.withAlternatives(ctx, err, ask.judged)
+		}
+		return s.acceptChange(ctx, instance, request, steps)
+	})
 }
 
 // judgeChange is the request that an ask about an instance makes, judged and

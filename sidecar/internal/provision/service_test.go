@@ -58,8 +58,9 @@ func (book) Price(_ provision.Offering, p provision.Parameters) (provision.Estim
 
 // rules deny what has no price, and the environment it is told to.
 type rules struct {
-	deny  *string
-	input *provision.RuleInput
+	deny   *string
+	input  *provision.RuleInput
+	budget *provision.Money // the team's; 0 is none
 }
 
 func (r rules) Findings(_ context.Context, input provision.RuleInput) ([]provision.Finding, string, error) {
@@ -73,6 +74,17 @@ func (r rules) Findings(_ context.Context, input provision.RuleInput) ([]provisi
 
 func (r rules) Allowance(_ context.Context, input provision.RuleInput) (*provision.Allowance, error) {
 	return &provision.Allowance{Limit: 100 * provision.Dollar, Left: 100*provision.Dollar - input.Price.MonthlyMills, Scope: input.Environment.Name}, nil
+}
+
+// Budgets cap the team payments, where the test says so.
+func (r rules) Budgets(_ context.Context, scopes []provision.Scope) ([]provision.Budget, error) {
+	var budgets []provision.Budget
+	for _, scope := range scopes {
+		if scope.Kind == provision.BudgetTeam && *r.budget > 0 {
+			budgets = append(budgets, provision.Budget{Scope: scope, Limit: *r.budget, Level: provision.LevelRequireApproval})
+		}
+	}
+	return budgets, nil
 }
 
 // authz lets members act for their group.
@@ -102,6 +114,7 @@ type shop struct {
 	published *provision.Offering
 	deny      string
 	input     provision.RuleInput
+	budget    provision.Money
 }
 
 func newShop(t *testing.T) *shop {
@@ -121,7 +134,7 @@ func newShop(t *testing.T) *shop {
 	}
 	s := &shop{store: store, published: &offering}
 	s.Service = &provision.Service{
-		Catalog: catalog{&offering}, Judge: provision.Judge{Prices: book{}, Rules: rules{&s.deny, &s.input}}, Authorizer: authz{},
+		Catalog: catalog{&offering}, Judge: provision.Judge{Prices: book{}, Rules: rules{&s.deny, &s.input, &s.budget}}, Authorizer: authz{},
 		Store: store, Keys: clearKeys{}, Now: time.Now, Environments: map[string]provision.Environment{
 			"dev":  {Name: "dev", Implementation: "local", Pool: "local"},
 			"prod": {Name: "prod", Implementation: "aws", Pool: "aws"},

@@ -14,7 +14,8 @@ type Store interface {
 	// Accept commits a record made by Accepted, with its events, verdicts and
 	// outbox rows, in one transaction. A live instance of that name, or a live
 	// request of that instance, is a Conflict; a request with the same
-	// RequestedBy and IdempotencyKey is a *Replay. Nothing is stored then.
+	// RequestedBy and IdempotencyKey is a *Replay; a budget that has less left
+	// than the record takes is ErrBudget. Nothing is stored then.
 	Accept(ctx context.Context, r *Record) error
 
 	// Refuse commits a record made by Refused. It answers *Replay as Accept does.
@@ -22,7 +23,8 @@ type Store interface {
 
 	// Change reads the record of a request under a lock, lets decide change it,
 	// and commits what it changed with its events. An error of decide is
-	// returned as it is and nothing is stored. An unknown id is NotFound.
+	// returned as it is and nothing is stored. An unknown id is NotFound; a budget
+	// that has less left than decide took is ErrBudget.
 	Change(ctx context.Context, requestID uuid.UUID, decide func(*Record) error) (*Record, error)
 
 	// ChangeRun is Change by the id of a run. The record has that run as its
@@ -93,6 +95,10 @@ type Store interface {
 	// Drifted are the living instances that have drift, at most limit, the newest
 	// drift first; owners nil is all.
 	Drifted(ctx context.Context, owners []string, limit int) ([]Instance, error)
+
+	// Balances are what is taken by each of scopes, in their order, or by all that
+	// have ever taken anything, by kind and name, when scopes is nil.
+	Balances(ctx context.Context, scopes []Scope) ([]Balance, error)
 
 	// PutBundle keeps an offering's bundle by its digest; Bundle reads it.
 	PutBundle(ctx context.Context, o Offering, bundle []byte) error

@@ -95,6 +95,7 @@ type Verdict struct {
 	Outcome      Outcome         `json:"outcome"`
 	Estimate     *Estimate       `json:"estimate"` // nil when the price is unknown
 	Findings     []Finding       `json:"findings"` // never nil; denials first
+	Budgets      []BudgetLeft    `json:"budgets"`  // those that the ask would take from; nil or empty when none is
 	BundleDigest string          `json:"bundle_digest"`
 	Input        json.RawMessage `json:"-"` // what the rules saw, for replay
 	At           time.Time       `json:"at"`
@@ -151,6 +152,7 @@ type Ask struct {
 	Parameters  Parameters // final: defaults applied, sensitive ones {"set": true}
 	Before      Parameters // nil on create
 	Changes     []Change   // the plan's; nil at the other stages
+	Balances    []Balance  // of those that pay, without the instance itself; nil where nobody counts
 	Drifted     []string   // addresses of what has drifted, for Revert and Adopt
 	Partial     bool       // a form is being filled in: what has no value yet is not complained about
 	At          time.Time
@@ -174,21 +176,22 @@ type Change struct {
 
 // RuleInput is the document that guardrails see as `input`.
 type RuleInput struct {
-	Stage       Stage        `json:"stage"`
-	Action      Action       `json:"action"`
-	Subject     RuleSubject  `json:"subject"`
-	Offering    RuleOffering `json:"offering"`
-	Environment Environment  `json:"environment"`
-	Name        string       `json:"name"`
-	Owner       string       `json:"owner"`
-	CostCenter  string       `json:"cost_center"`
-	Confirm     string       `json:"confirm"` // of a destroy, at submit: what was typed to confirm it
-	Parameters  Parameters   `json:"parameters"`
-	Before      Parameters   `json:"before"`
-	Price       RulePrice    `json:"price"`
-	Changes     []Change     `json:"changes"`
-	Drifted     []string     `json:"drifted,omitempty"` // addresses that a revert or an adoption is about
-	At          time.Time    `json:"at"`
+	Stage       Stage         `json:"stage"`
+	Action      Action        `json:"action"`
+	Subject     RuleSubject   `json:"subject"`
+	Offering    RuleOffering  `json:"offering"`
+	Environment Environment   `json:"environment"`
+	Name        string        `json:"name"`
+	Owner       string        `json:"owner"`
+	CostCenter  string        `json:"cost_center"`
+	Confirm     string        `json:"confirm"` // of a destroy, at submit: what was typed to confirm it
+	Parameters  Parameters    `json:"parameters"`
+	Before      Parameters    `json:"before"`
+	Price       RulePrice     `json:"price"`
+	Balances    []RuleBalance `json:"balances"`
+	Changes     []Change      `json:"changes"`
+	Drifted     []string      `json:"drifted,omitempty"` // addresses that a revert or an adoption is about
+	At          time.Time     `json:"at"`
 }
 
 // RuleSubject is who asks, as guardrails see it.
@@ -214,6 +217,7 @@ type RulePrice struct {
 	Known        bool             `json:"known"`
 	MonthlyMills Money            `json:"-"`
 	Reason       string           `json:"reason"` // why it is not known
+	ChargeMills  Money            `json:"-"`      // what it takes of a budget
 	Items        map[string]int64 `json:"item_mills"`
 
 	// Of a plan that is priced by what it makes, else nil: what the parameters
@@ -226,7 +230,7 @@ type RulePrice struct {
 func (p RulePrice) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{
 		"known": p.Known, "monthly_mills": int64(p.MonthlyMills), "reason": p.Reason, "item_mills": p.Items,
-		"form_mills": millsOf(p.FormMills), "unpriced": p.Unpriced,
+		"form_mills": millsOf(p.FormMills), "unpriced": p.Unpriced, "charge_mills": int64(p.ChargeMills),
 	})
 }
 
@@ -235,6 +239,26 @@ func millsOf(m *Money) any {
 		return nil
 	}
 	return int64(*m)
+}
+
+// RuleBalance is what others have taken of a budget, as guardrails see it.
+type RuleBalance struct {
+	Kind       BudgetKind `json:"kind"`
+	Name       string     `json:"name"`
+	SpentMills int64      `json:"spent_mills"` // by others
+	HeldMills  int64      `json:"held_mills"`  // of what this takes, what is its own already
+}
+
+// ruleBalances are the balances as guardrails see them; nil stays nil.
+func ruleBalances(balances []Balance) []RuleBalance {
+	if balances == nil {
+		return nil
+	}
+	seen := make([]RuleBalance, len(balances))
+	for i, b := range balances {
+		seen[i] = RuleBalance{b.Kind, b.Name, int64(b.Spent()), int64(b.Held)}
+	}
+	return seen
 }
 
 // Pricer prices parameters by an offering's formula. An unknown price is an
@@ -251,6 +275,9 @@ type Rules interface {
 	// Allowance is the cost limit that applies, or nil when the price is unknown
 	// or the bundle names no limit.
 	Allowance(ctx context.Context, input RuleInput) (*Allowance, error)
+	// Budgets are those of scopes that have a budget, in their order; of nil, all
+	// that the bundle names.
+	Budgets(ctx context.Context, scopes []Scope) ([]Budget, error)
 }
 
 // Authorizer answers who may do what. Any error means no.
@@ -281,7 +308,21 @@ func (j Judge) Judge(ctx context.Context, ask Ask) (Verdict, error) {
 	if verdict.Input, err = json.Marshal(input); err != nil {
 		return Verdict{}, Errorf(Internal, "encode judge input: %w", err)
 	}
-	return verdict, nil
+	verdict.Budgets, err = j.budgets(ctx, ask.Balances, input.Price.ChargeMills)
+	return verdict, err
+}
+
+// budgets are those that a charge would be taken from.
+func (j Judge) budgets(ctx context.Context, balances []Balance, charge Money) ([]BudgetLeft, error) {
+	if len(balances) == 0 {
+		return []BudgetLeft{}, nil
+	}
+	scopes := make([]Scope, len(balances))
+	for i, b := range balances {
+		scopes[i] = b.Scope
+	}
+	budgets, err := j.Rules.Budgets(ctx, scopes)
+	return left(budgets, balances, charge), err
 }
 
 // weigh is Judge without the record of what the rules saw, for a verdict that
@@ -293,12 +334,13 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 		return Verdict{}, RuleInput{}, err
 	}
 	verdict.Estimate = estimate
+	price.ChargeMills = charge(price.MonthlyMills, 0)
 	input := RuleInput{
 		Stage: ask.Stage, Action: ask.Action,
 		Subject:     RuleSubject{Ref: ask.Principal.Subject, Groups: ask.Principal.Groups},
 		Offering:    RuleOffering{ID: ask.Offering.ID, Version: ask.Offering.Version, Category: ask.Offering.Category},
 		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter, Confirm: ask.Confirm,
-		Parameters: ask.Parameters, Before: ask.Before, Price: price, Changes: ask.Changes, Drifted: ask.Drifted, At: ask.At,
+		Parameters: ask.Parameters, Before: ask.Before, Price: price, Balances: ruleBalances(ask.Balances), Changes: ask.Changes, Drifted: ask.Drifted, At: ask.At,
 	}
 	if ask.Stage == StagePlan {
 		input.Offering.Titles = ask.Offering.titles()

@@ -26,7 +26,7 @@ func TestEveryEventIsDescribed(t *testing.T) {
 	t.Parallel()
 	_, q := prepared(t)
 	var told []provision.Event
-	for seed := range uint64(40) {
+	for seed := range uint64(120) {
 		told = append(told, life(rand.New(rand.NewPCG(seed, 0)))...)
 	}
 	pause := provision.Pause{ID: provision.NewID(), Kind: provision.PausePool, Name: "local", Reason: "the disk is full", By: "user:default/pat"}
@@ -94,11 +94,12 @@ func life(chance *rand.Rand) []provision.Event {
 		switch chance.IntN(7) {
 		case 0:
 		case 1, 2:
-			return provision.Verdict{Outcome: provision.OutcomeRequireApproval, At: now, Estimate: &provision.Estimate{MonthlyCost: price}, Findings: []provision.Finding{{
+			return provision.Verdict{Outcome: provision.OutcomeRequireApproval, At: now, Estimate: &provision.Estimate{MonthlyCost: price + provision.Money(chance.IntN(3))}, Findings: []provision.Finding{{
 				Rule: "cost_limit", Level: provision.LevelRequireApproval, Message: "It is dear.", Approvers: []string{"group:default/platform"}, Count: 1,
 			}}}
 		default:
-			return provision.Verdict{Outcome: provision.OutcomeAllow, At: now}
+			dear := &provision.Estimate{MonthlyCost: price + provision.Money(chance.IntN(3))}
+			return provision.Verdict{Outcome: provision.OutcomeAllow, At: now, Estimate: dear}
 		}
 		return provision.Verdict{Outcome: provision.OutcomeDeny, At: now, Findings: []provision.Finding{{
 			Rule: "region", Level: provision.LevelDeny, Message: "us-east-9 is not allowed.", WayOut: "Choose eu-west-1.",

@@ -138,6 +138,10 @@ func (r *run) conclude(tf *terraform.Run, heard *narrator) (*provision.RunOutcom
 		return nil, err
 	}
 	open, unkept := inFlight(entries), unrecorded(entries, state.Addresses)
+	if hasState && len(open)+len(unkept) == 0 {
+		resources := len(state.Addresses)
+		outcome.Resources = &resources
+	}
 	switch {
 	case stopped && !asked.Timeout:
 		outcome.Result, outcome.Message = provision.ResultCancelled, asked.Reason

@@ -53,6 +53,7 @@ func (r *Record) Now() time.Time { return r.now }
 // Accepted makes the record of a judged ask whose verdict accepts it: the
 // request is queued and, on create, the instance is reserved.
 func Accepted(request Request, instance Instance, steps []StepDefinition, now time.Time) *Record {
+	instance.Reserved = 0 // whatever held it has ended, or the store refuses this one
 	r := NewRecord(request, &instance, nil, now)
 	r.begin()
 	if request.Reserves() {

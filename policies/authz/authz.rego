@@ -38,6 +38,14 @@ allow if {
 	_is_owner
 }
 
+# Forms show what is left of a cost centre and of an environment; a team's money is
+# the team's.
+allow if {
+	input.verb == "read_budget"
+	_is_user
+	_may_see_money_of(input.owner)
+}
+
 # Only the owners: running the platform is no reason to read a team's secrets.
 allow if {
 	input.verb == "open_credentials"
@@ -100,6 +108,9 @@ reason := sprintf("%s may not ask for anything: only a person may. Sign in, or p
 	data.authz.contact,
 ]) if {
 	input.verb == "import_tickets"
+} else := sprintf("Only members of %s and the platform team see what it spends.", [input.owner]) if {
+	input.verb == "read_budget"
+	input.owner != ""
 } else := sprintf("Only %s may pause and resume. Ask %s.", [data.authz.platform_team, data.authz.contact]) if {
 	input.verb == "pause"
 } else := sprintf("Only %s reads the entity feed. Read an instance by its id instead.", [
@@ -123,5 +134,12 @@ _is_owner if {
 }
 
 _is_platform_team if data.authz.platform_team in input.groups
+
+_may_see_money_of("")
+
+_may_see_money_of(owner) if {
+	owner != ""
+	_acts_for_owner
+}
 
 _is_team(ref) if regex.match(`^group:default/[^/:\s]+$`, ref)

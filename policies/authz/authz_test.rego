@@ -61,6 +61,16 @@ test_only_the_platform_team_pauses if {
 	_reason(_ann, "pause", "") == "Only group:default/platform-team may pause and resume. Ask #platform-team."
 }
 
+test_people_see_their_teams_budgets_and_everyones_places if {
+	_allowed(_ann, "read_budget", "group:default/payments")
+	_allowed(_ann, "read_budget", "")
+	not _allowed(_ann, "read_budget", "group:default/search")
+	_allowed(_pat, "read_budget", "group:default/search")
+	_reason(_ann, "read_budget", "group:default/search") ==
+		"Only members of group:default/search and the platform team see what it spends."
+	not authz.allow with input as object.union(_service("plugin:catalog", "read_budget"), {"owner": ""})
+}
+
 test_the_platform_team_acts_for_any_team if {
 	every verb in ["submit", "read", "cancel", "check_drift"] {
 		_allowed(_pat, verb, "group:default/payments")

@@ -161,6 +161,20 @@ type ApprovalNeed struct {
 	Rules []string `json:"rules"`
 }
 
+// Budget A budget and what is taken of it, a month.
+type Budget = provision.BudgetBalance
+
+// BudgetKind defines model for BudgetKind.
+type BudgetKind = provision.BudgetKind
+
+// BudgetLeft A budget as an ask finds it, a month.
+type BudgetLeft = provision.BudgetLeft
+
+// BudgetList defines model for BudgetList.
+type BudgetList struct {
+	Items []Budget `json:"items"`
+}
+
 // CalendarEntry defines model for CalendarEntry.
 type CalendarEntry = provision.CalendarEntry
 
@@ -602,10 +616,16 @@ type Instance struct {
 	// AvailableVersion The version of the offering to upgrade to; empty when it has the newest.
 	AvailableVersion string `json:"available_version"`
 
+	// Budgets Those that it is paid from, as it finds them; of GET /instances/{id} alone.
+	Budgets *[]BudgetLeft `json:"budgets,omitempty"`
+
 	// ChangesAllowed Why nothing can be asked of it now, empty when it can; of GET /instances/{id} alone.
-	ChangesAllowed *string   `json:"changes_allowed,omitempty"`
-	CostCenter     string    `json:"cost_center"`
-	CreatedAt      time.Time `json:"created_at"`
+	ChangesAllowed *string `json:"changes_allowed,omitempty"`
+
+	// Committed Counted a month in budgets, of what is there or is being applied.
+	Committed  Money     `json:"committed"`
+	CostCenter string    `json:"cost_center"`
+	CreatedAt  time.Time `json:"created_at"`
 
 	// Drift Null while it is as it was asked for, as far as is known.
 	Drift           *DriftSummary          `json:"drift"`
@@ -624,6 +644,9 @@ type Instance struct {
 	// Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
 	Parameters Parameters `json:"parameters"`
 	RequestId  Id         `json:"request_id"`
+
+	// Reserved Held a month in budgets for a request that has not begun to apply, beyond what is committed.
+	Reserved Money `json:"reserved"`
 
 	// ShortId Part of every physical name.
 	ShortId   string        `json:"short_id"`
@@ -1070,10 +1093,13 @@ type Verdict struct {
 	Advice *Advice `json:"advice,omitempty"`
 
 	// Allowance Null while the price or the environment is unknown.
-	Allowance    *Allowance `json:"allowance"`
-	Allowed      bool       `json:"allowed"`
-	At           time.Time  `json:"at"`
-	BundleDigest string     `json:"bundle_digest"`
+	Allowance *Allowance `json:"allowance"`
+	Allowed   bool       `json:"allowed"`
+	At        time.Time  `json:"at"`
+
+	// Budgets Those that it would be paid from; empty when none applies.
+	Budgets      []BudgetLeft `json:"budgets"`
+	BundleDigest string       `json:"bundle_digest"`
 
 	// Estimate Null when the price is unknown.
 	Estimate *Estimate `json:"estimate"`

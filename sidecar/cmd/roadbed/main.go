@@ -44,6 +44,7 @@ type cli struct {
 	Request     requestCommand     `cmd:"" group:"Ask a server" help:"Create, change and destroy; get, watch, list, approve, reject and cancel."`
 	Approval    approvalCommand    `cmd:"" group:"Ask a server" help:"See what waits for your approval."`
 	Drift       driftCommand       `cmd:"" group:"Ask a server" help:"See what is not as it was asked for; check, revert, adopt, suppress."`
+	Budgets     budgetsCommand     `cmd:"" group:"Ask a server" help:"See what is left of the budgets that you may see."`
 	Credentials credentialsCommand `cmd:"" group:"Ask a server" help:"Open an instance's credentials; each opening is recorded."`
 	Pause       pauseCommand       `cmd:"" group:"Ask a server" help:"Hold what is asked for of an offering, of a pool or at all."`
 	Resume      resumeCommand      `cmd:"" group:"Ask a server" help:"Let go on what a pause holds."`

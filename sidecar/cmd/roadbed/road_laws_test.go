@@ -196,6 +196,13 @@ func (r *road) auditInstances(events map[uuid.UUID][]told) {
 	if err := rows.Err(); err != nil {
 		r.t.Fatal(err)
 	}
+	if n := r.number(`
+		SELECT count(*) FROM balances b
+		 WHERE (b.reserved_mills, b.committed_mills) IS DISTINCT FROM (
+		       SELECT COALESCE(sum(i.reserved_mills), 0)::bigint, COALESCE(sum(i.committed_mills), 0)::bigint FROM instances i
+		        WHERE b.name = CASE b.kind WHEN 'team' THEN i.owner WHEN 'cost_center' THEN i.cost_center ELSE i.environment END)`); n != 0 {
+		r.t.Errorf("%d balances are not the sums over the instances", n)
+	}
 }
 
 // stream is everything that a stream holds.
@@ -238,12 +245,12 @@ func (r *road) reports() []provision.Report {
 	return all
 }
 
-// story is the events of a request in short, its steps left out.
+// story is the events of a request in short, its steps and its money left out.
 func (r *road) story(id uuid.UUID) string {
 	r.t.Helper()
 	var short []string
 	for _, e := range r.events()[id] {
-		if e.Entity != "step" {
+		if e.Entity != "step" && e.Entity != "reservation" {
 			short = append(short, e.Entity+"."+e.Verb)
 		}
 	}

@@ -56,6 +56,10 @@ func TestCallsAreAsTheContractSays(t *testing.T) {
 			}, operation: "importTickets", body: `{"items":[{"count":3,"date":"2026-03-10"}]}`,
 			answer: answer{body: api.TicketsKept{Days: 1, Tickets: 3}}, want: api.TicketsKept{Days: 1, Tickets: 3},
 		},
+		"budgets": {
+			call: func(ctx context.Context, c *Client) (any, error) { return c.Budgets(ctx) }, operation: "listBudgets",
+			answer: answer{body: api.BudgetList{Items: []provision.BudgetBalance{}}}, want: []provision.BudgetBalance{},
+		},
 		"pauses": {
 			call: func(ctx context.Context, c *Client) (any, error) { return c.Pauses(ctx) }, operation: "listPauses",
 			answer: answer{body: api.PauseList{Items: []provision.Pause{}}}, want: []provision.Pause{},

@@ -46,6 +46,13 @@ func (c *Client) Calendar(ctx context.Context) ([]provision.CalendarEntry, error
 	return list.Items, err
 }
 
+// Budgets are those that the caller may see, by kind and name.
+func (c *Client) Budgets(ctx context.Context) ([]provision.BudgetBalance, error) {
+	var list api.BudgetList
+	_, err := c.do(ctx, get("/budgets"), &list)
+	return list.Items, err
+}
+
 // Pauses are those in force, oldest first.
 func (c *Client) Pauses(ctx context.Context) ([]provision.Pause, error) {
 	var list api.PauseList

@@ -170,6 +170,11 @@ func (s *Server) getInstance(w http.ResponseWriter, r *http.Request, p provision
 		return err
 	}
 	view := s.instanceView(instance)
+	budgets, err := s.Service.InstanceBudgets(r.Context(), instance)
+	if err != nil {
+		return err
+	}
+	view.Budgets = &budgets
 	if len(requests.Items) > 0 {
 		busy := instance.Busy(requests.Items[0])
 		view.ChangesAllowed = &busy

@@ -151,6 +151,7 @@ func (s *Server) routes() *mux.Router {
 	}
 	private(http.MethodGet, "/me", s.me)
 	private(http.MethodGet, "/environments", s.listEnvironments)
+	private(http.MethodGet, "/budgets", s.listBudgets)
 	private(http.MethodGet, "/pauses", s.listPauses)
 	private(http.MethodPost, "/pauses", s.beginPause)
 	private(http.MethodDelete, "/pauses/{id}", s.endPause)

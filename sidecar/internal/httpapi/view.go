@@ -97,7 +97,7 @@ func (s *Server) instanceView(i provision.Instance) api.Instance {
 		AvailableVersion: s.Service.AvailableVersion(i),
 		Id:               i.ID, ShortId: i.ShortID, Offering: i.Offering, OfferingName: s.offeringName(i.Offering), OfferingVersion: i.OfferingVersion,
 		Environment: i.Environment, Name: i.Name, Owner: i.Owner, CostCenter: i.CostCenter, State: i.State, Generation: i.Generation,
-		Parameters: i.Shown(), MonthlyCost: i.MonthlyCost, Outputs: i.Outputs, RequestId: i.RequestID, Drift: driftSummary(i.Drift), EntityRef: i.EntityRef(),
+		Parameters: i.Shown(), MonthlyCost: i.MonthlyCost, Reserved: i.Reserved, Committed: i.Committed, Outputs: i.Outputs, RequestId: i.RequestID, Drift: driftSummary(i.Drift), EntityRef: i.EntityRef(),
 		CreatedAt: i.CreatedAt.UTC(), UpdatedAt: i.UpdatedAt.UTC(),
 	}
 }
@@ -137,7 +137,7 @@ func toCents(m provision.Money) provision.Money {
 func VerdictView(a provision.Answer) api.Verdict {
 	v := a.Verdict
 	view := api.Verdict{
-		Allowed: v.Allowed(), Outcome: v.Outcome, Findings: orEmpty(v.Findings), Allowance: a.Allowance,
+		Allowed: v.Allowed(), Outcome: v.Outcome, Findings: orEmpty(v.Findings), Allowance: a.Allowance, Budgets: orEmpty(v.Budgets),
 		Recommendations: v.Recommendations(), Advice: a.Advice, Holds: orEmpty(a.Holds), BundleDigest: v.BundleDigest, At: v.At.UTC(),
 	}
 	if v.Estimate != nil {

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // budgetTries is how often an ask is judged again because others took what was
@@ -44,4 +45,65 @@ func (s *Service) whileOthersSpend(ctx context.Context, ask *Ask, instance *Inst
 		}
 	}
 	return Request{}, errContended
+}
+
+// Budgets are those that p may see, by kind and name: every one that the
+// policies name, and of the others that spend, those that have one.
+func (s *Service) Budgets(ctx context.Context, p Principal) ([]BudgetBalance, error) {
+	balances, err := s.Store.Balances(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	named, err := s.Judge.Rules.Budgets(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	taken, scopes := map[Scope]Balance{}, []Scope{}
+	for _, b := range balances {
+		taken[b.Scope], scopes = b, append(scopes, b.Scope)
+	}
+	for _, b := range named {
+		scopes = append(scopes, b.Scope)
+	}
+	slices.SortFunc(scopes, compareScopes)
+	budgets, err := s.Judge.Rules.Budgets(ctx, slices.Compact(scopes))
+	if err != nil {
+		return nil, err
+	}
+	seen := []BudgetBalance{}
+	for _, b := range budgets {
+		may, err := s.seesBudget(ctx, p, b.Scope)
+		if err != nil {
+			return nil, err
+		}
+		if may {
+			t := taken[b.Scope]
+			seen = append(seen, BudgetBalance{b.Scope, b.Limit, t.Reserved, t.Committed, b.Limit - t.Spent(), b.Level})
+		}
+	}
+	return seen, nil
+}
+
+func (s *Service) seesBudget(ctx context.Context, p Principal, scope Scope) (bool, error) {
+	access := Access{Principal: p, Verb: VerbReadBudget}
+	switch scope.Kind {
+	case BudgetTeam:
+		access.Owner = scope.Name
+	case BudgetEnvironment:
+		access.Environment = scope.Name
+	}
+	err := s.Authorizer.Allow(ctx, access)
+	if err != nil && KindOf(err) == Denied {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// InstanceBudgets are those that an instance is paid from; never nil.
+func (s *Service) InstanceBudgets(ctx context.Context, i Instance) ([]BudgetLeft, error) {
+	balances, err := s.Store.Balances(ctx, scopesOf(i.Owner, i.CostCenter, i.Environment))
+	if err != nil {
+		return nil, err
+	}
+	return s.Judge.budgets(ctx, others(balances, i, 0), i.Reserved+i.Committed)
 }

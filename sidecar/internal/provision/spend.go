@@ -59,6 +59,16 @@ type BudgetLeft struct {
 	Level     Level `json:"level"`
 }
 
+// BudgetBalance is a budget and what is taken of it.
+type BudgetBalance struct {
+	Scope
+	Limit     Money `json:"limit"`
+	Reserved  Money `json:"reserved"`
+	Committed Money `json:"committed"`
+	Left      Money `json:"left"` // negative above the limit
+	Level     Level `json:"level"`
+}
+
 // monthHours are the hours that a monthly price is for, as clouds count them.
 const monthHours = 730
 
@@ -171,8 +181,10 @@ func balanceMoves(before, after spending, caps map[Scope]Money) []BalanceMove {
 		}
 		sorted = append(sorted, m)
 	}
-	slices.SortFunc(sorted, func(a, b BalanceMove) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(sorted, func(a, b BalanceMove) int { return compareScopes(a.Scope, b.Scope) })
 	return sorted
+}
+
+func compareScopes(a, b Scope) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 }

@@ -28,6 +28,7 @@ const (
 	VerbApprove         Verb = "approve"          // answer for a group whose approval is needed; the owner is that group
 	VerbCheckDrift      Verb = "check_drift"      // have an instance checked for drift
 	VerbFeed            Verb = "feed"             // read every instance as entities
+	VerbReadBudget      Verb = "read_budget"      // see a budget; the owner is its team, "" for a cost centre's or an environment's
 	VerbPause           Verb = "pause"            // pause and resume
 	VerbListAll         Verb = "list_all"         // see every team's requests
 	VerbImportTickets   Verb = "import_tickets"   // say how many tickets a day had

@@ -66,8 +66,7 @@ test_people_see_their_teams_budgets_and_everyones_places if {
 	_allowed(_ann, "read_budget", "")
 	not _allowed(_ann, "read_budget", "group:default/search")
 	_allowed(_pat, "read_budget", "group:default/search")
-	_reason(_ann, "read_budget", "group:default/search") ==
-		"Only members of group:default/search and the platform team see what it spends."
+	contains(_reason(_ann, "read_budget", "group:default/search"), "the platform team see what it spends")
 	not authz.allow with input as object.union(_service("plugin:catalog", "read_budget"), {"owner": ""})
 }
 

@@ -198,8 +198,8 @@ func (r *road) auditInstances(events map[uuid.UUID][]told) {
 	}
 	if n := r.number(`
 		SELECT count(*) FROM balances b
-		 WHERE (b.reserved_mills, b.committed_mills) IS DISTINCT FROM (
-		       SELECT COALESCE(sum(i.reserved_mills), 0)::bigint, COALESCE(sum(i.committed_mills), 0)::bigint FROM instances i
+		 WHERE ARRAY[b.reserved_mills, b.committed_mills] IS DISTINCT FROM (
+		       SELECT ARRAY[COALESCE(sum(i.reserved_mills), 0), COALESCE(sum(i.committed_mills), 0)]::bigint[] FROM instances i
 		        WHERE b.name = CASE b.kind WHEN 'team' THEN i.owner WHEN 'cost_center' THEN i.cost_center ELSE i.environment END)`); n != 0 {
 		r.t.Errorf("%d balances are not the sums over the instances", n)
 	}

@@ -16,7 +16,7 @@ function estimate(monthly_cost: number, breakdown: Record<string, number> = {}):
   return { ...totals, items, breakdown, prices_digest: '', unpriced: [], recommendations: [] };
 }
 
-const JUDGED = { allowance: null, recommendations: [], holds: [], bundle_digest: 'sha256:0', at: '2026-11-24T12:00:00Z' };
+const JUDGED = { allowance: null, budgets: [], recommendations: [], holds: [], bundle_digest: 'sha256:0', at: '2026-11-24T12:00:00Z' };
 
 const ACCEPTED: Answer = {
   status: 202,

@@ -103,6 +103,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What budgets there are and what is left of them, those you may see.
+         * @description Those of your teams, and of every cost centre and environment; the platform team sees every team's.
+         */
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/pauses": {
         parameters: {
             query?: never;
@@ -1459,6 +1479,8 @@ export interface components {
             findings: components["schemas"]["Finding"][];
             /** @description Null while the price or the environment is unknown. */
             allowance: components["schemas"]["Allowance"] | null;
+            /** @description Those that it would be paid from; empty when none applies. */
+            budgets: components["schemas"]["BudgetLeft"][];
             /** @description What to consider, in sentences. */
             recommendations: string[];
             advice?: components["schemas"]["Advice"];
@@ -1473,6 +1495,47 @@ export interface components {
             left: components["schemas"]["Money"];
             /** @description Whose limit it is: the environment. */
             scope: string;
+        };
+        /** @enum {string} */
+        BudgetKind: "team" | "cost_center" | "environment";
+        /** @description A budget as an ask finds it, a month. */
+        BudgetLeft: {
+            kind: components["schemas"]["BudgetKind"];
+            /** @description The owner's entity ref, the cost centre or the environment. */
+            name: string;
+            limit: components["schemas"]["Money"];
+            /** @description What others than the instance itself have reserved and committed. */
+            spent: components["schemas"]["Money"];
+            /** @description The limit less what is spent; negative above it. */
+            left: components["schemas"]["Money"];
+            /** @description What is left less what the ask would take. */
+            left_after: components["schemas"]["Money"];
+            /**
+             * @description What happens above the limit.
+             * @enum {string}
+             */
+            level: "deny" | "require_approval";
+        };
+        /** @description A budget and what is taken of it, a month. */
+        Budget: {
+            kind: components["schemas"]["BudgetKind"];
+            /** @description The owner's entity ref, the cost centre or the environment. */
+            name: string;
+            limit: components["schemas"]["Money"];
+            /** @description Held for requests that have not begun to apply. */
+            reserved: components["schemas"]["Money"];
+            /** @description What is there, or is being applied. */
+            committed: components["schemas"]["Money"];
+            /** @description The limit less both; negative above it. */
+            left: components["schemas"]["Money"];
+            /**
+             * @description What happens above the limit.
+             * @enum {string}
+             */
+            level: "deny" | "require_approval";
+        };
+        BudgetList: {
+            items: components["schemas"]["Budget"][];
         };
         /** @description What would be allowed instead, or beside it; all of it was judged as the ask was. */
         Advice: {
@@ -1791,6 +1854,12 @@ export interface components {
             generation: number;
             parameters: components["schemas"]["Parameters"];
             monthly_cost: components["schemas"]["Money"] | null;
+            /** @description Held a month in budgets for a request that has not begun to apply, beyond what is committed. */
+            reserved: components["schemas"]["Money"];
+            /** @description Counted a month in budgets, of what is there or is being applied. */
+            committed: components["schemas"]["Money"];
+            /** @description Those that it is paid from, as it finds them; of GET /instances/{id} alone. */
+            budgets?: components["schemas"]["BudgetLeft"][];
             outputs: {
                 [key: string]: unknown;
             } | null;
@@ -2464,6 +2533,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EnvironmentList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budgets, by kind and name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetList"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -135,6 +135,8 @@ export function anInstance(change: Partial<Instance> = {}): Instance {
     generation: 1,
     parameters: {},
     monthly_cost: 85.5,
+    reserved: 0,
+    committed: 85.5,
     outputs: {
       endpoint: 'orders-store.db.internal',
       port: 5432,
@@ -251,6 +253,7 @@ export function aVerdict(change: Partial<Verdict> = {}): Verdict {
     estimate,
     findings: [],
     allowance: { limit: 100, left: 14.5, scope: 'dev' },
+    budgets: [],
     recommendations: [],
     holds: [],
     bundle_digest: 'sha256:00',

@@ -74,8 +74,8 @@ func TestCallsAreAsTheContractSays(t *testing.T) {
 		},
 		"a verdict that denies is no error": {
 			call: func(ctx context.Context, c *Client) (any, error) { return c.Evaluate(ctx, "postgres-database", p) }, operation: "evaluate",
-			answer: answer{body: api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, Holds: []provision.Hold{}, At: noon}},
-			want:   api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, Holds: []provision.Hold{}, At: noon},
+			answer: answer{body: api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, Budgets: []provision.BudgetLeft{}, Holds: []provision.Hold{}, At: noon}},
+			want:   api.Verdict{Outcome: provision.OutcomeDeny, Findings: []provision.Finding{{Rule: "cost_limit", Level: provision.LevelDeny}}, Recommendations: []string{}, Budgets: []provision.BudgetLeft{}, Holds: []provision.Hold{}, At: noon},
 			body:   `{"parameters":{"database_name":"orders","storage_gb":100}}`,
 		},
 		"an ask carries its key": {

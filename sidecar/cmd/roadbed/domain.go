@@ -49,6 +49,7 @@ type domain struct {
 	watch      func(context.Context) error // keeps live; nil when live is
 	authorizer provision.Authorizer        // the policies in force
 	calendar   provision.Calendar          // the same
+	limits     func() provision.Limits     // the same
 	served     provision.Catalog           // the catalog at the prices in force
 }
 
@@ -70,7 +71,7 @@ func (o ownedFiles) load() (*domain, error) {
 		return nil, err
 	}
 	d.judge = provision.Judge{Prices: d.prices, Rules: d.bundle}
-	d.authorizer, d.calendar, d.served = d.bundle, d.bundle, d.catalog
+	d.authorizer, d.calendar, d.limits, d.served = d.bundle, d.bundle, d.bundle.Limits, d.catalog
 	return d, nil
 }
 

@@ -119,7 +119,7 @@ func (d *domain) follow(dir string, from policySource, log *slog.Logger) error {
 		}
 		d.live, d.watch = live, func(ctx context.Context) error { return live.Run(ctx, policyInterval) }
 	}
-	d.authorizer, d.calendar, d.served = d.live, d.live, liveCatalog{d.catalog, prices}
+	d.authorizer, d.calendar, d.limits, d.served = d.live, d.live, d.live.Limits, liveCatalog{d.catalog, prices}
 	d.judge.Prices, d.judge.Rules = prices, d.live
 	return nil
 }

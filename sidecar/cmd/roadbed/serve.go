@@ -40,7 +40,7 @@ type sidecarConfig struct {
 	NATS         string            `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
 	KeysDir      string            `help:"Folder with sidecar.key and <pool>.pub; see roadbed keys." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
 	PoolTokens   map[string]string `help:"Each pool's token file, as pool=file." required:"" placeholder:"POOL=FILE" env:"ROADBED_POOL_TOKEN_FILES"`
-	Slots        int               `help:"Runs in flight at once in each pool." default:"4" env:"ROADBED_POOL_SLOTS"`
+	Slots        int               `help:"Runs in flight at once in each pool that data/queue.yaml of the policies does not name." default:"4" env:"ROADBED_POOL_SLOTS"`
 	Lease        time.Duration     `help:"How long a worker's claim lasts without renewal; workers renew three times as often." default:"30s" env:"ROADBED_LEASE"`
 	QueueTimeout time.Duration     `help:"How long a request may wait for a worker before it fails." default:"24h" env:"ROADBED_QUEUE_TIMEOUT"`
 
@@ -173,15 +173,21 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		}
 		kept = loggedStore{s.store, s.decisions}
 	}
+	limits := func() provision.Limits {
+		l := s.domain.limits()
+		l.Slots = c.Slots
+		return l
+	}
 	service := &provision.Service{
 		Catalog: s.domain.served, Judge: s.domain.judge, Authorizer: s.domain.authorizer,
 		Store: kept, Keys: ring, Environments: s.domain.environments, Now: time.Now,
 		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout, Calendar: s.domain.calendar,
+		Line: s.store, Limits: limits,
 	}
 	runs := &provision.Runs{Service: service, Lease: c.Lease, DriftEvery: c.DriftEvery}
 	s.loops = control.New(control.Config{
 		Store: kept, Queue: s.queue, Runs: runs, Environments: s.domain.environments,
-		Slots: c.Slots, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log,
+		Limits: limits, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log,
 	})
 	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log)
 	s.api, err = httpapi.New(httpapi.Config{

@@ -19,9 +19,13 @@ type Store interface {
 	Change(ctx context.Context, requestID uuid.UUID, decide func(*provision.Record) error) (*provision.Record, error)
 	ChangeRun(ctx context.Context, runID uuid.UUID, decide func(*provision.Record) error) (*provision.Record, error)
 
+	// Dispatching has do give out slots while no other process does; ok is false
+	// when another is at it.
+	Dispatching(ctx context.Context, do func(context.Context) error) (ok bool, err error)
 	// Queued are queued requests of these environments that nothing holds,
-	// without a run, in the order in which they should get one.
-	Queued(ctx context.Context, environments []string, limit int) ([]uuid.UUID, error)
+	// without a run, of teams that may have another, in the order in which they
+	// should get one.
+	Queued(ctx context.Context, environments []string, l provision.Limits, limit int) ([]provision.InLine, error)
 	// Held are held requests of these environments after one of them, by id.
 	Held(ctx context.Context, environments []string, after uuid.UUID, limit int) ([]uuid.UUID, error)
 	// Pauses are those in force.
@@ -82,13 +86,13 @@ type Config struct {
 	Environments map[string]provision.Environment
 	Log          *slog.Logger // nil is silence
 
-	Slots        int           // runs in flight at once in each pool; 0 is 4
-	QueueTimeout time.Duration // how long a request may be queued before it fails, from when it was asked for, approved or released; 0 is 24 h
-	Poll         time.Duration // how often a loop looks by itself; 0 is 1 s
-	Patience     time.Duration // how long a job may be unclaimed before the sweep asks whether it was lost; 0 is 5 s
-	DriftEvery   time.Duration // between drift checks of an instance; 0 schedules none
-	DriftLook    time.Duration // how often instances that have no check due are looked for; 0 is 1 min
-	Stall        time.Duration // how long a loop may take for a round, or fail, before Health says so; 0 is 1 min
+	Limits       func() provision.Limits // of runs in flight, those in force now; nil is the zero value
+	QueueTimeout time.Duration           // how long a request may be queued before it fails, from when it was asked for, approved or released; 0 is 24 h
+	Poll         time.Duration           // how often a loop looks by itself; 0 is 1 s
+	Patience     time.Duration           // how long a job may be unclaimed before the sweep asks whether it was lost; 0 is 5 s
+	DriftEvery   time.Duration           // between drift checks of an instance; 0 schedules none
+	DriftLook    time.Duration           // how often instances that have no check due are looked for; 0 is 1 min
+	Stall        time.Duration           // how long a loop may take for a round, or fail, before Health says so; 0 is 1 min
 }
 
 // Control is the loops of one sidecar. Several sidecars may run on one database.
@@ -107,7 +111,9 @@ func New(c Config) *Control {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.Slots = cmp.Or(c.Slots, 4)
+	if c.Limits == nil {
+		c.Limits = func() provision.Limits { return provision.Limits{} }
+	}
 	c.QueueTimeout = cmp.Or(c.QueueTimeout, 24*time.Hour)
 	c.Poll = cmp.Or(c.Poll, time.Second)
 	c.Patience = cmp.Or(c.Patience, 5*time.Second)

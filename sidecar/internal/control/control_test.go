@@ -134,7 +134,7 @@ func TestQueuedRequestsAreJudgedAgain(t *testing.T) {
 		return testkit.Verdict(), nil
 	}
 	unjudged, denied, allowed := s.accept("unjudged", nil), s.accept("too-large", nil), s.accept("orders", nil)
-	s.config.Slots = 1
+	s.config.Limits = func() provision.Limits { return provision.Limits{Slots: 1} }
 	s.run(s.config)
 	s.worker("local", 1)
 	s.becomes(denied.ID, provision.DeniedState)

@@ -23,9 +23,9 @@ const publishing = 5 * time.Second
 // from there.
 const heldPage = 20
 
-// dispatcher gives queued requests a run as slots of their pool are free. Two
-// sidecars may together overfill a pool for a moment; a request never has two
-// runs, and workers take no more than they can do.
+// dispatcher gives queued requests a run as slots of their pool are free and
+// their team may have another run. One sidecar at a time does it, so that no
+// limit is exceeded.
 type dispatcher struct {
 	Config
 	pools map[string][]string // pool to its environments
@@ -63,6 +63,11 @@ func (d *dispatcher) run(ctx context.Context, b *beat) error {
 }
 
 func (d *dispatcher) once(ctx context.Context) error {
+	_, err := d.Store.Dispatching(ctx, d.round)
+	return err
+}
+
+func (d *dispatcher) round(ctx context.Context) error {
 	inFlight, err := d.Store.InFlight(ctx)
 	if err != nil {
 		return err
@@ -71,9 +76,9 @@ func (d *dispatcher) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	failed := d.release(ctx, pauses)
+	failed, limits := d.release(ctx, pauses), d.Limits()
 	for _, pool := range d.names {
-		if err := d.fill(ctx, pool, d.Slots-inFlight[pool], pauses); err != nil {
+		if err := d.fill(ctx, pool, limits.OfPool(pool)-inFlight[pool], limits, pauses); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
@@ -112,17 +117,22 @@ func (d *dispatcher) release(ctx context.Context, pauses []provision.Pause) erro
 // fill dispatches up to free requests of a pool. It stops at once when the
 // database is down; any other fault is one request's own and is left for the
 // next round.
-func (d *dispatcher) fill(ctx context.Context, pool string, free int, pauses []provision.Pause) error {
+func (d *dispatcher) fill(ctx context.Context, pool string, free int, limits provision.Limits, pauses []provision.Pause) error {
 	if free <= 0 {
 		return nil
 	}
-	waiting, err := d.Store.Queued(ctx, d.pools[pool], free+spare)
+	waiting, err := d.Store.Queued(ctx, d.pools[pool], limits, free+spare)
 	if err != nil {
 		return err
 	}
-	for _, id := range waiting {
+	given := map[string]int{} // by owner
+	for _, next := range waiting {
 		if free == 0 {
 			break
+		}
+		id, most := next.RequestID, limits.OfTeam(next.Owner)
+		if most > 0 && next.InFlight+given[next.Owner] >= most {
+			continue
 		}
 		dispatched, err := d.dispatch(ctx, pool, id, pauses)
 		switch {
@@ -132,6 +142,7 @@ func (d *dispatcher) fill(ctx context.Context, pool string, free int, pauses []p
 			d.Log.Error("request not dispatched", "request_id", id, "err", err)
 		case dispatched:
 			free--
+			given[next.Owner]++
 		}
 	}
 	return nil

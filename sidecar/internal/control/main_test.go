@@ -73,7 +73,7 @@ func newSiteOn(t *testing.T, dsn string) *site {
 	testkit.Eventually(t, soon, "the streams are made", func() bool { return s.queue.Ensure(t.Context()) == nil })
 	s.nats.Tap(t)
 	s.config = control.Config{
-		Store: s.store, Queue: s.queue, Runs: s.judge, Slots: 2, Poll: 50 * time.Millisecond, Patience: 200 * time.Millisecond,
+		Store: s.store, Queue: s.queue, Runs: s.judge, Limits: func() provision.Limits { return provision.Limits{Slots: 2} }, Poll: 50 * time.Millisecond, Patience: 200 * time.Millisecond,
 		Log:          slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Environments: map[string]provision.Environment{"dev": {Name: "dev", Pool: "local"}, "prod": {Name: "prod", Pool: "aws"}},
 	}

@@ -30,6 +30,7 @@ type Bundle struct {
 	rank   map[string]int // rule name to its place among findings
 
 	exemptions []provision.Exemption // without their state
+	limits     provision.Limits
 
 	findings, allowance, budgets, named, allow, reason, holds, calendar rego.PreparedEvalQuery
 }
@@ -67,10 +68,11 @@ func (src source) load() (*Bundle, error) {
 	}
 	rules := describe(modules)
 	exemptions, exemptionsErr := exemptionsOf(data, names(rules))
-	if err := errors.Join(verify(modules, compiler, data), exemptionsErr, verifyCalendar(data)); err != nil {
+	limits, limitsErr := limitsOf(data)
+	if err := errors.Join(verify(modules, compiler, data), exemptionsErr, verifyCalendar(data), limitsErr); err != nil {
 		return nil, err
 	}
-	b := &Bundle{digest: src.digest(), prices: src.files["data/prices.yaml"], rules: rules, exemptions: exemptions}
+	b := &Bundle{digest: src.digest(), prices: src.files["data/prices.yaml"], rules: rules, exemptions: exemptions, limits: limits}
 	b.rank = rank(b.rules, data)
 	store := newStore(data)
 	for query, prepared := range map[string]*rego.PreparedEvalQuery{

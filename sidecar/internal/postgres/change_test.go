@@ -196,7 +196,7 @@ func TestDatabaseThatIsDownIsUnavailableAndComesBack(t *testing.T) {
 		"requests": func() error { _, err := store.Requests(t.Context(), provision.RequestFilter{}); return err },
 		"changes":  func() error { _, err := store.Changes(t.Context(), snapshot.Cursor, 0); return err },
 		"bundle":   func() error { _, _, err := store.Bundle(t.Context(), "sha256:x"); return err },
-		"queued":   func() error { _, err := store.Queued(t.Context(), []string{"dev"}, 1); return err },
+		"queued":   func() error { _, err := store.Queued(t.Context(), []string{"dev"}, provision.Limits{}, 1); return err },
 		"relay":    func() error { _, err := store.Relay(t.Context(), 1, 0, nil); return err },
 		"log":      func() error { return store.AppendLog(t.Context(), []provision.LogLine{{RunID: first, Number: 1}}) },
 		"push state": func() error {

@@ -10,28 +10,6 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
-// Queued are the ids of queued requests that nothing holds and no run serves yet, of the given
-// environments, at most limit. Owners take turns: an owner's first comes before
-// another's second, counting what each has in flight; the older comes first.
-func (s *Store) Queued(ctx context.Context, environments []string, limit int) ([]uuid.UUID, error) {
-	return s.ids(ctx, "queued requests", `
-		WITH waiting AS (
-			SELECT r.id, r.owner, r.created_at
-			  FROM requests r
-			 WHERE r.state = 'queued' AND r.environment = ANY(@environments) AND r.holds IS NULL
-			   AND NOT EXISTS (SELECT FROM runs u WHERE u.request_id = r.id AND u.state <> 'ended')),
-		busy AS (
-			SELECT r.owner, count(*) AS n
-			  FROM runs u JOIN requests r ON r.id = u.request_id
-			 WHERE u.state <> 'ended'
-			 GROUP BY r.owner)
-		SELECT w.id
-		  FROM waiting w LEFT JOIN busy b ON b.owner = w.owner
-		 ORDER BY COALESCE(b.n, 0) + row_number() OVER (PARTITION BY w.owner ORDER BY w.created_at, w.id), w.created_at, w.id
-		 LIMIT @limit`,
-		pgx.NamedArgs{"environments": environments, "limit": limit})
-}
-
 // InFlight is how many runs of each pool have not ended; a pool without any is
 // absent.
 func (s *Store) InFlight(ctx context.Context) (map[string]int, error) {

@@ -70,8 +70,15 @@ func TestWhatIsHeldIsNeitherQueuedNorOverdueAndItsTimeCountsFromItsRelease(t *te
 		}
 	}
 	dev := []string{"dev"}
-	queued, err := store.Queued(t.Context(), dev, 10)
-	want("queued", queued, err, other)
+	queued := func() (ids []uuid.UUID, err error) {
+		line, err := store.Queued(t.Context(), dev, provision.Limits{}, 10)
+		for _, next := range line {
+			ids = append(ids, next.RequestID)
+		}
+		return ids, err
+	}
+	line, err := queued()
+	want("queued", line, err, other)
 	overdue, err := store.Overdue(t.Context(), 0, 10)
 	want("overdue", overdue, err, other)
 	found, err := store.Held(t.Context(), dev, uuid.Nil, 10)
@@ -82,8 +89,8 @@ func TestWhatIsHeldIsNeitherQueuedNorOverdueAndItsTimeCountsFromItsRelease(t *te
 	want("held elsewhere", found, err)
 
 	change(t, store, id, func(r *provision.Record) error { r.Hold(nil); return nil })
-	queued, err = store.Queued(t.Context(), dev, 10)
-	want("queued after its release", queued, err, id, other)
+	line, err = queued()
+	want("queued after its release", line, err, id, other)
 	released, err := store.Request(t.Context(), id)
 	if err != nil || released.ReleasedAt == nil || !released.ReleasedAt.After(released.CreatedAt) {
 		t.Fatalf("released at %v, %v", released.ReleasedAt, err)

@@ -65,8 +65,10 @@ func TestEveryQueryHasItsIndex(t *testing.T) {
 	try("push state", err)
 	_, err = store.LatestState(ctx, made.Instance.ID)
 	try("state", err)
-	_, err = store.Queued(ctx, []string{"dev"}, 10)
+	_, err = store.Queued(ctx, []string{"dev"}, provision.Limits{}, 10)
 	try("queued", err)
+	_, err = store.Places(ctx, []uuid.UUID{made.Request.ID}, map[string]string{"dev": "local"}, provision.Limits{})
+	try("places", err)
 	_, err = store.InFlight(ctx)
 	try("in flight", err)
 	_, err = store.Unclaimed(ctx, 0, 10)
@@ -167,7 +169,7 @@ func TestDatabaseThatNoLongerAnswersIsUnavailable(t *testing.T) {
 			_, err := store.Change(t.Context(), request, func(r *provision.Record) error { return nil })
 			return err
 		},
-		"queued": func() error { _, err := store.Queued(t.Context(), []string{"dev"}, 1); return err },
+		"queued": func() error { _, err := store.Queued(t.Context(), []string{"dev"}, provision.Limits{}, 1); return err },
 		"log":    func() error { return store.AppendLog(t.Context(), []provision.LogLine{{RunID: request, Number: 1}}) },
 	} {
 		began := time.Now()

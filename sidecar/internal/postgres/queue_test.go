@@ -71,11 +71,14 @@ func TestOwnersTakeTurnsInTheQueue(t *testing.T) {
 			r.Owner, r.Environment = each.owner, each.environment
 		})).Request.ID)
 	}
-	queued := func() []uuid.UUID {
+	queued := func() (got []uuid.UUID) {
 		t.Helper()
-		got, err := store.Queued(t.Context(), []string{"dev"}, 10)
+		line, err := store.Queued(t.Context(), []string{"dev"}, provision.Limits{}, 10)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, next := range line {
+			got = append(got, next.RequestID)
 		}
 		return got
 	}

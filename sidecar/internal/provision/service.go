@@ -26,6 +26,8 @@ type Service struct {
 	Environments map[string]Environment
 	Directory    Directory        // nil: no approval can be given
 	Calendar     Calendar         // nil: nothing is held and nobody is exempt
+	Line         Line             // nil: a queued request does not say where it stands
+	Limits       func() Limits    // those in force now; nil is the zero value
 	Now          func() time.Time // the sidecar's clock, for verdicts only; the database's decides everything else
 
 	AlternativesWithin time.Duration // how long a denial waits for what would be allowed; 0 is 150 ms
@@ -210,7 +212,10 @@ func (s *Service) Request(ctx context.Context, p Principal, id uuid.UUID) (Reque
 	if err != nil {
 		return Request{}, err
 	}
-	return request, s.Authorizer.Allow(ctx, Access{p, VerbRead, request.Owner, request.Environment})
+	if err := s.Authorizer.Allow(ctx, Access{p, VerbRead, request.Owner, request.Environment}); err != nil {
+		return Request{}, err
+	}
+	return s.placed(ctx, request)
 }
 
 // Instance is an instance that the principal may read.
@@ -230,7 +235,11 @@ func (s *Service) Requests(ctx context.Context, p Principal, f RequestFilter) (P
 		return Page[Request]{}, err
 	}
 	f.Owners = owners
-	return s.Store.Requests(ctx, f)
+	found, err := s.Store.Requests(ctx, f)
+	if err != nil {
+		return Page[Request]{}, err
+	}
+	return found, s.standInLine(ctx, found.Items)
 }
 
 // Instances lists as Requests does.

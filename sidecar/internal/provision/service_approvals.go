@@ -157,7 +157,10 @@ func (s *Service) RequestForApproval(ctx context.Context, p Principal, id uuid.U
 	if KindOf(err) == Denied && err != nil && request.Approval.MayApprove(p.Subject) {
 		return request.forApproval(), nil
 	}
-	return request, err
+	if err != nil {
+		return Request{}, err
+	}
+	return s.placed(ctx, request)
 }
 
 // forApproval is the request without what only its owner sees.

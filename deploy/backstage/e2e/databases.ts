@@ -21,8 +21,8 @@ export async function query(credentials: Credentials, ...statements: string[]): 
   }
 }
 
-/** databaseNames are the databases of the server where they are made, seen by its administrator. */
-export async function databaseNames(data: string): Promise<string[]> {
+/** administer runs one statement as the administrator of the server where databases are made: nobody tells Roadbed. */
+export function administer(data: string, statement: string): Promise<Record<string, unknown>[]> {
   const admin = {
     host: '127.0.0.1',
     port: readSite(data).databases_port,
@@ -30,6 +30,11 @@ export async function databaseNames(data: string): Promise<string[]> {
     user: 'roadbed',
     password: readFileSync(path.join(data, 'databases', 'password'), 'utf8'),
   };
-  const rows = await query(admin, 'SELECT datname FROM pg_database WHERE NOT datistemplate');
+  return query(admin, statement);
+}
+
+/** databaseNames are the databases of the server where they are made. */
+export async function databaseNames(data: string): Promise<string[]> {
+  const rows = await administer(data, 'SELECT datname FROM pg_database WHERE NOT datistemplate');
   return rows.map(row => String(row.datname));
 }

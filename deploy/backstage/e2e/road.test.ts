@@ -1,5 +1,6 @@
 import { after, before } from 'node:test';
 import { approvalCases } from './approval.ts';
+import { driftCases } from './drift.ts';
 import { pauseCases } from './pause.ts';
 import { startStage, type Stage } from './stage.ts';
 import { databaseCases } from './database.ts';
@@ -22,5 +23,6 @@ databaseCases(onStage);
 refusalCases(onStage);
 approvalCases(onStage);
 pauseCases(onStage);
+driftCases(onStage);
 siteCases(onStage);
 viewCases(onStage);

@@ -56,6 +56,9 @@ export function viewCases(stage: () => Stage) {
       await page.goto(`${baseUrl()}/infrastructure/overview`);
       await page.getByRole('heading', { name: 'More' }).waitFor();
       await look('overview');
+      await page.goto(`${baseUrl()}/infrastructure/drift`);
+      await page.getByRole('heading', { name: 'No drift detected' }).waitFor();
+      await look('drift');
 
       const { body } = await (await Caller.signIn('ann')).get('/api/roadbed/requests?mine=true&state=denied');
       const [denied]: InfrastructureRequest[] = body.items;

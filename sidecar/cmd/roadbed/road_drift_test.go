@@ -146,7 +146,7 @@ func TestDriftIsRevertedAndAdopted(t *testing.T) {
 	r.alter("ALTER DATABASE %s SET work_mem = '8MB'", database)
 	drift = r.checked(id)
 	if drift.Adoption == nil || !drift.Adoption.Possible || *drift.Adoption.CostDifference != 0 ||
-		drift.Adoption.Summary != "max_connections not set → 60 and work_mem not set → 8MB: +$0.00 a month, now $85.50; it can be adopted" {
+		drift.Adoption.Summary != "max_connections not set → 60 and work_mem not set → 8MB: $85.50 a month as before; it can be adopted" {
 		t.Fatalf("the adoption is %+v", drift.Adoption)
 	}
 	adopt, err := owner.AdoptDrift(t.Context(), uuid.NewString(), id, *drift.Cause)

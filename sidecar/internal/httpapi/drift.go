@@ -120,6 +120,9 @@ func (s *Server) driftView(d provision.Drifting) api.DriftAnswer {
 	if drift == nil {
 		return view
 	}
+	if drift.Generation < d.Instance.Generation {
+		view.Check.DueAt = timeOf(s.Now()) // a request came since, and may have put it right
+	}
 	titles := make([]string, len(drift.Differences))
 	for i, difference := range drift.Differences {
 		titles[i] = difference.Title()

@@ -178,7 +178,7 @@ func TestDriftIsAnsweredOverHTTP(t *testing.T) {
 	kindOf(t, err, provision.Conflict)
 	r.drifted(id, 60)
 	drift, err := r.as(ann).Drift(t.Context(), id)
-	if err != nil || drift.Adoption == nil || !drift.Adoption.Possible || !strings.HasPrefix(drift.Adoption.Summary, "max_connections not set → 60: +$0.00 a month") {
+	if err != nil || drift.Adoption == nil || !drift.Adoption.Possible || !strings.HasPrefix(drift.Adoption.Summary, "max_connections not set → 60: $85.50 a month as before") {
 		t.Fatalf("the adoption is %+v, %v", drift.Adoption, err)
 	}
 	_, err = r.as(bob).AdoptDrift(t.Context(), "key-2", id, "")

@@ -132,12 +132,14 @@ func (a Adoption) InWords(o Offering) string {
 		}
 	}
 	said := strings.Join(each, " and ")
-	if v.CostDifference != nil && v.CostAfter != nil {
-		sign := "+"
-		if *v.CostDifference < 0 {
-			sign = ""
-		}
-		said += ": " + sign + v.CostDifference.String() + " a month, now " + v.CostAfter.String()
+	switch {
+	case v.CostDifference == nil || v.CostAfter == nil:
+	case *v.CostDifference == 0:
+		said += ": " + v.CostAfter.String() + " a month as before"
+	case *v.CostDifference > 0:
+		said += ": +" + v.CostDifference.String() + " a month, now " + v.CostAfter.String()
+	default:
+		said += ": " + v.CostDifference.String() + " a month, now " + v.CostAfter.String()
 	}
 	switch v.Outcome {
 	case OutcomeDeny:

@@ -15,7 +15,7 @@ import { PanelSkeleton } from './PanelSkeleton';
 import { Problem } from './Problem';
 import classes from './Drift.module.css';
 
-/** A check takes a worker some seconds; while none is due there is nothing to wait for. */
+/** A check takes a worker some seconds; until one is due there is nothing to wait for. */
 const LOOK_AGAIN_MS = 1_500;
 
 /** DriftPanel is whether an instance still is what was asked for, and what to do where it is not. */
@@ -23,17 +23,12 @@ export function DriftPanel({ instance }: { instance: Instance }) {
   const api = useApi(roadbedApiRef);
   const { loaded, reload, replace } = useLoad(`drift ${instance.id} ${instance.generation}`, () => api.getDrift(instance.id));
   const [answer, setAnswer] = useState<DriftAnswer>();
-  const [asked, setAsked] = useState(false);
-  const check = useAction(async () => {
-    replace(await api.checkDrift(instance.id));
-    setAsked(true);
-  });
+  const check = useAction(async () => replace(await api.checkDrift(instance.id)));
   const drift = loaded.status === 'data' ? loaded.data : undefined;
-  const checking = drift !== undefined && isChecking(drift, asked);
+  const checking = drift !== undefined && isChecking(drift);
 
   useEffect(() => {
     if (!checking) {
-      setAsked(false);
       return undefined;
     }
     const timer = setInterval(reload, LOOK_AGAIN_MS);
@@ -75,8 +70,8 @@ export function DriftPanel({ instance }: { instance: Instance }) {
   );
 }
 
-function isChecking({ check }: Drift, asked: boolean): boolean {
-  return check.running || (asked && check.due_at !== undefined && Date.parse(check.due_at) <= Date.now());
+function isChecking({ check }: Drift): boolean {
+  return check.running || (check.due_at !== undefined && Date.parse(check.due_at) <= Date.now());
 }
 
 function Found(props: { drift: Drift; checking: boolean; mayAnswer: boolean; onAnswer(answer: DriftAnswer): void }) {

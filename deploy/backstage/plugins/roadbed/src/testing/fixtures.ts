@@ -180,7 +180,7 @@ export function someDrift(change: Partial<Drift> = {}): Drift {
       },
     ],
     detected_at: '2026-05-03T14:40:00Z',
-    adoption: { possible: true, summary: 'max_connections not set → 7: $0.00 a month, now $85.50; it can be adopted', outcome: 'allow' },
+    adoption: { possible: true, summary: 'max_connections not set → 7: $85.50 a month as before; it can be adopted', outcome: 'allow' },
     ...change,
   };
 }

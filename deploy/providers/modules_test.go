@@ -258,6 +258,19 @@ func TestPostgresDatabase(t *testing.T) {
 		m.Variables(variables)
 		m.Settled()
 	})
+	t.Run("another credentials version makes both passwords anew", func(t *testing.T) {
+		context := roadbed("ab12cd34", "request-4", nil)
+		context["credentials_version"] = 2
+		variables["roadbed"] = context
+		m.Variables(variables)
+		m.Apply()
+		m.Settled()
+		refused(t, ownerDSN, "", "password authentication failed")
+		refused(t, monitorDSN, "", "password authentication failed")
+		fresh := m.Outputs()["credentials"].(map[string]any)
+		ownerDSN = rig.As(owner, fresh["password"].(string), "orders_store_ab12cd34")
+		connect(t, rig.As(monitor, fresh["monitor_password"].(string), "orders_store_ab12cd34"))
+	})
 	t.Run("a destroy leaves nothing", func(t *testing.T) {
 		connect(t, ownerDSN)
 		m.Destroy()

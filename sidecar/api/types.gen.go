@@ -995,6 +995,12 @@ type RequestedResource struct {
 // Roles Which parameters carry the meanings that every request has.
 type Roles = provision.Roles
 
+// Rotation defines model for Rotation.
+type Rotation struct {
+	// Source Where the ask came from.
+	Source *Source `json:"source,omitempty"`
+}
+
 // RunView defines model for RunView.
 type RunView = provision.RunView
 
@@ -1238,6 +1244,12 @@ type SuppressDriftParams struct {
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// RotateCredentialsParams defines parameters for RotateCredentials.
+type RotateCredentialsParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
 // UpdateInstanceParams defines parameters for UpdateInstance.
 type UpdateInstanceParams struct {
 	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
@@ -1450,6 +1462,9 @@ type SuppressDriftJSONRequestBody = DriftSuppression
 
 // EvaluateChangeJSONRequestBody defines body for EvaluateChange for application/json ContentType.
 type EvaluateChangeJSONRequestBody = ChangeEvaluation
+
+// RotateCredentialsJSONRequestBody defines body for RotateCredentials for application/json ContentType.
+type RotateCredentialsJSONRequestBody = Rotation
 
 // UpdateInstanceJSONRequestBody defines body for UpdateInstance for application/json ContentType.
 type UpdateInstanceJSONRequestBody = Alteration

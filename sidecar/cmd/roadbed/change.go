@@ -106,6 +106,40 @@ func (c *changeFlags) change(ctx context.Context, out io.Writer, action provisio
 	return conn.answer(ctx, out, r, c.Watch, c.JSON)
 }
 
+type requestRotateCommand struct {
+	serverFlags
+	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
+	Key      string `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch    bool   `help:"Follow it until it has ended."`
+	JSON     bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
+}
+
+// Help is the longer text of --help.
+func (requestRotateCommand) Help() string {
+	return `Everything else stays as it is. The old credentials are void once it has been
+applied; "roadbed credentials" opens the new ones.
+
+  roadbed request rotate dev/orders --as ann --watch`
+}
+
+// Run asks for new credentials.
+func (c *requestRotateCommand) Run(ctx context.Context, out io.Writer) error {
+	conn, err := c.connect()
+	if err != nil {
+		return err
+	}
+	instance, err := conn.instance(ctx, c.Instance)
+	if err != nil {
+		return err
+	}
+	key := cmp.Or(c.Key, uuid.NewString())
+	r, err := conn.Rotate(ctx, key, instance.Id)
+	if err != nil {
+		return conn.notAccepted(ctx, out, err, key, c.JSON)
+	}
+	return conn.answer(ctx, out, r, c.Watch, c.JSON)
+}
+
 type requestRetryCommand struct {
 	serverFlags
 	ID    uuid.UUID `arg:"" name:"id" help:"The request's id."`

@@ -33,6 +33,7 @@ type requestCommand struct {
 	Retry   requestRetryCommand   `cmd:"" help:"Ask anew for what failed or was cancelled."`
 	Update  requestUpdateCommand  `cmd:"" help:"Ask for other parameters of an instance."`
 	Upgrade requestUpgradeCommand `cmd:"" help:"Ask for the published version of an instance's offering."`
+	Rotate  requestRotateCommand  `cmd:"" help:"Ask for new credentials of an instance."`
 	Destroy requestDestroyCommand `cmd:"" help:"Ask for the end of an instance."`
 }
 

@@ -147,6 +147,13 @@ func (c *Client) Upgrade(ctx context.Context, key string, instance uuid.UUID, p 
 	return answer.Request, err
 }
 
+// Rotate asks for new credentials of an instance, with a key as Submit has.
+func (c *Client) Rotate(ctx context.Context, key string, instance uuid.UUID) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/rotate", key, api.Rotation{}), &answer)
+	return answer.Request, err
+}
+
 // Retry asks anew for what a request did not bring about, with a key as Submit
 // has.
 func (c *Client) Retry(ctx context.Context, key string, request uuid.UUID) (api.Request, error) {

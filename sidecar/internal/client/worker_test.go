@@ -22,7 +22,7 @@ var (
 func TestWorkerCallsAreAsTheContractSays(t *testing.T) {
 	t.Parallel()
 	run := provision.NewID()
-	claim := provision.Claim{RunID: run, RequestID: run, InstanceID: run, Action: provision.Create, Token: "t", Parameters: provision.Parameters{},
+	claim := provision.Claim{RunID: run, RequestID: run, InstanceID: run, Action: provision.Create, Token: "t", CredentialsVersion: 1, Parameters: provision.Parameters{},
 		Tags: map[string]string{}, StateRecipients: []string{"age1"}}
 	change := provision.Change{Address: "a.b", Type: "a", Action: "create"}
 	version := provision.StateVersion{RunID: run, Fence: 2, Serial: 7, Lineage: "line", Sealed: []byte("sealed")}

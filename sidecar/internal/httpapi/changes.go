@@ -71,6 +71,13 @@ func (s *Server) upgradeInstance(w http.ResponseWriter, r *http.Request, p provi
 	})
 }
 
+func (s *Server) rotateCredentials(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.Rotation
+	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		return s.Service.Rotate(ctx, p, id, sub)
+	})
+}
+
 func (s *Server) retryRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.Repetition
 	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {

@@ -30,6 +30,7 @@ type contract struct {
 	Implementations implementationList  `yaml:"implementations"`
 	Steps           []step              `yaml:"steps"`
 	Drift           drift               `yaml:"drift"`
+	Rotates         bool                `yaml:"rotates"`
 	Timeouts        timeouts            `yaml:"timeouts"`
 	Tags            []map[string]string `yaml:"tags"`
 	Docs            string              `yaml:"docs"`

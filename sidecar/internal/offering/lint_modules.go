@@ -1,6 +1,7 @@
 package offering
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -51,6 +52,7 @@ func (l *linter) modules() {
 		l.variables(dir, module)
 		l.outputs(dir, module)
 		l.pricing(implementation, dir, module)
+		l.rotation(dir)
 		for address := range module.ManagedResources {
 			known[address], types[module.ManagedResources[address].Type] = true, true
 			if !l.inStep(address) {
@@ -69,6 +71,23 @@ func (l *linter) modules() {
 				l.add([]any{"steps", i}, "correct or remove it", "step %d names %s, which is in no module", i+1, address)
 			}
 		}
+	}
+}
+
+// rotation is promised by the contract and made by each module from the
+// credentials version; one without the other would be asked for in vain.
+func (l *linter) rotation(dir string) {
+	uses := false
+	for name, text := range l.loaded.Files {
+		if path.Dir(name) == dir && path.Ext(name) == ".tf" && bytes.Contains(text, []byte("var."+contextVariable+".credentials_version")) {
+			uses = true
+		}
+	}
+	switch {
+	case l.loaded.Offering.Rotates && !uses:
+		l.add([]any{"rotates"}, "make the module's credentials anew by that number, or remove rotates", "credentials are to rotate, but %s does not use var.%s.credentials_version", dir, contextVariable)
+	case !l.loaded.Offering.Rotates && uses:
+		l.add(nil, "set rotates: true", "%s makes credentials by var.%s.credentials_version, and nobody can ask for new ones", dir, contextVariable)
 	}
 }
 

@@ -71,6 +71,8 @@ func TestLintFindsWhatDisagrees(t *testing.T) {
 		"an output that is not promised":       {"module/local/outputs.tf", `output "port"`, `output "gate"`, "the offering does not promise the output gate"},
 		"Terraform that cannot be read":        {"module/local/outputs.tf", `output "port" {`, `output "port" {{`, "module/local/outputs.tf:"},
 		"no variable for the platform":         {"module/local/variables.tf", `variable "roadbed"`, `variable "road"`, "there is no variable roadbed"},
+		"a rotation that makes nothing anew":   {"module/local/main.tf", "var.roadbed.credentials_version", "1", "does not use var.roadbed.credentials_version"},
+		"a rotation that nobody can ask for":   {"offering.yaml", "rotates: true", "rotates: false", "nobody can ask for new ones"},
 		"a stale form":                         {"template.yaml", "maximum: 1000", "maximum: 2000", "the form is stale"},
 		"a stale contract":                     {"offering.yaml", "description: \"Storage size in GB\"", "description: \"Size\"", "the form is stale"},
 		"an example that costs something else": {"examples/own-settings.yaml", "85.50", "85.00", "it costs 85.50, not 85.00"},

@@ -259,8 +259,9 @@ func TestTheMigrationCountsWhatIsThere(t *testing.T) {
 	}
 	defer conn.Close(t.Context())
 	before := `
-		DROP FUNCTION roadbed_spend; DROP TABLE balances; ALTER TABLE instances DROP COLUMN reserved_mills, DROP COLUMN committed_mills;
-		DELETE FROM goose_db_version WHERE version_id = 14`
+		DROP FUNCTION roadbed_spend; DROP TABLE balances; ALTER TABLE instances DROP COLUMN reserved_mills, DROP COLUMN committed_mills,
+			DROP COLUMN credentials_version;
+		DELETE FROM goose_db_version WHERE version_id >= 14`
 	if _, err := conn.Exec(t.Context(), before); err != nil {
 		t.Fatal(err)
 	}

@@ -99,32 +99,33 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,
 	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.monthly_cost_mills, i.reserved_mills, i.committed_mills,
-	i.outputs, i.request_id, i.drift, i.sequence, i.created_at, i.updated_at`
+	i.outputs, i.request_id, i.credentials_version, i.drift, i.sequence, i.created_at, i.updated_at`
 
 // instanceRow is a row of instances as it is read.
 type instanceRow struct {
-	ID               uuid.UUID
-	ShortID          string
-	Offering         string
-	OfferingVersion  string
-	OfferingDigest   string
-	Environment      string
-	Name             string
-	Owner            string
-	CostCenter       string
-	State            provision.InstanceState
-	Generation       int64
-	Fence            int64
-	Parameters       []byte
-	MonthlyCostMills *int64
-	ReservedMills    int64
-	CommittedMills   int64
-	Outputs          []byte
-	RequestID        uuid.UUID
-	Drift            []byte
-	Sequence         int64
-	CreatedAt        time.Time
-	UpdatedAt        time.Time
+	ID                 uuid.UUID
+	ShortID            string
+	Offering           string
+	OfferingVersion    string
+	OfferingDigest     string
+	Environment        string
+	Name               string
+	Owner              string
+	CostCenter         string
+	State              provision.InstanceState
+	Generation         int64
+	Fence              int64
+	Parameters         []byte
+	MonthlyCostMills   *int64
+	ReservedMills      int64
+	CommittedMills     int64
+	Outputs            []byte
+	RequestID          uuid.UUID
+	CredentialsVersion int64
+	Drift              []byte
+	Sequence           int64
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
 }
 
 func (r instanceRow) instance() (provision.Instance, error) {
@@ -133,7 +134,7 @@ func (r instanceRow) instance() (provision.Instance, error) {
 		Environment: r.Environment, Name: r.Name, Owner: r.Owner, CostCenter: r.CostCenter, State: r.State,
 		Generation: r.Generation, Fence: r.Fence, MonthlyCost: money(r.MonthlyCostMills), RequestID: r.RequestID,
 		Reserved: provision.Money(r.ReservedMills), Committed: provision.Money(r.CommittedMills),
-		Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		CredentialsVersion: r.CredentialsVersion, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Outputs, &instance.Outputs), decode(r.Drift, &instance.Drift))
 	return instance, fault(err, "read instance "+r.ID.String())
@@ -148,7 +149,7 @@ func instanceArgs(i provision.Instance) (pgx.NamedArgs, error) {
 		"cost_center": clean(i.CostCenter), "state": string(i.State), "generation": i.Generation, "fence": i.Fence,
 		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost),
 		"reserved_mills": int64(i.Reserved), "committed_mills": int64(i.Committed), "outputs": outputs, "request_id": key(i.RequestID),
-		"sequence": i.Sequence, "gone": i.State.Gone(),
+		"credentials_version": i.CredentialsVersion, "sequence": i.Sequence, "gone": i.State.Gone(),
 	}, errors.Join(err1, err2)
 }
 

@@ -25,6 +25,7 @@ type Offering struct {
 	Pricing         map[string]PlanPricing `json:"pricing,omitempty"` // by implementation: how its plan is priced
 	Steps           []StepDefinition       `json:"steps"`
 	Drift           DriftRules             `json:"drift"`
+	Rotates         bool                   `json:"rotates"` // its modules make new credentials for a new credentials version
 	Tags            map[string]string      `json:"tags"`
 	Docs            string                 `json:"docs"`         // URL, may be empty
 	EscapeHatch     string                 `json:"escape_hatch"` // Markdown: how to get what this offering does not do; never empty

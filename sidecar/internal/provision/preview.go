@@ -34,7 +34,7 @@ func (s *Service) Preview(ctx context.Context, p Principal, instanceID uuid.UUID
 	var ask intended
 	if action == Destroy {
 		ask.instance = instance
-		ask.prepared, err = s.destruction(ctx, p, instance, StageForm)
+		ask.prepared, err = s.unchanged(ctx, p, instance, Destroy, StageForm)
 	} else {
 		ask, err = s.intend(ctx, p, instance, action, given, StageForm)
 	}

@@ -403,8 +403,11 @@ func (r *Record) moveInstance(next InstanceState) error {
 	}
 	r.Instance.State, r.Instance.UpdatedAt = next, r.now
 	data := map[string]any{"state": next, "request": r.Request.ID}
-	if next == Ready {
+	switch next {
+	case Ready:
 		r.readyData(data)
+	case Changing:
+		data["credentials_version"] = r.Instance.CredentialsVersion
 	}
 	r.tell("instance", string(next), r.Instance.ID, data)
 	return nil

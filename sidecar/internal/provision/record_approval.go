@@ -47,6 +47,7 @@ func (r *Record) Decide(p Planned) (wait bool, err error) {
 	r.hold()
 	r.advance("plan", StepCompleted, "")
 	r.commit()
+	r.countCredentials()
 	if err := r.move(Applying, ""); err != nil {
 		return false, err
 	}

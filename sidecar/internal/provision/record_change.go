@@ -35,7 +35,22 @@ func (r *Record) wayOut(said string, began bool) string {
 func (r *Record) readyData(data map[string]any) {
 	data["generation"], data["offering_version"] = r.Request.Generation, r.Instance.OfferingVersion
 	data["owner"], data["cost_center"] = r.Instance.Owner, r.Instance.CostCenter
+	data["credentials_version"] = r.Instance.CredentialsVersion
 	if r.Instance.MonthlyCost != nil {
 		data["monthly_cost"] = *r.Instance.MonthlyCost
 	}
 }
+
+// credentialsVersion is the one that a run makes credentials by: the next, until
+// the apply that makes them counts it.
+func (r *Record) credentialsVersion() int64 {
+	if r.Request.Action == Rotate && r.Request.State == Planning {
+		return r.Instance.CredentialsVersion + 1
+	}
+	return r.Instance.CredentialsVersion
+}
+
+// countCredentials counts what an apply is about to make. It counts before, not
+// once it is well: an apply that ends half way has made some of them, and a
+// later one that gave the old version would make them anew.
+func (r *Record) countCredentials() { r.Instance.CredentialsVersion = r.credentialsVersion() }

@@ -81,6 +81,7 @@ type Claim struct {
 	Owner               string            `json:"owner"`
 	Parameters          Parameters        `json:"parameters"`
 	Tags                map[string]string `json:"tags"`
+	CredentialsVersion  int64             `json:"credentials_version"` // what the module makes credentials by
 	ApplyTimeoutSeconds int               `json:"apply_timeout_seconds"`
 	StateRecipients     []string          `json:"state_recipients"`      // age public keys that pushed state is sealed for
 	PlanDigest          string            `json:"plan_digest,omitempty"` // SHA-256, in hex, of the sealed plan that was approved; "" when there is none

@@ -72,10 +72,13 @@ type Instance struct {
 	Committed       Money // counted a month: what is there, or is being applied
 	Outputs         map[string]any
 	RequestID       uuid.UUID // the newest request
-	Drift           *Drift    // what the newest check found different; nil when nothing
-	Sequence        int64
-	CreatedAt       time.Time
-	UpdatedAt       time.Time
+	// CredentialsVersion is what an offering's module makes its credentials by: it
+	// rises, and never goes back, so that each value has credentials of its own.
+	CredentialsVersion int64
+	Drift              *Drift // what the newest check found different; nil when nothing
+	Sequence           int64
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
 }
 
 // EntityRef is the instance's entity in the catalog.

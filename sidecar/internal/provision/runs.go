@@ -64,7 +64,7 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
 		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: record.Request.Parameters,
 		Tags: tags(offering, record.Request), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
-		PlanDigest: record.Request.Approval.approvedPlan(),
+		PlanDigest: record.Request.Approval.approvedPlan(), CredentialsVersion: record.credentialsVersion(),
 	}, nil
 }
 

@@ -14,19 +14,20 @@ import (
 // Check is what a worker gets to find out whether an instance is as it was asked
 // for: a plan of the unchanged parameters on the state that there is.
 type Check struct {
-	InstanceID     uuid.UUID         `json:"instance_id"`
-	ShortID        string            `json:"short_id"`
-	RequestID      uuid.UUID         `json:"request_id"` // whose run left the state
-	Token          string            `json:"token"`      // opens this check's routes until it is finished
-	LeaseSeconds   int               `json:"lease_seconds"`
-	Offering       string            `json:"offering"`
-	OfferingDigest string            `json:"offering_digest"`
-	Implementation string            `json:"implementation"`
-	Environment    Environment       `json:"environment"`
-	Name           string            `json:"name"`
-	Owner          string            `json:"owner"`
-	Parameters     Parameters        `json:"parameters"`
-	Tags           map[string]string `json:"tags"`
+	InstanceID         uuid.UUID         `json:"instance_id"`
+	ShortID            string            `json:"short_id"`
+	RequestID          uuid.UUID         `json:"request_id"` // whose run left the state
+	Token              string            `json:"token"`      // opens this check's routes until it is finished
+	LeaseSeconds       int               `json:"lease_seconds"`
+	Offering           string            `json:"offering"`
+	OfferingDigest     string            `json:"offering_digest"`
+	Implementation     string            `json:"implementation"`
+	Environment        Environment       `json:"environment"`
+	Name               string            `json:"name"`
+	Owner              string            `json:"owner"`
+	Parameters         Parameters        `json:"parameters"`
+	Tags               map[string]string `json:"tags"`
+	CredentialsVersion int64             `json:"credentials_version"` // what the module makes credentials by
 }
 
 // Checked is what a check found: the plan's changes and what has changed behind
@@ -105,6 +106,7 @@ func (s *Runs) claimCheck(ctx context.Context, worker string, id uuid.UUID) (*Ch
 		InstanceID: i.ID, ShortID: i.ShortID, RequestID: record.AppliedBy, Token: token, LeaseSeconds: int(lease / time.Second),
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
 		Name: i.Name, Owner: i.Owner, Parameters: i.Parameters, Tags: tags(offering, applied),
+		CredentialsVersion: i.CredentialsVersion,
 	}, nil
 }
 

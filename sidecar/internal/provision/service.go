@@ -86,6 +86,7 @@ func (s *Service) submitOnce(ctx context.Context, p Principal, sub Submission, a
 		ID: NewID(), Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter,
 		State: Reserved, Generation: 1, Parameters: ask.sealed, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
+		CredentialsVersion: 1,
 	}
 	instance.ShortID = shortID(instance.ID)
 	request.InstanceID, request.Generation = instance.ID, 1
@@ -122,7 +123,7 @@ func (s *Service) Destroy(ctx context.Context, p Principal, instanceID uuid.UUID
 	if instance.State == Reserved {
 		return s.Cancel(ctx, p, instance.RequestID, "its owner asked to destroy it before anything was made")
 	}
-	ask, err := s.destruction(ctx, p, instance, StageSubmit)
+	ask, err := s.unchanged(ctx, p, instance, Destroy, StageSubmit)
 	if err != nil {
 		return Request{}, err
 	}
@@ -140,8 +141,8 @@ func (s *Service) Destroy(ctx context.Context, p Principal, instanceID uuid.UUID
 	return s.acceptChange(ctx, instance, request, destroySteps(ask.offering))
 }
 
-// destruction is the ask for the end of an instance.
-func (s *Service) destruction(ctx context.Context, p Principal, instance Instance, stage Stage) (prepared, error) {
+// unchanged is an ask about an instance that gives it no other parameters.
+func (s *Service) unchanged(ctx context.Context, p Principal, instance Instance, action Action, stage Stage) (prepared, error) {
 	offering, _, err := s.Store.Bundle(ctx, instance.OfferingDigest)
 	if err != nil {
 		return prepared{}, err
@@ -155,7 +156,7 @@ func (s *Service) destruction(ctx context.Context, p Principal, instance Instanc
 		offering: offering, environment: environment, name: instance.Name, owner: instance.Owner,
 		costCenter: instance.CostCenter, sealed: instance.Parameters,
 		judged: Ask{
-			Stage: stage, Action: Destroy, Principal: p, Offering: offering, Environment: environment,
+			Stage: stage, Action: action, Principal: p, Offering: offering, Environment: environment,
 			Name: instance.Name, Owner: instance.Owner, CostCenter: instance.CostCenter,
 			Parameters: shown, Before: shown, At: s.Now().UTC(),
 		},

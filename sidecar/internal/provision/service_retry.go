@@ -70,7 +70,7 @@ func (s *Service) stillNewest(ctx context.Context, first Request, instance Insta
 // askAgain is what an earlier request asked of an instance, to be judged now.
 func (s *Service) askAgain(ctx context.Context, p Principal, first Request, instance Instance) (prepared, []StepDefinition, error) {
 	if first.Action == Destroy {
-		ask, err := s.destruction(ctx, p, instance, StageSubmit)
+		ask, err := s.unchanged(ctx, p, instance, Destroy, StageSubmit)
 		if first.Generation > 0 { // it was accepted, so it was confirmed
 			ask.judged.Confirm = instance.Name
 		}
@@ -95,6 +95,9 @@ func (s *Service) askAgain(ctx context.Context, p Principal, first Request, inst
 		return ask, offering.Steps, nil
 	}
 	ask.judged.Before = instance.Shown()
+	if first.Action == Rotate {
+		return ask, rotateSteps(offering), nil
+	}
 	return ask, changeSteps(offering), nil
 }
 

@@ -19,6 +19,7 @@ const (
 	Destroy Action = "destroy"
 	Revert  Action = "revert" // what was asked for, where that has drifted
 	Adopt   Action = "adopt"  // what it has drifted to
+	Rotate  Action = "rotate" // new credentials, everything else as it is
 )
 
 // Stage is when Judge is asked.

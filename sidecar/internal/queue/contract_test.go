@@ -106,11 +106,11 @@ func life(chance *rand.Rand) []provision.Event {
 		}}}
 	}
 	instance := provision.Instance{
-		ID: provision.NewID(), Offering: "postgres-database", Environment: "dev", Name: "orders", Owner: "group:default/shop", State: provision.Reserved,
+		ID: provision.NewID(), Offering: "postgres-database", Environment: "dev", Name: "orders", Owner: "group:default/shop", State: provision.Reserved, CredentialsVersion: 1,
 	}
 	steps := []provision.StepDefinition{{Name: "Check", Phase: "validate"}, {Name: "Plan", Phase: "plan"}, {Name: "Make", Addresses: []string{"a.b", "a.c"}}}
 	var told []provision.Event
-	for action := provision.Create; !instance.State.Gone() && len(told) < 500; action = pick(chance, provision.Update, provision.Destroy) {
+	for action := provision.Create; !instance.State.Gone() && len(told) < 500; action = pick(chance, provision.Update, provision.Rotate, provision.Destroy) {
 		told = append(told, drifts(chance, &instance, now)...)
 		request := provision.Request{
 			ID: provision.NewID(), Action: action, Offering: "postgres-database", OfferingVersion: "1.2.0", Environment: "dev", Name: "orders", Owner: "group:default/shop",

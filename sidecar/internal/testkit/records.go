@@ -88,7 +88,7 @@ func Created(name string, edit func(*provision.Request)) *provision.Record {
 	instance := provision.Instance{
 		ID: provision.NewID(), Offering: request.Offering, OfferingVersion: request.OfferingVersion, OfferingDigest: request.OfferingDigest,
 		Environment: request.Environment, Name: name, Owner: request.Owner, CostCenter: request.CostCenter, State: provision.Reserved,
-		Generation: 1, Parameters: request.Parameters, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
+		Generation: 1, Parameters: request.Parameters, MonthlyCost: request.MonthlyCost, RequestID: request.ID, CredentialsVersion: 1,
 	}
 	instance.ShortID = instance.ID.String()[28:]
 	request.InstanceID, request.Generation = instance.ID, 1

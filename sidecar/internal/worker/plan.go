@@ -177,11 +177,15 @@ func (r *run) variables() (values, sealed map[string]any, err error) {
 			return nil, nil, err
 		}
 	}
-	values["roadbed"] = map[string]any{
+	known := map[string]any{
 		"instance_id": claim.InstanceID, "short_id": claim.ShortID, "request_id": claim.RequestID,
 		"environment": claim.Environment.Name, "region": claim.Environment.Region,
 		"tags": orEmpty(claim.Tags), "settings": orEmpty(claim.Environment.Settings),
 	}
+	if claim.CredentialsVersion > 0 { // 0 is of a sidecar that does not know it yet: the module's own first one
+		known["credentials_version"] = claim.CredentialsVersion
+	}
+	values["roadbed"] = known
 	return values, sealed, nil
 }
 

@@ -27,6 +27,8 @@ locals {
   # The request's own id would make every later request a change.
   tags = { for key, value in var.roadbed.tags : key => value if value != var.roadbed.request_id }
 
+  password_version = var.roadbed.credentials_version
+
   credentials = "roadbed://instances/${var.roadbed.instance_id}/credentials"
 
   host = postgres_database.main.host
@@ -65,8 +67,9 @@ resource "terraform_data" "requested" {
 }
 
 resource "postgres_role" "owner" {
-  name    = "${local.database}_owner"
-  comment = local.marker
+  name             = "${local.database}_owner"
+  comment          = local.marker
+  password_version = local.password_version
 }
 
 resource "postgres_database" "main" {
@@ -82,6 +85,7 @@ resource "postgres_database" "main" {
 resource "postgres_role" "monitor" {
   name             = "${local.database}_monitor"
   comment          = local.marker
+  password_version = local.password_version
   connection_limit = 5
   member_of        = ["pg_monitor", "pg_read_all_data"]
   connect_to       = [postgres_database.main.name]

@@ -112,6 +112,9 @@ variable "roadbed" {
     region      = string
     tags        = map(string)
     settings    = optional(map(string), {})
+
+    # Another one makes the passwords anew.
+    credentials_version = optional(number, 1)
   })
   nullable = false
 

@@ -545,6 +545,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for new credentials of an instance.
+         * @description Everything else stays as it is. The old ones are void once it has been
+         *     applied; open the new ones as the first. The answers are those of update;
+         *     409 when its offering has no credentials that can be made anew.
+         */
+        post: operations["rotateCredentials"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/destroy": {
         parameters: {
             query?: never;
@@ -1220,6 +1244,8 @@ export interface components {
             };
             /** @description URL; may be empty. */
             docs: string;
+            /** @description Whether credentials of its instances can be made anew. */
+            rotates: boolean;
             /** @description Markdown: how to get what this offering does not do. */
             escape_hatch: string;
             /** @description JSON Schema 2020-12 of the parameters. */
@@ -1645,6 +1671,9 @@ export interface components {
             replaces: string[];
             version_before: string;
             version_after: string;
+        };
+        Rotation: {
+            source?: components["schemas"]["Source"];
         };
         Destruction: {
             /** @description The instance's name as it was typed; needed where policy says so (the rule destroy_confirmation). */
@@ -2209,6 +2238,11 @@ export interface components {
             tags: {
                 [key: string]: string;
             };
+            /**
+             * Format: int64
+             * @description What the module makes credentials by; another one makes them anew.
+             */
+            credentials_version: number;
             apply_timeout_seconds: number;
             state_recipients: string[];
             /** @description SHA-256, in hex, of the sealed plan that was approved; absent when there is none. */
@@ -2280,6 +2314,11 @@ export interface components {
             tags: {
                 [key: string]: string;
             };
+            /**
+             * Format: int64
+             * @description What the module makes credentials by; another one makes them anew.
+             */
+            credentials_version: number;
         };
         Checked: {
             changes: components["schemas"]["Change"][];
@@ -3121,6 +3160,38 @@ export interface operations {
         };
         responses: {
             /** @description The request that upgrades it. */
+            202: {
+                headers: {
+                    /** @description The path of the request. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    rotateCredentials: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Rotation"];
+            };
+        };
+        responses: {
+            /** @description The request that rotates them. */
             202: {
                 headers: {
                     /** @description The path of the request. */

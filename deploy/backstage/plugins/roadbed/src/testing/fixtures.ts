@@ -236,6 +236,7 @@ export const aDatabase: Offering = {
   steps: [],
   tags: {},
   docs: '',
+  rotates: true,
   escape_hatch: 'Ask #platform-team.',
   drift: {},
   schema: {},

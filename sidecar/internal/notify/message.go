@@ -78,6 +78,17 @@ func describe(e provision.Event, s subject, portal string) message {
 	case "approval.voided":
 		m.title = "approvals of " + what + " no longer count"
 		m.text = reason
+	case "drift.detected":
+		m.title = what + " is not as it was asked for"
+		m.text = drifted(e)
+		m.link = status(e, s, portal)
+	case "drift.resolved":
+		m.title = what + " is as it was asked for again"
+		m.link = status(e, s, portal)
+	case "drift.suppressed":
+		m.title = fmt.Sprintf("%s wants to hear nothing of the drift of %s until %s", by, what, text(e, "until"))
+		m.text = reason
+		m.link = status(e, s, portal)
 	default:
 		m.title = fmt.Sprintf("%s: %s %s", what, e.Entity, strings.ReplaceAll(e.Verb, "_", " "))
 		m.text = reason
@@ -92,6 +103,29 @@ func describe(e provision.Event, s subject, portal string) message {
 		m.facts = append(m.facts, [2]string{"Asked by", s.request.RequestedBy})
 	}
 	return m
+}
+
+// drifted names what differs, and the three things to do about it.
+func drifted(e provision.Event) string {
+	var found []provision.Difference
+	encoded, err := json.Marshal(e.Data["differences"])
+	if err == nil {
+		err = json.Unmarshal(encoded, &found)
+	}
+	if err != nil {
+		return ""
+	}
+	lines := make([]string, len(found))
+	for i, d := range found {
+		lines[i] = d.Title()
+	}
+	return strings.Join(append(lines, "Review it, adopt it, or revert it on its Status tab."), "\n")
+}
+
+// status is the Status tab of an instance.
+func status(e provision.Event, s subject, portal string) string {
+	name, _, offering := s.name()
+	return fmt.Sprintf("%s/catalog/%s/resource/%s.%s/status", strings.TrimRight(portal, "/"), e.Environment, name, offering)
 }
 
 func succeeded(r *provision.Request, what string) string {

@@ -112,6 +112,7 @@ func (s *Store) ChangeDrift(ctx context.Context, instanceID uuid.UUID, decide fu
 		rollback(ctx, conn)
 		return record, err
 	}
+	s.queueNotices(batch, record.Events())
 	batch.Queue("COMMIT")
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		rollback(ctx, conn)

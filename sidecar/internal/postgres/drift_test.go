@@ -224,3 +224,23 @@ func connect(t *testing.T, dsn string) *pgx.Conn {
 	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
 	return conn
 }
+
+func TestDriftIsNoticedWithItsEvent(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t)
+	i := checkable(t, openDSN(t, dsn), "orders")
+	store, err := postgres.Open(dsn, postgres.Options{MaxConnections: 2, Notable: func(e provision.Event) bool { return e.Entity == "drift" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	changeDrift(t, store, i.ID, func(r *provision.DriftRecord) error { return r.Claim("w1", "digest", minute) })
+	changeDrift(t, store, i.ID, func(r *provision.DriftRecord) error {
+		r.Finish(oneDifference("one"), "", time.Hour)
+		return nil
+	})
+	notices, err := store.ClaimNotices(t.Context(), "", 10, minute)
+	if err != nil || len(notices) != 1 || notices[0].Event.Verb != "detected" || notices[0].Event.SubjectID != i.ID {
+		t.Errorf("to be told: %+v (%v)", notices, err)
+	}
+}

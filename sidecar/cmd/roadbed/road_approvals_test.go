@@ -79,8 +79,8 @@ func TestRoadWithApproval(t *testing.T) {
 	if n := r.number("SELECT count(*) FROM plans"); n != 0 {
 		t.Errorf("%d sealed plans are left after the end", n)
 	}
-	want := "request.submitted request.queued request.planning run.started approval.requested request.awaiting_approval " +
-		"approval.given request.queued request.planning run.started request.applying request.succeeded"
+	want := "request.submitted request.queued request.planning run.started request.planned approval.requested request.awaiting_approval " +
+		"approval.given request.queued request.planning run.started request.planned request.applying request.succeeded"
 	if got := r.story(request.Id); got != want {
 		t.Errorf("its story is %s", got)
 	}

@@ -50,7 +50,7 @@ func TestRoadOfAPause(t *testing.T) {
 		t.Fatalf("resume exits %d:\n%s", code, out)
 	}
 	r.untilState(request.Id, provision.Succeeded)
-	want := "request.submitted request.queued request.held request.released request.planning run.started request.applying request.succeeded"
+	want := "request.submitted request.queued request.held request.released request.planning run.started request.planned request.applying request.succeeded"
 	if got := r.story(request.Id); got != want {
 		t.Errorf("its story is %s", got)
 	}

@@ -167,7 +167,7 @@ func TestStoppedWorkerLosesItsPlan(t *testing.T) {
 	if n := r.number("SELECT count(*) FROM states WHERE fence = 2 AND head"); n != 1 {
 		t.Errorf("%d states of the second worker are the one to go on from", n)
 	}
-	if got, want := r.story(request.Id), "request.submitted request.queued request.planning run.started run.abandoned request.queued request.planning run.started request.applying request.succeeded"; got != want {
+	if got, want := r.story(request.Id), "request.submitted request.queued request.planning run.started run.abandoned request.queued request.planning run.started request.planned request.applying request.succeeded"; got != want {
 		t.Errorf("its story is %s, want %s", got, want)
 	}
 	r.audit()
@@ -237,7 +237,7 @@ func TestLostApplyIsNobodyElses(t *testing.T) {
 	r.untilState(request.Id, provision.Succeeded)
 	r.wantMade(request.Parameters["database_name"], 1, 2)
 	r.wantApplies(2) // one for each request
-	if got, want := r.story(request.Id), "request.submitted request.queued request.planning run.started request.applying run.lost request.lost request.applying request.succeeded"; got != want {
+	if got, want := r.story(request.Id), "request.submitted request.queued request.planning run.started request.planned request.applying run.lost request.lost request.applying request.succeeded"; got != want {
 		t.Errorf("its story is %s, want %s", got, want)
 	}
 	r.audit()

@@ -82,8 +82,24 @@ func writeVault(t *testing.T) func(dir string) {
 }
 
 // vaultPolicies are the built-in ones, for which terraform_data is a data store
-// too. Their tests stay away: they hold what the built-in data says.
+// too.
 func vaultPolicies(t *testing.T) func(dir string) {
+	return servedPolicies(t, "data/plan.yaml", func(text string) string {
+		more := strings.NewReplacer(
+			"    aws_db_instance:\n      - {attribute: publicly_accessible", "    terraform_data:\n      - {attribute: input.publicly_accessible, is: [true], source: \"https://example.org/open\"}\n    aws_db_instance:\n      - {attribute: publicly_accessible",
+			"    aws_db_instance:\n      - {attribute: storage_encrypted", "    terraform_data:\n      - {attribute: input.storage_encrypted, is: [false], source: \"https://example.org/sealed\"}\n    aws_db_instance:\n      - {attribute: storage_encrypted",
+			"    postgres_database: \"https", "    terraform_data: \"https://example.org/lost\"\n    postgres_database: \"https",
+		).Replace(text)
+		if strings.Count(more, "example.org") != 3 {
+			t.Fatal("the built-in policies' data is not as this test knows it")
+		}
+		return more
+	})
+}
+
+// servedPolicies are the built-in policies with one file edited. Their tests stay
+// away: they hold what the built-in data says.
+func servedPolicies(t *testing.T, file string, edit func(text string) string) func(dir string) {
 	return func(dir string) {
 		if err := os.CopyFS(dir, policies.FS); err != nil {
 			t.Fatal(err)
@@ -97,20 +113,12 @@ func vaultPolicies(t *testing.T) func(dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join(dir, "data", "plan.yaml")
+		path := filepath.Join(dir, file)
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		more := strings.NewReplacer(
-			"    aws_db_instance:\n      - {attribute: publicly_accessible", "    terraform_data:\n      - {attribute: input.publicly_accessible, is: [true], source: \"https://example.org/open\"}\n    aws_db_instance:\n      - {attribute: publicly_accessible",
-			"    aws_db_instance:\n      - {attribute: storage_encrypted", "    terraform_data:\n      - {attribute: input.storage_encrypted, is: [false], source: \"https://example.org/sealed\"}\n    aws_db_instance:\n      - {attribute: storage_encrypted",
-			"    postgres_database: \"https", "    terraform_data: \"https://example.org/lost\"\n    postgres_database: \"https",
-		).Replace(string(text))
-		if strings.Count(more, "example.org") != 3 {
-			t.Fatal("the built-in policies' data is not as this test knows it")
-		}
-		writeFile(t, path, more)
+		writeFile(t, path, edit(string(text)))
 	}
 }
 

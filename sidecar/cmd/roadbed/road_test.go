@@ -17,7 +17,7 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
-const usualStory = "request.submitted request.queued request.planning run.started request.applying request.succeeded"
+const usualStory = "request.submitted request.queued request.planning run.started request.planned request.applying request.succeeded"
 
 // TestRoad goes the whole road once and looks at everything along it.
 func TestRoad(t *testing.T) {

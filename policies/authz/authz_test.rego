@@ -130,6 +130,8 @@ test_a_service_does_nothing_for_a_team_even_with_groups if {
 test_systems_do_what_their_list_says if {
 	authz.allow with input as _service("system:expiry", "read")
 	authz.allow with input as _service("system:expiry", "cancel")
+	authz.allow with input as _service("system:expiry", "expire")
+	not authz.allow with input as _service("system:drift", "expire")
 	authz.allow with input as _service("system:sweep", "read")
 	authz.allow with input as _service("system:sweep", "cancel")
 	authz.allow with input as _service("system:drift", "read")

@@ -17,3 +17,6 @@ func (b Destruction) Origin() *Source { return b.Source }
 
 // Origin is where the ask came from; nil when it did not say.
 func (b DriftAnswered) Origin() *Source { return b.Source }
+
+// Origin is where the ask came from, nil when it does not say.
+func (b Extension) Origin() *Source { return b.Source }

@@ -587,6 +587,17 @@ type ExemptionList struct {
 	Items []Exemption `json:"items"`
 }
 
+// Extension defines model for Extension.
+type Extension struct {
+	// By How much longer it lives: minutes, hours or days.
+	//
+	// Example: 24h
+	By string `json:"by"`
+
+	// Source Where the ask came from.
+	Source *Source `json:"source,omitempty"`
+}
+
 // Failure Why a request did not succeed, for people.
 type Failure = provision.Failure
 
@@ -627,10 +638,16 @@ type Instance struct {
 	CostCenter string    `json:"cost_center"`
 	CreatedAt  time.Time `json:"created_at"`
 
+	// DestroyAt When its end is asked for, once it has expired and its grace is over; absent without an end.
+	DestroyAt *time.Time `json:"destroy_at,omitempty"`
+
 	// Drift Null while it is as it was asked for, as far as is known.
-	Drift           *DriftSummary          `json:"drift"`
-	EntityRef       string                 `json:"entity_ref"`
-	Environment     string                 `json:"environment"`
+	Drift       *DriftSummary `json:"drift"`
+	EntityRef   string        `json:"entity_ref"`
+	Environment string        `json:"environment"`
+
+	// ExpiresAt When it ends by itself; absent when it lives without an end.
+	ExpiresAt       *time.Time             `json:"expires_at,omitempty"`
 	Generation      int64                  `json:"generation"`
 	Id              Id                     `json:"id"`
 	MonthlyCost     *Money                 `json:"monthly_cost"`
@@ -1045,7 +1062,11 @@ type StepDefinition = provision.StepDefinition
 
 // Submission defines model for Submission.
 type Submission struct {
-	Offering string `json:"offering"`
+	// ExpiresIn How long it lives: minutes, hours or days, such as 90m, 24h or 7d. Without it, as the offering says.
+	//
+	// Example: 24h
+	ExpiresIn string `json:"expires_in,omitempty"`
+	Offering  string `json:"offering"`
 
 	// Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
 	Parameters Parameters `json:"parameters"`
@@ -1242,6 +1263,12 @@ type RevertDriftParams struct {
 type SuppressDriftParams struct {
 	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ExtendInstanceParams defines parameters for ExtendInstance.
+type ExtendInstanceParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
 
 // RotateCredentialsParams defines parameters for RotateCredentials.
@@ -1462,6 +1489,9 @@ type SuppressDriftJSONRequestBody = DriftSuppression
 
 // EvaluateChangeJSONRequestBody defines body for EvaluateChange for application/json ContentType.
 type EvaluateChangeJSONRequestBody = ChangeEvaluation
+
+// ExtendInstanceJSONRequestBody defines body for ExtendInstance for application/json ContentType.
+type ExtendInstanceJSONRequestBody = Extension
 
 // RotateCredentialsJSONRequestBody defines body for RotateCredentials for application/json ContentType.
 type RotateCredentialsJSONRequestBody = Rotation

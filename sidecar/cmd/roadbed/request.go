@@ -34,16 +34,18 @@ type requestCommand struct {
 	Update  requestUpdateCommand  `cmd:"" help:"Ask for other parameters of an instance."`
 	Upgrade requestUpgradeCommand `cmd:"" help:"Ask for the published version of an instance's offering."`
 	Rotate  requestRotateCommand  `cmd:"" help:"Ask for new credentials of an instance."`
+	Extend  requestExtendCommand  `cmd:"" help:"Ask for an instance to live longer."`
 	Destroy requestDestroyCommand `cmd:"" help:"Ask for the end of an instance."`
 }
 
 type requestCreateCommand struct {
 	serverFlags
 	paramFlags
-	Offering string `arg:"" help:"The offering's id, such as postgres-database."`
-	Key      string `help:"Your name for this ask: the same key again gives the same answer, and makes nothing twice. A new one by default." placeholder:"KEY"`
-	Watch    bool   `help:"Follow it until it has ended."`
-	JSON     bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
+	Offering  string `arg:"" help:"The offering's id, such as postgres-database."`
+	ExpiresIn string `help:"How long it lives, such as 24h or 7d; without it, as the offering says." placeholder:"TIME"`
+	Key       string `help:"Your name for this ask: the same key again gives the same answer, and makes nothing twice. A new one by default." placeholder:"KEY"`
+	Watch     bool   `help:"Follow it until it has ended."`
+	JSON      bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
 }
 
 // Help is the longer text of --help.
@@ -66,7 +68,7 @@ func (c *requestCreateCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	key := cmp.Or(c.Key, uuid.NewString())
-	r, err := conn.Submit(ctx, key, api.Submission{Offering: c.Offering, Parameters: c.parameters(o)})
+	r, err := conn.Submit(ctx, key, api.Submission{Offering: c.Offering, Parameters: c.parameters(o), ExpiresIn: c.ExpiresIn})
 	if err != nil {
 		return conn.notAccepted(ctx, out, err, key, c.JSON)
 	}

@@ -179,8 +179,8 @@ func (r *road) auditInstances(events map[uuid.UUID][]told) {
 		}
 		for _, e := range events[id] {
 			last = e.Sequence
-			if e.Entity != "instance" {
-				continue
+			if e.Entity != "instance" || !slices.Contains(provision.InstanceStates(), provision.InstanceState(e.Verb)) {
+				continue // its end nears or moves, and it stays what it is
 			}
 			if next := provision.InstanceState(e.Verb); folded != "" {
 				if err := folded.To(next); err != nil {

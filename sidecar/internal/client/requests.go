@@ -154,6 +154,14 @@ func (c *Client) Rotate(ctx context.Context, key string, instance uuid.UUID) (ap
 	return answer.Request, err
 }
 
+// Extend asks for an instance to live longer by a time such as 24h, with a key
+// as Submit has.
+func (c *Client) Extend(ctx context.Context, key string, instance uuid.UUID, by string) (api.Request, error) {
+	var answer api.RequestAnswer
+	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/extend", key, api.Extension{By: by}), &answer)
+	return answer.Request, err
+}
+
 // Retry asks anew for what a request did not bring about, with a key as Submit
 // has.
 func (c *Client) Retry(ctx context.Context, key string, request uuid.UUID) (api.Request, error) {

@@ -39,6 +39,11 @@ type Store interface {
 	// Overdue are requests that are queued and were asked for at least age ago.
 	Overdue(ctx context.Context, age time.Duration, limit int) ([]uuid.UUID, error)
 
+	// Nearing are the newest requests of instances whose owners are to be told of their end.
+	Nearing(ctx context.Context, limit int) ([]uuid.UUID, error)
+	// Ended are instances whose end is due and can be asked for.
+	Ended(ctx context.Context, limit int) ([]provision.Ended, error)
+
 	// Unapproved are requests whose time to be approved is over.
 	Unapproved(ctx context.Context, limit int) ([]uuid.UUID, error)
 
@@ -78,11 +83,17 @@ type Judge interface {
 	Holds(ctx context.Context, r *provision.Record, pauses []provision.Pause) ([]provision.Hold, error)
 }
 
+// Ender asks for the end of what has expired.
+type Ender interface {
+	Expire(ctx context.Context, instanceID uuid.UUID) (provision.Request, error)
+}
+
 // Config is what the loops are made of. The durations have defaults.
 type Config struct {
 	Store        Store
 	Queue        Queue
 	Runs         Judge
+	Ends         Ender // nil ends nothing
 	Environments map[string]provision.Environment
 	Log          *slog.Logger // nil is silence
 

@@ -23,7 +23,7 @@ func (s *sweep) run(ctx context.Context, b *beat) error {
 
 // once does every kind of work, also when one fails.
 func (s *sweep) once(ctx context.Context) error {
-	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.denyUnapproved(ctx), s.offerAgain(ctx))
+	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.denyUnapproved(ctx), s.warn(ctx), s.end(ctx), s.offerAgain(ctx))
 }
 
 // expire deals with runs whose worker fell silent.
@@ -74,6 +74,50 @@ func (s *sweep) denyUnapproved(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// warn tells of instances that near their end.
+func (s *sweep) warn(ctx context.Context) error {
+	nearing, err := s.Store.Nearing(ctx, sweepPage)
+	if err != nil {
+		return err
+	}
+	return s.each(nearing, "request_id", func(id uuid.UUID) error {
+		_, err := s.Store.Change(ctx, id, func(r *provision.Record) error { return r.Warn() })
+		return err
+	})
+}
+
+// end asks for the end of what has expired. What cannot be ended is kept, told
+// of, and tried again later.
+func (s *sweep) end(ctx context.Context) error {
+	if s.Ends == nil {
+		return nil
+	}
+	ended, err := s.Store.Ended(ctx, sweepPage)
+	if err != nil {
+		return err
+	}
+	for _, e := range ended {
+		request, why := e.RequestID, ""
+		asked, err := s.Ends.Expire(ctx, e.InstanceID)
+		switch {
+		case provision.KindOf(err) == provision.Unavailable:
+			return err
+		case err != nil && provision.KindOf(err) == provision.Conflict:
+			continue // something was asked of it meanwhile
+		case err != nil:
+			why = err.Error()
+			s.Log.Warn("what has expired is kept", "instance_id", e.InstanceID, "err", err)
+		default:
+			request = asked.ID
+			s.Log.Info("end of what has expired asked for", "instance_id", e.InstanceID, "request_id", request)
+		}
+		if _, err := s.Store.Change(ctx, request, func(r *provision.Record) error { return r.Expired(why) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // offerAgain publishes jobs that were lost: by a crash between commit and

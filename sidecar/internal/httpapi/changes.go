@@ -93,6 +93,17 @@ func (s *Server) destroyInstance(w http.ResponseWriter, r *http.Request, p provi
 	})
 }
 
+func (s *Server) extendInstance(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.Extension
+	return s.ask(w, r, p, false, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		by, err := provision.ParseLifetime(body.By)
+		if err != nil {
+			return provision.Request{}, err
+		}
+		return s.Service.Extend(ctx, p, id, by, sub)
+	})
+}
+
 // sourced is a body that says where the ask came from.
 type sourced interface{ Origin() *api.Source }
 

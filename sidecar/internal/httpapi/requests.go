@@ -22,8 +22,12 @@ func (s *Server) submitRequest(w http.ResponseWriter, r *http.Request, p provisi
 	if err != nil {
 		return err
 	}
+	lifetime, err := provision.ParseLifetime(body.ExpiresIn)
+	if err != nil {
+		return err
+	}
 	request, err := s.Service.Submit(r.Context(), p, provision.Submission{
-		Offering: body.Offering, Parameters: body.Parameters, Task: task, IdempotencyKey: key,
+		Offering: body.Offering, Parameters: body.Parameters, Task: task, IdempotencyKey: key, ExpiresIn: lifetime,
 	})
 	if err != nil {
 		return err

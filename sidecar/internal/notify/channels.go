@@ -246,20 +246,26 @@ type portal struct{ Portal }
 
 func (c portal) send(ctx context.Context, _ uuid.UUID, e provision.Event, s subject, m message) error {
 	to := people(e)
-	if e.Entity != "approval" || e.Verb != "requested" {
+	link, scope := "/infrastructure/requests/"+e.SubjectID.String(), "roadbed:request:"+e.SubjectID.String()
+	switch {
+	case e.Entity == "instance" && s.instance != nil:
+		to, link, scope = []string{s.instance.Owner}, "/infrastructure", "roadbed:instance:"+e.SubjectID.String()
+	case e.Entity != "approval" || e.Verb != "requested":
 		// Whoever was denied at once has been told so.
 		if s.request == nil || e.Entity == "request" && e.Verb == "denied" && e.Sequence <= 2 {
 			return nil
 		}
-		to = []string{s.request.RequestedBy}
+		if to = []string{s.request.RequestedBy}; strings.HasPrefix(s.request.RequestedBy, "system:") {
+			to = []string{s.request.Owner} // it is theirs, whoever asked
+		}
 	}
 	if len(to) == 0 {
 		return nil
 	}
 	n := provision.Notification{
-		Recipients: to, Title: m.title, Description: shortened(m.text, 1000), Link: "/infrastructure/requests/" + e.SubjectID.String(),
+		Recipients: to, Title: m.title, Description: shortened(m.text, 1000), Link: link,
 		Severity: "normal", Topic: "roadbed." + e.Entity,
-		Scope: "roadbed:request:" + e.SubjectID.String(), // one notification a request, which moves
+		Scope: scope, // one notification a request, which moves
 	}
 	if e.Entity == "approval" && e.Verb == "requested" {
 		n.Title = strings.TrimSuffix(m.title, "waits for approval") + "waits for your approval"

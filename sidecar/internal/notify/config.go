@@ -92,6 +92,7 @@ func (o oneOf) has(text string) bool { return len(o) == 0 || slices.Contains(o, 
 var portalRoutes = []Match{
 	{Entity: oneOf{"approval"}, Verb: oneOf{"requested", "given"}},
 	{Entity: oneOf{"request"}, Verb: oneOf{"succeeded", "failed", "denied"}},
+	{Entity: oneOf{"instance"}, Verb: oneOf{"expiring", "expired"}},
 }
 
 // Default tells the portal's users and nobody else.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -61,6 +62,18 @@ func describe(e provision.Event, s subject, portal string) message {
 	case "request.lost":
 		m.title = what + " is lost: its worker fell silent while changing things"
 		m.grave = true
+	case "instance.expiring":
+		m.title = what + " ends " + moment(e, "expires_at")
+		m.text = "Extend it if it is still needed; otherwise it is destroyed " + moment(e, "destroy_at") + "."
+	case "instance.expired":
+		m.title = what + " has expired and is being destroyed"
+		if reason != "" {
+			m.title = what + " has expired and could not be destroyed"
+			m.text = reason + "\nIt is tried again " + moment(e, "destroy_at") + "."
+			m.grave = true
+		}
+	case "instance.extended":
+		m.title = what + " lives until " + moment(e, "expires_at")
 	case "approval.requested":
 		m.title = what + " waits for approval"
 		m.text = asks(e)
@@ -220,6 +233,18 @@ func reread(e provision.Event, into any) {
 func text(e provision.Event, name string) string {
 	said, _ := e.Data[name].(string)
 	return said
+}
+
+// moment is a time in an event's data, for people.
+func moment(e provision.Event, name string) string {
+	var at time.Time
+	switch said := e.Data[name].(type) {
+	case time.Time:
+		at = said
+	case string:
+		at, _ = time.Parse(time.RFC3339Nano, said)
+	}
+	return at.UTC().Format("Mon 2 Jan 15:04 UTC")
 }
 
 // plain is the message as text.

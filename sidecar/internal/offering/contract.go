@@ -32,6 +32,7 @@ type contract struct {
 	Drift           drift               `yaml:"drift"`
 	Rotates         bool                `yaml:"rotates"`
 	Timeouts        timeouts            `yaml:"timeouts"`
+	Expiry          expiry              `yaml:"expiry"`
 	Tags            []map[string]string `yaml:"tags"`
 	Docs            string              `yaml:"docs"`
 	EscapeHatch     string              `yaml:"escape_hatch"`
@@ -168,6 +169,19 @@ type step struct {
 type drift struct {
 	Ignore []string          `yaml:"ignore"`
 	Adopt  map[string]string `yaml:"adopt"`
+}
+
+// expiry is how long instances live, as durations such as 24h.
+type expiry struct {
+	Default time.Duration `yaml:"default"`
+	Maximum time.Duration `yaml:"maximum"`
+	Grace   time.Duration `yaml:"grace"`
+}
+
+func (e expiry) rules() provision.ExpiryRules {
+	return provision.ExpiryRules{
+		DefaultSeconds: int64(e.Default / time.Second), MaximumSeconds: int64(e.Maximum / time.Second), GraceSeconds: int64(e.Grace / time.Second),
+	}
 }
 
 type timeouts struct {

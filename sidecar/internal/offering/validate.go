@@ -169,6 +169,17 @@ func (k *checker) rest(o provision.Offering) {
 	if o.ApplyTimeout < time.Minute || o.ApplyTimeout > 24*time.Hour {
 		k.add([]any{"timeouts", "apply"}, "choose between 1m and 24h", "an apply may not take %s", o.ApplyTimeout)
 	}
+	for _, limit := range []struct {
+		name    string
+		seconds int64
+	}{{"default", o.Expiry.DefaultSeconds}, {"maximum", o.Expiry.MaximumSeconds}, {"grace", o.Expiry.GraceSeconds}} {
+		if limit.seconds < 0 {
+			k.add([]any{"expiry", limit.name}, "leave it out for none", "expiry has a negative %s", limit.name)
+		}
+	}
+	if most := o.Expiry.MaximumSeconds; most > 0 && o.Expiry.DefaultSeconds > most {
+		k.add([]any{"expiry", "default"}, "lower it or raise the maximum", "the default lifetime is above the maximum")
+	}
 	if len(o.EscapeHatch) > 1000 {
 		k.add([]any{"escape_hatch"}, "say the first step and link to the rest", "escape_hatch has %d characters; a form shows at most 1000", len(o.EscapeHatch))
 	}

@@ -36,6 +36,12 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 	if len(in.Drifted) > 0 {
 		value["drifted"] = in.Drifted
 	}
+	if in.LifetimeSeconds > 0 {
+		value["lifetime_seconds"] = in.LifetimeSeconds
+	}
+	if in.LifetimeBeforeSeconds > 0 {
+		value["lifetime_before_seconds"] = in.LifetimeBeforeSeconds
+	}
 	return ast.InterfaceToValue(value)
 }
 

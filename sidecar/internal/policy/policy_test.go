@@ -306,6 +306,8 @@ func TestAllow(t *testing.T) {
 		"the scaffolder does not read the feed":     {scaffolder, provision.VerbFeed, "", "plugin:catalog"},
 		"expiry reads":                              {expiry, provision.VerbRead, payments, ""},
 		"expiry cancels":                            {expiry, provision.VerbCancel, payments, ""},
+		"expiry ends what has expired":              {expiry, provision.VerbExpire, payments, ""},
+		"a person expires nothing":                  {pat, provision.VerbExpire, payments, "#platform-team"},
 		"expiry opens no credentials":               {expiry, provision.VerbOpenCredentials, payments, "Only members of " + payments},
 		"a system that nobody named reads nothing":  {provision.Principal{Subject: "system:other"}, provision.VerbRead, payments, "Only members of"},
 		"a member approves for the approving group": {pat, provision.VerbApprove, "group:default/platform-team", ""},
@@ -345,7 +347,7 @@ func TestTheBundleDescribesItself(t *testing.T) {
 	}
 	want := []string{
 		"cost_limit", "budget", "data_store_lost", "open_to_world", "unencrypted", "missing_tags", "unpriced_resources", "price_differs", "large_database", "high_cost",
-		"backup_retention", "destroy_confirmation", "destroy_approval", "multi_az",
+		"backup_retention", "destroy_confirmation", "destroy_approval", "extension", "multi_az",
 		"name_contains_environment", "team_owner", "cost_center", "cheaper_arm_twin",
 		"arm_saving", "start_smaller", "long_backups", "adopt_changes",
 	}

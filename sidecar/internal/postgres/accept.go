@@ -16,11 +16,11 @@ const insertRequestSQL = `
 	INSERT INTO requests (
 		id, action, offering, offering_version, offering_digest, instance_id, generation, environment, name, owner,
 		cost_center, parameters, state, waiting, holds, requested_by, actor, task, idempotency_key, body_digest,
-		monthly_cost_mills, verdict, cancel_reason, approval, error, outputs, steps, sequence, created_at, updated_at, finished_at)
+		monthly_cost_mills, lifetime_seconds, verdict, cancel_reason, approval, error, outputs, steps, sequence, created_at, updated_at, finished_at)
 	VALUES (
 		@id, @action, @offering, @offering_version, @offering_digest, @instance_id, @generation, @environment, @name, @owner,
 		@cost_center, @parameters::jsonb, @state, @waiting, @holds::jsonb, @requested_by, @actor, @task, @idempotency_key, @body_digest,
-		@monthly_cost_mills, @verdict::jsonb, @cancel_reason, @approval::jsonb, @error::jsonb, @outputs::jsonb,
+		@monthly_cost_mills, @lifetime_seconds, @verdict::jsonb, @cancel_reason, @approval::jsonb, @error::jsonb, @outputs::jsonb,
 		replace(@steps::text, @clock::text, to_json(now())::text)::jsonb, @sequence, now(), now(),
 		CASE WHEN @finished::boolean THEN now() END)
 	RETURNING now()`
@@ -28,11 +28,13 @@ const insertRequestSQL = `
 const insertInstanceSQL = `
 	INSERT INTO instances (
 		id, short_id, offering, offering_version, offering_digest, environment, name, owner, cost_center, state, generation,
-		fence, parameters, monthly_cost_mills, reserved_mills, committed_mills, outputs, request_id, sequence, created_at, updated_at)
+		fence, parameters, monthly_cost_mills, reserved_mills, committed_mills, outputs, request_id, sequence,
+		lifetime_seconds, grace_seconds, expires_at, expiry_warn_at, expiry_destroy_at, created_at, updated_at)
 	VALUES (
 		@id, @short_id, @offering, @offering_version, @offering_digest, @environment, @name, @owner, @cost_center, @state,
 		@generation, @fence, @parameters::jsonb, @monthly_cost_mills, @reserved_mills, @committed_mills,
-		@outputs::jsonb, @request_id, @sequence, now(), now())`
+		@outputs::jsonb, @request_id, @sequence, @lifetime_seconds, @grace_seconds, now() + (@expires_at::timestamptz - @clock::timestamptz),
+		now() + (@expiry_warn_at::timestamptz - @clock::timestamptz), now() + (@expiry_destroy_at::timestamptz - @clock::timestamptz), now(), now())`
 
 // The generation that the record was made from must still be the instance's:
 // another request may have been accepted since. So must what it has taken of
@@ -116,6 +118,7 @@ func newRecordBatch(r *provision.Record) (*pgx.Batch, error) {
 			return nil, err
 		}
 		if r.Request.Reserves() {
+			instance["clock"] = r.Now()
 			batch.Queue(insertInstanceSQL, instance)
 		} else {
 			batch.Queue(takeInstanceSQL, instance)
@@ -174,6 +177,11 @@ func stamp(r *provision.Record, now time.Time) {
 		r.Instance.UpdatedAt = now
 		if r.Request.Reserves() {
 			r.Instance.CreatedAt = now
+			for _, at := range []*time.Time{r.Instance.ExpiresAt, r.Instance.WarnAt, r.Instance.DestroyAt} {
+				if at != nil {
+					*at = at.Add(now.Sub(guess))
+				}
+			}
 		}
 	}
 	for i := range r.Events() {

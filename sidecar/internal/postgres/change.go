@@ -56,6 +56,7 @@ const updateInstanceSQL = `
 	       offering_version = @offering_version, offering_digest = @offering_digest, owner = @owner, cost_center = @cost_center,
 	       monthly_cost_mills = @monthly_cost_mills, reserved_mills = @reserved_mills, committed_mills = @committed_mills,
 	       outputs = @outputs::jsonb, request_id = @request_id, credentials_version = @credentials_version,
+	       lifetime_seconds = @lifetime_seconds, expires_at = @expires_at, expiry_warn_at = @expiry_warn_at, expiry_destroy_at = @expiry_destroy_at,
 	       sequence = @sequence, updated_at = @updated_at, gone_at = CASE WHEN @gone::boolean THEN COALESCE(gone_at, @updated_at) END,
 	       changed_txid = pg_current_xact_id()
 	 WHERE id = @id`

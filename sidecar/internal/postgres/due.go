@@ -113,6 +113,34 @@ func (s *Store) Unapproved(ctx context.Context, limit int) ([]uuid.UUID, error) 
 		pgx.NamedArgs{"limit": limit})
 }
 
+// Nearing are the newest requests of instances that near their end and whose
+// owners have not been told. At most limit.
+func (s *Store) Nearing(ctx context.Context, limit int) ([]uuid.UUID, error) {
+	return s.ids(ctx, "instances that near their end", `
+		SELECT i.request_id
+		  FROM instances i
+		 WHERE i.expiry_warn_at <= now() AND i.gone_at IS NULL
+		 ORDER BY i.expiry_warn_at, i.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"limit": limit})
+}
+
+// Ended are the instances whose end is due and of which nothing is asked at this
+// moment, with their newest requests; of one that was never made that is its
+// create. At most limit.
+func (s *Store) Ended(ctx context.Context, limit int) ([]provision.Ended, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	return many[provision.Ended](ctx, s.pool, "instances whose end is due", `
+		SELECT i.id AS instance_id, i.request_id
+		  FROM instances i JOIN requests r ON r.id = i.request_id
+		 WHERE i.expiry_destroy_at <= now() AND i.gone_at IS NULL
+		   AND (r.finished_at IS NOT NULL OR i.state = 'reserved' AND r.state IN ('queued', 'awaiting_approval'))
+		 ORDER BY i.expiry_destroy_at, i.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"limit": limit})
+}
+
 func (s *Store) ids(ctx context.Context, what, sql string, args pgx.NamedArgs) ([]uuid.UUID, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()

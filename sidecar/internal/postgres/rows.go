@@ -14,7 +14,7 @@ import (
 const requestColumns = `r.id, r.action, r.offering, r.offering_version, r.offering_digest,
 	COALESCE(r.instance_id, '00000000-0000-0000-0000-000000000000') AS instance_id, r.generation,
 	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.state, r.waiting, r.holds, r.released_at, r.requested_by, r.actor, r.task,
-	r.idempotency_key, r.body_digest, r.monthly_cost_mills, r.verdict, r.cancel_reason, r.approval, r.plan, r.error, r.outputs, r.steps,
+	r.idempotency_key, r.body_digest, r.monthly_cost_mills, r.lifetime_seconds, r.verdict, r.cancel_reason, r.approval, r.plan, r.error, r.outputs, r.steps,
 	r.sequence, r.created_at, r.updated_at`
 
 // requestRow is a row of requests as it is read.
@@ -41,6 +41,7 @@ type requestRow struct {
 	IdempotencyKey   string
 	BodyDigest       string
 	MonthlyCostMills *int64
+	LifetimeSeconds  int64
 	Verdict          []byte
 	CancelReason     string
 	Approval         []byte
@@ -58,7 +59,7 @@ func (r requestRow) request() (provision.Request, error) {
 		ID: r.ID, Action: r.Action, Offering: r.Offering, OfferingVersion: r.OfferingVersion, OfferingDigest: r.OfferingDigest,
 		InstanceID: r.InstanceID, Generation: r.Generation, Environment: r.Environment, Name: r.Name, Owner: r.Owner,
 		CostCenter: r.CostCenter, State: r.State, Waiting: r.Waiting, ReleasedAt: r.ReleasedAt, RequestedBy: r.RequestedBy, Actor: r.Actor, Task: r.Task,
-		IdempotencyKey: r.IdempotencyKey, BodyDigest: r.BodyDigest, MonthlyCost: money(r.MonthlyCostMills),
+		IdempotencyKey: r.IdempotencyKey, BodyDigest: r.BodyDigest, MonthlyCost: money(r.MonthlyCostMills), Lifetime: time.Duration(r.LifetimeSeconds) * time.Second,
 		CancelReason: r.CancelReason, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	err := errors.Join(
@@ -91,7 +92,7 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": clean(r.Owner), "cost_center": clean(r.CostCenter),
 		"parameters": parameters, "state": string(r.State), "waiting": clean(r.Waiting), "holds": holds, "released_at": r.ReleasedAt, "requested_by": r.RequestedBy,
 		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest,
-		"monthly_cost_mills": mills(r.MonthlyCost), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
+		"monthly_cost_mills": mills(r.MonthlyCost), "lifetime_seconds": int64(r.Lifetime / time.Second), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
 		"approval": approval, "plan": plan, "approval_expires_at": expires, "approved_at": granted,
 		"outputs": outputs, "steps": steps, "sequence": r.Sequence, "finished": r.State.Terminal(),
 	}, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8)
@@ -99,7 +100,8 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,
 	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.monthly_cost_mills, i.reserved_mills, i.committed_mills,
-	i.outputs, i.request_id, i.credentials_version, i.drift, i.sequence, i.created_at, i.updated_at`
+	i.outputs, i.request_id, i.credentials_version, i.drift,
+	i.lifetime_seconds, i.grace_seconds, i.expires_at, i.expiry_warn_at, i.expiry_destroy_at, i.sequence, i.created_at, i.updated_at`
 
 // instanceRow is a row of instances as it is read.
 type instanceRow struct {
@@ -124,6 +126,11 @@ type instanceRow struct {
 	CredentialsVersion int64
 	Drift              []byte
 	Sequence           int64
+	LifetimeSeconds    int64
+	GraceSeconds       int64
+	ExpiresAt          *time.Time
+	ExpiryWarnAt       *time.Time
+	ExpiryDestroyAt    *time.Time
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 }
@@ -134,6 +141,8 @@ func (r instanceRow) instance() (provision.Instance, error) {
 		Environment: r.Environment, Name: r.Name, Owner: r.Owner, CostCenter: r.CostCenter, State: r.State,
 		Generation: r.Generation, Fence: r.Fence, MonthlyCost: money(r.MonthlyCostMills), RequestID: r.RequestID,
 		Reserved: provision.Money(r.ReservedMills), Committed: provision.Money(r.CommittedMills),
+		Lifetime: time.Duration(r.LifetimeSeconds) * time.Second, Grace: time.Duration(r.GraceSeconds) * time.Second,
+		ExpiresAt: r.ExpiresAt, WarnAt: r.ExpiryWarnAt, DestroyAt: r.ExpiryDestroyAt,
 		CredentialsVersion: r.CredentialsVersion, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Outputs, &instance.Outputs), decode(r.Drift, &instance.Drift))
@@ -150,6 +159,8 @@ func instanceArgs(i provision.Instance) (pgx.NamedArgs, error) {
 		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost),
 		"reserved_mills": int64(i.Reserved), "committed_mills": int64(i.Committed), "outputs": outputs, "request_id": key(i.RequestID),
 		"credentials_version": i.CredentialsVersion, "sequence": i.Sequence, "gone": i.State.Gone(),
+		"lifetime_seconds": int64(i.Lifetime / time.Second), "grace_seconds": int64(i.Grace / time.Second),
+		"expires_at": i.ExpiresAt, "expiry_warn_at": i.WarnAt, "expiry_destroy_at": i.DestroyAt,
 	}, errors.Join(err1, err2)
 }
 

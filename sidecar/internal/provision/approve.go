@@ -127,7 +127,7 @@ func (r *Record) ApproveJudged(by, reason string, p Planned, timeout time.Durati
 	if why := cmp.Or(before.worse(before.Plan, verdict), r.overApproved(verdict)); why != "" && len(needs) > 0 {
 		expires, ceiling := r.now.Add(timeout), verdict.MonthlyCost()
 		next.Given, next.Found, next.Ceiling, next.ExpiresAt, next.Void = []ApprovalGiven{}, findingKeys(verdict.Findings), &ceiling, &expires, why
-		next.Over = overdrawn(verdict.Budgets, charge(ceiling, 0))
+		next.Over = overdrawn(verdict.Budgets, charge(ceiling, r.Request.Lifetime))
 		r.Request.Approval, r.Request.Verdict, r.Request.UpdatedAt, r.Request.Waiting = next, verdict, r.now, next.missing()
 		r.holdFitting()
 		if len(before.Given) > 0 {

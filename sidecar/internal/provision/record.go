@@ -59,7 +59,8 @@ func Accepted(request Request, instance Instance, steps []StepDefinition, now ti
 	if request.Reserves() {
 		instance := r.Instance
 		instance.CreatedAt, instance.UpdatedAt = r.now, r.now
-		r.tell("instance", "reserved", instance.ID, map[string]any{"name": instance.Name, "offering": instance.Offering, "owner": instance.Owner})
+		instance.expire()
+		r.tell("instance", "reserved", instance.ID, map[string]any{"name": instance.Name, "offering": instance.Offering, "owner": instance.Owner, "lifetime_seconds": int64(instance.Lifetime / time.Second)})
 	}
 	if r.Request.Approval != nil {
 		r.holdFitting()
@@ -234,7 +235,7 @@ func (r *Record) succeed(outputs map[string]any) error {
 	if r.Request.Action == Destroy {
 		r.settle(0)
 	} else {
-		r.settle(charge(amount(r.Request.MonthlyCost), 0))
+		r.settle(charge(amount(r.Request.MonthlyCost), r.Request.Lifetime))
 	}
 	if err := r.move(Succeeded, ""); err != nil {
 		return err
@@ -244,6 +245,9 @@ func (r *Record) succeed(outputs map[string]any) error {
 	}
 	r.Instance.Outputs = maps.Clone(outputs)
 	r.become()
+	if r.Request.Action == Extend {
+		r.extend()
+	}
 	return r.moveInstance(Ready)
 }
 

@@ -125,7 +125,7 @@ func (r *Record) ask(p Planned, why string) {
 	if p.Verdict.Estimate != nil {
 		ceiling := p.Verdict.Estimate.MonthlyCost
 		next.Ceiling = &ceiling
-		next.Over = overdrawn(p.Verdict.Budgets, charge(ceiling, 0))
+		next.Over = overdrawn(p.Verdict.Budgets, charge(ceiling, r.Request.Lifetime))
 	}
 	switch before := r.Request.Approval; {
 	case before == nil:

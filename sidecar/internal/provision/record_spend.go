@@ -42,7 +42,7 @@ func (r *Record) held() Money {
 // overApproved says whose budget is exceeded by more than people have approved,
 // "" when nobody's is. What the instance holds already is taken from no one.
 func (r *Record) overApproved(judged Verdict) string {
-	cost := charge(judged.MonthlyCost(), 0)
+	cost := charge(judged.MonthlyCost(), r.Request.Lifetime)
 	if cost <= r.Instance.Reserved+r.Instance.Committed {
 		return ""
 	}
@@ -65,12 +65,12 @@ func (r *Record) price(judged Verdict) {
 }
 
 // hold reserves what the request takes beyond what its instance costs already.
-func (r *Record) hold() { r.reserve(charge(amount(r.Request.MonthlyCost), 0)) }
+func (r *Record) hold() { r.reserve(charge(amount(r.Request.MonthlyCost), r.Request.Lifetime)) }
 
 // holdFitting is hold for a request that people have still to approve: of what
 // exceeds a budget nothing is held until they have.
 func (r *Record) holdFitting() {
-	r.reserve(fitting(r.budgets, charge(amount(r.Request.MonthlyCost), 0)))
+	r.reserve(fitting(r.budgets, charge(amount(r.Request.MonthlyCost), r.Request.Lifetime)))
 }
 
 func (r *Record) reserve(cost Money) {
@@ -85,7 +85,7 @@ func (r *Record) reserve(cost Money) {
 // then on it is paid by the cost centre that it is asked for.
 func (r *Record) commit() {
 	r.Instance.CostCenter = r.Request.CostCenter
-	cost := charge(amount(r.Request.MonthlyCost), 0)
+	cost := charge(amount(r.Request.MonthlyCost), r.Request.Lifetime)
 	r.spend("committed", 0, max(cost, r.Instance.Committed))
 }
 

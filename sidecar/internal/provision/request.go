@@ -21,15 +21,16 @@ type Request struct {
 	CostCenter      string
 	Parameters      Parameters
 	State           State
-	Waiting         string     // what a waiting request waits for, in words; "" otherwise
-	Holds           []Hold     // what a queued request waits for besides a worker; nil while nothing holds it
-	ReleasedAt      *time.Time // when nothing held it any more; its time in the queue counts from there
-	RequestedBy     string     // user entity ref
-	Actor           string     // "plugin:scaffolder", or "" when the user came alone
-	Task            string     // the scaffolder task that asked, "" when none
-	IdempotencyKey  string     // "" when the caller sent none
-	BodyDigest      string     // of the submission, to tell a replay from a misuse of its key
-	MonthlyCost     *Money     // nil when the price is unknown
+	Waiting         string        // what a waiting request waits for, in words; "" otherwise
+	Holds           []Hold        // what a queued request waits for besides a worker; nil while nothing holds it
+	ReleasedAt      *time.Time    // when nothing held it any more; its time in the queue counts from there
+	RequestedBy     string        // user entity ref
+	Actor           string        // "plugin:scaffolder", or "" when the user came alone
+	Task            string        // the scaffolder task that asked, "" when none
+	IdempotencyKey  string        // "" when the caller sent none
+	BodyDigest      string        // of the submission, to tell a replay from a misuse of its key
+	MonthlyCost     *Money        // nil when the price is unknown
+	Lifetime        time.Duration // how long its instance lives in all once it has succeeded; 0 is without end
 	Verdict         Verdict
 	CancelReason    string       // set once someone asked to cancel
 	Approval        *Approval    // nil when it needs none
@@ -75,7 +76,12 @@ type Instance struct {
 	// CredentialsVersion is what an offering's module makes its credentials by: it
 	// rises, and never goes back, so that each value has credentials of its own.
 	CredentialsVersion int64
-	Drift              *Drift // what the newest check found different; nil when nothing
+	Lifetime           time.Duration // from CreatedAt to ExpiresAt; 0 is without end
+	ExpiresAt          *time.Time    // nil when it lives without an end
+	Grace              time.Duration // how long it is kept once it has expired
+	WarnAt             *time.Time    // when its owner is told that it nears; nil once that is done
+	DestroyAt          *time.Time    // when its end is asked for, or asked for again
+	Drift              *Drift        // what the newest check found different; nil when nothing
 	Sequence           int64
 	CreatedAt          time.Time
 	UpdatedAt          time.Time

@@ -180,10 +180,13 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 	ask := Ask{
 		Stage: stage, Action: r.Request.Action, Principal: Principal{Subject: r.Request.RequestedBy, Groups: []string{r.Request.Owner}},
 		Offering: offering, Environment: environment, Name: r.Request.Name, Owner: r.Request.Owner, CostCenter: r.Request.CostCenter,
-		Parameters: r.Request.Shown(), Changes: changes, At: r.Now(), Balances: others(r.Balances, *r.Instance, r.held()),
+		Parameters: r.Request.Shown(), Changes: changes, Lifetime: r.Request.Lifetime, At: r.Now(), Balances: others(r.Balances, *r.Instance, r.held()),
 	}
 	if r.Request.Action != Create {
 		ask.Before = r.Instance.Shown()
+	}
+	if r.Request.Action == Extend {
+		ask.LifetimeBefore = r.Instance.Lifetime
 	}
 	if drift := r.Instance.Drift; drift != nil && (r.Request.Action == Revert || r.Request.Action == Adopt) {
 		ask.Drifted = drift.Addresses()

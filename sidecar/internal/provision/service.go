@@ -38,9 +38,10 @@ type Service struct {
 type Submission struct {
 	Offering       string
 	Parameters     Parameters
-	Task           string // scaffolder task, "" when none
-	IdempotencyKey string // "" when the door does not ask for one
-	Confirm        string // of a destroy: the instance's name as it was typed, "" when it was not
+	Task           string        // scaffolder task, "" when none
+	IdempotencyKey string        // "" when the door does not ask for one
+	ExpiresIn      time.Duration // of a create: how long it lives; 0 is the offering's default
+	Confirm        string        // of a destroy: the instance's name as it was typed, "" when it was not
 }
 
 // Submit judges an ask and accepts it: the request is stored and queued when
@@ -51,6 +52,12 @@ func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Requ
 	ask, err := s.prepare(ctx, p, sub.Offering, sub.Parameters, StageSubmit)
 	if err != nil {
 		return Request{}, err
+	}
+	if ask.judged.Lifetime, err = ask.offering.lifetime(sub.ExpiresIn); err != nil {
+		return Request{}, err
+	}
+	if sub.ExpiresIn > 0 {
+		ask.digest += "+" + LifetimeText(sub.ExpiresIn)
 	}
 	return s.submit(ctx, p, sub, ask)
 }
@@ -87,6 +94,7 @@ func (s *Service) submitOnce(ctx context.Context, p Principal, sub Submission, a
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter,
 		State: Reserved, Generation: 1, Parameters: ask.sealed, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
 		CredentialsVersion: 1,
+		Lifetime:           request.Lifetime, Grace: time.Duration(ask.offering.Expiry.GraceSeconds) * time.Second,
 	}
 	instance.ShortID = shortID(instance.ID)
 	request.InstanceID, request.Generation = instance.ID, 1
@@ -158,7 +166,7 @@ func (s *Service) unchanged(ctx context.Context, p Principal, instance Instance,
 		judged: Ask{
 			Stage: stage, Action: action, Principal: p, Offering: offering, Environment: environment,
 			Name: instance.Name, Owner: instance.Owner, CostCenter: instance.CostCenter,
-			Parameters: shown, Before: shown, At: s.Now().UTC(),
+			Parameters: shown, Before: shown, Lifetime: instance.Lifetime, At: s.Now().UTC(),
 		},
 	}, nil
 }
@@ -487,7 +495,7 @@ func (s *Service) newRequest(p Principal, sub Submission, ask prepared, verdict 
 		ID: NewID(), Action: ask.judged.Action, Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter, Parameters: ask.sealed,
 		RequestedBy: p.Subject, Actor: p.Actor, Task: sub.Task, IdempotencyKey: sub.IdempotencyKey, BodyDigest: ask.digest,
-		Verdict: verdict,
+		Lifetime: ask.judged.Lifetime, Verdict: verdict,
 	}
 	if verdict.Estimate != nil {
 		cost := verdict.Estimate.MonthlyCost

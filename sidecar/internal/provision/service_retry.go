@@ -88,13 +88,16 @@ func (s *Service) askAgain(ctx context.Context, p Principal, first Request, inst
 		offering: offering, environment: environment, name: first.Name, owner: first.Owner, costCenter: first.CostCenter, sealed: first.Parameters,
 		judged: Ask{
 			Stage: StageSubmit, Action: first.Action, Principal: p, Offering: offering, Environment: environment,
-			Name: first.Name, Owner: first.Owner, CostCenter: first.CostCenter, Parameters: first.Shown(), At: s.Now().UTC(),
+			Name: first.Name, Owner: first.Owner, CostCenter: first.CostCenter, Parameters: first.Shown(), Lifetime: first.Lifetime, At: s.Now().UTC(),
 		},
 	}
 	if first.Action == Create {
 		return ask, offering.Steps, nil
 	}
 	ask.judged.Before = instance.Shown()
+	if first.Action == Extend {
+		ask.judged.LifetimeBefore = instance.Lifetime
+	}
 	if first.Action == Rotate {
 		return ask, rotateSteps(offering), nil
 	}
@@ -125,7 +128,7 @@ func (s *Service) createAgain(ctx context.Context, p Principal, first Request, s
 		sealed: checked, digest: digest,
 		judged: Ask{
 			Stage: StageSubmit, Action: Create, Principal: p, Offering: offering, Environment: environment,
-			Name: first.Name, Owner: first.Owner, CostCenter: first.CostCenter, Parameters: unsealed(checked), At: s.Now().UTC(),
+			Name: first.Name, Owner: first.Owner, CostCenter: first.CostCenter, Parameters: unsealed(checked), Lifetime: first.Lifetime, At: s.Now().UTC(),
 		},
 	})
 }

@@ -26,6 +26,7 @@ const (
 	VerbOpenCredentials Verb = "open_credentials" // read an instance's secrets
 	VerbCancel          Verb = "cancel"           // stop a request
 	VerbApprove         Verb = "approve"          // answer for a group whose approval is needed; the owner is that group
+	VerbExpire          Verb = "expire"           // ask for the end of what has expired
 	VerbCheckDrift      Verb = "check_drift"      // have an instance checked for drift
 	VerbFeed            Verb = "feed"             // read every instance as entities
 	VerbReadBudget      Verb = "read_budget"      // see a budget; the owner is its team, "" for a cost centre's or an environment's

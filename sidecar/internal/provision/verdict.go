@@ -16,6 +16,7 @@ const (
 	Create  Action = "create"
 	Update  Action = "update"  // other parameters, the same offering version
 	Upgrade Action = "upgrade" // the published offering version
+	Extend  Action = "extend"  // a longer life
 	Destroy Action = "destroy"
 	Revert  Action = "revert" // what was asked for, where that has drifted
 	Adopt   Action = "adopt"  // what it has drifted to
@@ -141,22 +142,24 @@ type Allowance struct {
 
 // Ask is all that Judge looks at; Judge reads no clock and no store.
 type Ask struct {
-	Stage       Stage
-	Action      Action
-	Principal   Principal
-	Offering    Offering
-	Environment Environment
-	Name        string
-	Owner       string
-	CostCenter  string
-	Confirm     string     // of a destroy: what was typed to confirm it
-	Parameters  Parameters // final: defaults applied, sensitive ones {"set": true}
-	Before      Parameters // nil on create
-	Changes     []Change   // the plan's; nil at the other stages
-	Balances    []Balance  // of those that pay, without the instance itself; nil where nobody counts
-	Drifted     []string   // addresses of what has drifted, for Revert and Adopt
-	Partial     bool       // a form is being filled in: what has no value yet is not complained about
-	At          time.Time
+	Stage          Stage
+	Action         Action
+	Principal      Principal
+	Offering       Offering
+	Environment    Environment
+	Name           string
+	Owner          string
+	CostCenter     string
+	Confirm        string        // of a destroy: what was typed to confirm it
+	Parameters     Parameters    // final: defaults applied, sensitive ones {"set": true}
+	Before         Parameters    // nil on create
+	Changes        []Change      // the plan's; nil at the other stages
+	Balances       []Balance     // of those that pay, without the instance itself; nil where nobody counts
+	Lifetime       time.Duration // of the instance in all, as it is asked for; 0 is without end
+	LifetimeBefore time.Duration // of an extend: what it was
+	Drifted        []string      // addresses of what has drifted, for Revert and Adopt
+	Partial        bool          // a form is being filled in: what has no value yet is not complained about
+	At             time.Time
 }
 
 // Change is one resource change of a plan, normalised and without secrets.
@@ -177,22 +180,24 @@ type Change struct {
 
 // RuleInput is the document that guardrails see as `input`.
 type RuleInput struct {
-	Stage       Stage         `json:"stage"`
-	Action      Action        `json:"action"`
-	Subject     RuleSubject   `json:"subject"`
-	Offering    RuleOffering  `json:"offering"`
-	Environment Environment   `json:"environment"`
-	Name        string        `json:"name"`
-	Owner       string        `json:"owner"`
-	CostCenter  string        `json:"cost_center"`
-	Confirm     string        `json:"confirm"` // of a destroy, at submit: what was typed to confirm it
-	Parameters  Parameters    `json:"parameters"`
-	Before      Parameters    `json:"before"`
-	Price       RulePrice     `json:"price"`
-	Balances    []RuleBalance `json:"balances"`
-	Changes     []Change      `json:"changes"`
-	Drifted     []string      `json:"drifted,omitempty"` // addresses that a revert or an adoption is about
-	At          time.Time     `json:"at"`
+	Stage                 Stage         `json:"stage"`
+	Action                Action        `json:"action"`
+	Subject               RuleSubject   `json:"subject"`
+	Offering              RuleOffering  `json:"offering"`
+	Environment           Environment   `json:"environment"`
+	Name                  string        `json:"name"`
+	Owner                 string        `json:"owner"`
+	CostCenter            string        `json:"cost_center"`
+	Confirm               string        `json:"confirm"` // of a destroy, at submit: what was typed to confirm it
+	Parameters            Parameters    `json:"parameters"`
+	Before                Parameters    `json:"before"`
+	Price                 RulePrice     `json:"price"`
+	Balances              []RuleBalance `json:"balances"`
+	Changes               []Change      `json:"changes"`
+	Drifted               []string      `json:"drifted,omitempty"`                 // addresses that a revert or an adoption is about
+	LifetimeSeconds       int64         `json:"lifetime_seconds,omitempty"`        // of the instance in all; 0 is without end
+	LifetimeBeforeSeconds int64         `json:"lifetime_before_seconds,omitempty"` // of an extend, else 0
+	At                    time.Time     `json:"at"`
 }
 
 // RuleSubject is who asks, as guardrails see it.
@@ -335,13 +340,14 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 		return Verdict{}, RuleInput{}, err
 	}
 	verdict.Estimate = estimate
-	price.ChargeMills = charge(price.MonthlyMills, 0)
+	price.ChargeMills = charge(price.MonthlyMills, ask.Lifetime)
 	input := RuleInput{
 		Stage: ask.Stage, Action: ask.Action,
 		Subject:     RuleSubject{Ref: ask.Principal.Subject, Groups: ask.Principal.Groups},
 		Offering:    RuleOffering{ID: ask.Offering.ID, Version: ask.Offering.Version, Category: ask.Offering.Category},
 		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter, Confirm: ask.Confirm,
 		Parameters: ask.Parameters, Before: ask.Before, Price: price, Balances: ruleBalances(ask.Balances), Changes: ask.Changes, Drifted: ask.Drifted, At: ask.At,
+		LifetimeSeconds: int64(ask.Lifetime / time.Second), LifetimeBeforeSeconds: int64(ask.LifetimeBefore / time.Second),
 	}
 	if ask.Stage == StagePlan {
 		input.Offering.Titles = ask.Offering.titles()

@@ -569,6 +569,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for an instance to live longer.
+         * @description It is judged, priced over its whole life and approved as any change is. 400
+         *     when it lives without an end, or would live longer than its offering allows.
+         */
+        post: operations["extendInstance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/destroy": {
         parameters: {
             query?: never;
@@ -1206,7 +1229,7 @@ export interface components {
         /** @enum {string} */
         InstanceState: "reserved" | "ready" | "changing" | "incomplete" | "destroying" | "destroyed" | "released";
         /** @enum {string} */
-        Action: "create" | "update" | "upgrade" | "destroy" | "hand_over" | "rotate" | "import" | "revert" | "adopt";
+        Action: "create" | "update" | "upgrade" | "destroy" | "hand_over" | "rotate" | "import" | "revert" | "adopt" | "extend";
         /** @enum {string} */
         Outcome: "allow" | "warn" | "require_approval" | "deny";
         Offering: {
@@ -1230,6 +1253,15 @@ export interface components {
                 [key: string]: components["schemas"]["PlanPricing"];
             };
             steps: components["schemas"]["StepDefinition"][];
+            /** @description How long its instances live; 0 or absent is without a limit. */
+            expiry?: {
+                /** Format: int64 */
+                default_seconds?: number;
+                /** Format: int64 */
+                maximum_seconds?: number;
+                /** Format: int64 */
+                grace_seconds?: number;
+            };
             /** @description What the offering says of drift. */
             drift: {
                 /** @description "<type>.<attribute>": differences that mean nothing. */
@@ -1611,6 +1643,11 @@ export interface components {
         Submission: {
             offering: string;
             parameters: components["schemas"]["Parameters"];
+            /**
+             * @description How long it lives: minutes, hours or days, such as 90m, 24h or 7d. Without it, as the offering says.
+             * @example 24h
+             */
+            expires_in?: string;
             source?: components["schemas"]["Source"];
         };
         /** @description Where the ask came from. */
@@ -1622,6 +1659,14 @@ export interface components {
             reason?: string;
         };
         Repetition: {
+            source?: components["schemas"]["Source"];
+        };
+        Extension: {
+            /**
+             * @description How much longer it lives: minutes, hours or days.
+             * @example 24h
+             */
+            by: string;
             source?: components["schemas"]["Source"];
         };
         Alteration: {
@@ -1893,6 +1938,16 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             request_id: components["schemas"]["Id"];
+            /**
+             * Format: date-time
+             * @description When it ends by itself; absent when it lives without an end.
+             */
+            expires_at?: string;
+            /**
+             * Format: date-time
+             * @description When its end is asked for, once it has expired and its grace is over; absent without an end.
+             */
+            destroy_at?: string;
             /** @description Null while it is as it was asked for, as far as is known. */
             drift: components["schemas"]["DriftSummary"] | null;
             entity_ref: string;
@@ -3192,6 +3247,38 @@ export interface operations {
         };
         responses: {
             /** @description The request that rotates them. */
+            202: {
+                headers: {
+                    /** @description The path of the request. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    extendInstance: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Extension"];
+            };
+        };
+        responses: {
+            /** @description The request that extends it. */
             202: {
                 headers: {
                     /** @description The path of the request. */

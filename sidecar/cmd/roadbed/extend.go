@@ -1,0 +1,44 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"io"
+
+	"github.com/google/uuid"
+)
+
+type requestExtendCommand struct {
+	serverFlags
+	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
+	By       string `required:"" help:"How much longer, such as 24h or 7d." placeholder:"TIME"`
+	Key      string `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch    bool   `help:"Follow it until it has ended."`
+	JSON     bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
+}
+
+// Help is the longer text of --help.
+func (requestExtendCommand) Help() string {
+	return `For what ends by itself. A longer life is priced, and approved where policy asks for
+that.
+
+  roadbed request extend dev/orders --by 24h --as ann --watch`
+}
+
+// Run asks for a longer life.
+func (c *requestExtendCommand) Run(ctx context.Context, out io.Writer) error {
+	conn, err := c.connect()
+	if err != nil {
+		return err
+	}
+	instance, err := conn.instance(ctx, c.Instance)
+	if err != nil {
+		return err
+	}
+	key := cmp.Or(c.Key, uuid.NewString())
+	r, err := conn.Extend(ctx, key, instance.Id, c.By)
+	if err != nil {
+		return conn.notAccepted(ctx, out, err, key, c.JSON)
+	}
+	return conn.answer(ctx, out, r, c.Watch, c.JSON)
+}

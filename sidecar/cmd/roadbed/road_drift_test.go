@@ -99,6 +99,39 @@ func TestDriftIsFoundExplainedAndToldOnce(t *testing.T) {
 	r.wantPublished()
 }
 
+// TestDriftIsFoundByItself has nobody ask: the schedule does, also after a
+// restart, and says the same thing once.
+func TestDriftIsFoundByItself(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, options{drift: time.Second})
+	r.startWorker("w1")
+	request := r.submit(r.submission("dev"))
+	r.untilState(request.Id, provision.Succeeded)
+	id := *request.InstanceId
+	r.sidecar.kill()
+	r.sidecar.start() // what has become ready is looked for at once
+	r.untilReady()
+	look := func() api.DriftAnswer {
+		drift, err := r.as(ann).Drift(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return drift
+	}
+	r.until("it is checked", func() bool { return look().Check.CheckedAt != nil })
+	r.alter("ALTER DATABASE %s CONNECTION LIMIT 7", r.databaseOf(id))
+	r.until("its drift is found", func() bool { return look().HasDrift })
+	first := *look().LastSeen
+	r.until("it is found again and again", func() bool { return look().LastSeen.Sub(first) > 3*time.Second })
+	if got := r.driftStory(id); got != "detected" {
+		t.Errorf("was told: %s", got)
+	}
+	if asked := look().Check.AskedBy; asked != provision.DriftSubject {
+		t.Errorf("the next check is wanted by %q, want %q", asked, provision.DriftSubject)
+	}
+	r.audit()
+}
+
 // TestDriftIsRevertedAndAdopted puts right what was changed behind Terraform's
 // back, in both directions.
 func TestDriftIsRevertedAndAdopted(t *testing.T) {

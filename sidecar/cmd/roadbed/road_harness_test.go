@@ -90,6 +90,7 @@ type options struct {
 	offerings func(dir string) // writes the offerings to serve into dir, instead of the built-in ones
 	notices   string           // the file of notifications; "" for none
 	policies  func(dir string) // writes the policies to serve into dir, likewise
+	drift     time.Duration    // between drift checks; 0 is the usual day
 	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
 }
 
@@ -164,6 +165,9 @@ func newRoad(t testing.TB, o options) *road {
 		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", "", "--base-url", r.base(), "--backstage", r.portal.URL,
 		"--database", r.database, "--nats", r.nats.URL(), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
 		"--environments", r.path("environments"), "--lease", o.lease.String(),
+	}
+	if o.drift > 0 {
+		args = append(args, "--drift-every", o.drift.String())
 	}
 	if o.approvals {
 		r.write("environments/staging.yaml", strings.Replace(idleStaging, "pool: idle", "pool: local", 1))

@@ -10,6 +10,30 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
+// Defines values for ActivityViewState.
+const (
+	Measuring   ActivityViewState = "measuring"
+	NotMeasured ActivityViewState = "not_measured"
+	Unused      ActivityViewState = "unused"
+	Used        ActivityViewState = "used"
+)
+
+// Valid indicates whether the value is a known member of the ActivityViewState enum.
+func (e ActivityViewState) Valid() bool {
+	switch e {
+	case Measuring:
+		return true
+	case NotMeasured:
+		return true
+	case Unused:
+		return true
+	case Used:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeasureBetter.
 const (
 	MeasureBetterDown  MeasureBetter = "down"
@@ -87,6 +111,40 @@ func (e Status) Valid() bool {
 
 // Action defines model for Action.
 type Action = provision.Action
+
+// ActivityAnswer defines model for ActivityAnswer.
+type ActivityAnswer = provision.ActivityAnswer
+
+// ActivityRule defines model for ActivityRule.
+type ActivityRule = provision.ActivityRule
+
+// ActivityView defines model for ActivityView.
+type ActivityView struct {
+	Answer *ActivityAnswer `json:"answer,omitempty"`
+
+	// Failure Why the newest try could not measure.
+	Failure    *string    `json:"failure,omitempty"`
+	InstanceId Id         `json:"instance_id"`
+	MeasuredAt *time.Time `json:"measured_at,omitempty"`
+
+	// Reason Why it counts as unused.
+	Reason *string `json:"reason,omitempty"`
+
+	// Since Measured without a gap from then on.
+	Since *time.Time `json:"since,omitempty"`
+
+	// State What cannot be measured is never unused; measuring is not yet for long enough to say.
+	State ActivityViewState `json:"state"`
+
+	// UnusedSince When it was found unused.
+	UnusedSince *time.Time `json:"unused_since,omitempty"`
+
+	// UsedAt When use was last seen.
+	UsedAt *time.Time `json:"used_at,omitempty"`
+}
+
+// ActivityViewState What cannot be measured is never unused; measuring is not yet for long enough to say.
+type ActivityViewState string
 
 // Advice What would be allowed instead, or beside it; all of it was judged as the ask was.
 type Advice = provision.Advice
@@ -894,6 +952,9 @@ type PublicKey struct {
 // Range Nothing is allowed when both lists are empty.
 type Range = provision.Range
 
+// Reading What a worker has measured of an instance's use.
+type Reading = provision.Reading
+
 // Repetition defines model for Repetition.
 type Repetition struct {
 	// Source Where the ask came from.
@@ -1106,6 +1167,62 @@ type TicketsKept struct {
 // Unpriced defines model for Unpriced.
 type Unpriced = provision.Unpriced
 
+// UnusedAnswer defines model for UnusedAnswer.
+type UnusedAnswer struct {
+	// Reason Why; needed must say it.
+	Reason *string `json:"reason,omitempty"`
+
+	// Until At most a year from now.
+	Until time.Time `json:"until"`
+}
+
+// UnusedFinding defines model for UnusedFinding.
+type UnusedFinding struct {
+	Answer      *ActivityAnswer `json:"answer,omitempty"`
+	EntityRef   string          `json:"entity_ref"`
+	Environment string          `json:"environment"`
+	Id          Id              `json:"id"`
+	MeasuredAt  time.Time       `json:"measured_at"`
+
+	// MonthlyCost US dollars, at most three decimals.
+	//
+	// Example: 85.5
+	MonthlyCost Money  `json:"monthly_cost"`
+	Name        string `json:"name"`
+	Owner       string `json:"owner"`
+	Reason      string `json:"reason"`
+
+	// Type The offering.
+	Type        string    `json:"type"`
+	UnusedSince time.Time `json:"unused_since"`
+
+	// UsedAt When use was last seen; absent: never.
+	UsedAt *time.Time `json:"used_at,omitempty"`
+}
+
+// UnusedGroup defines model for UnusedGroup.
+type UnusedGroup struct {
+	Count int             `json:"count"`
+	Items []UnusedFinding `json:"items"`
+
+	// MonthlySaving US dollars, at most three decimals.
+	//
+	// Example: 85.5
+	MonthlySaving Money  `json:"monthly_saving"`
+	Owner         string `json:"owner"`
+}
+
+// UnusedList defines model for UnusedList.
+type UnusedList struct {
+	Count int           `json:"count"`
+	Items []UnusedGroup `json:"items"`
+
+	// MonthlySaving US dollars, at most three decimals.
+	//
+	// Example: 85.5
+	MonthlySaving Money `json:"monthly_saving"`
+}
+
 // Upgrading defines model for Upgrading.
 type Upgrading struct {
 	Parameters Parameters `json:"parameters,omitempty"`
@@ -1277,6 +1394,12 @@ type RotateCredentialsParams struct {
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
 
+// AnswerUnusedParams defines parameters for AnswerUnused.
+type AnswerUnusedParams struct {
+	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
+	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // UpdateInstanceParams defines parameters for UpdateInstance.
 type UpdateInstanceParams struct {
 	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
@@ -1380,6 +1503,12 @@ type RejectRequestParams struct {
 type RetryRequestParams struct {
 	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListUnusedParams defines parameters for ListUnused.
+type ListUnusedParams struct {
+	// Answered Also what somebody has answered for.
+	Answered *bool `form:"answered,omitempty" json:"answered,omitempty"`
 }
 
 // GetBundleParams defines parameters for GetBundle.
@@ -1495,6 +1624,9 @@ type ExtendInstanceJSONRequestBody = Extension
 
 // RotateCredentialsJSONRequestBody defines body for RotateCredentials for application/json ContentType.
 type RotateCredentialsJSONRequestBody = Rotation
+
+// AnswerUnusedJSONRequestBody defines body for AnswerUnused for application/json ContentType.
+type AnswerUnusedJSONRequestBody = UnusedAnswer
 
 // UpdateInstanceJSONRequestBody defines body for UpdateInstance for application/json ContentType.
 type UpdateInstanceJSONRequestBody = Alteration

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"roadbed.dev/roadbed/sidecar/internal/activity"
 	"roadbed.dev/roadbed/sidecar/internal/client"
 	"roadbed.dev/roadbed/sidecar/internal/keys"
 	"roadbed.dev/roadbed/sidecar/internal/offering"
@@ -94,7 +95,7 @@ func runWorker(ctx context.Context, c workerConfig, log *slog.Logger) error {
 			Terraform: terraform.Settings{Binary: binary, CLIConfig: c.CLIConfig, Variables: c.variables},
 		},
 		Control: controller, Jobs: jobs{pool}, Reports: pool, Log: log,
-		Open: ring.Open, Unpack: offering.Unpack, Digest: offering.BundleDigest,
+		Open: ring.Open, Unpack: offering.Unpack, Digest: offering.BundleDigest, Measure: activity.Measure,
 	}
 	return w.Run(ctx)
 }

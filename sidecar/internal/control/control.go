@@ -50,6 +50,13 @@ type Store interface {
 	// ScheduleDrift makes first drift checks due, and says how many.
 	ScheduleDrift(ctx context.Context, every time.Duration, limit int) (int, error)
 
+	// UntoldUnused are owners with unused instances that they were not told of, and
+	// who were told of none for age.
+	UntoldUnused(ctx context.Context, age time.Duration, limit int) ([]string, error)
+	// TellUnused tells an owner of all that they have unused; told is false when
+	// somebody else has done so.
+	TellUnused(ctx context.Context, owner string, limit int) (told bool, err error)
+
 	// OnCommit calls hook with the events of each commit of this process.
 	OnCommit(hook func([]provision.Event))
 	// Relay hands unpublished events of at least age to publish and forgets

@@ -23,7 +23,7 @@ func (s *sweep) run(ctx context.Context, b *beat) error {
 
 // once does every kind of work, also when one fails.
 func (s *sweep) once(ctx context.Context) error {
-	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.denyUnapproved(ctx), s.warn(ctx), s.end(ctx), s.offerAgain(ctx))
+	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.denyUnapproved(ctx), s.warn(ctx), s.end(ctx), s.tellUnused(ctx), s.offerAgain(ctx))
 }
 
 // expire deals with runs whose worker fell silent.

@@ -188,6 +188,9 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodPost, "/instances/{id}/drift/adopt", s.adoptDrift)
 	private(http.MethodPost, "/instances/{id}/drift/suppress", s.suppressDrift)
 	private(http.MethodGet, "/drift", s.listDrift)
+	private(http.MethodGet, "/instances/{id}/activity", s.getActivity)
+	private(http.MethodPost, "/instances/{id}/unused/{answer:snooze|needed}", s.answerUnused)
+	private(http.MethodGet, "/unused", s.listUnused)
 	private(http.MethodGet, "/entities", s.listEntities)
 	private(http.MethodGet, "/entities/changes", s.entityChanges)
 

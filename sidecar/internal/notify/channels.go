@@ -245,6 +245,12 @@ func oneLine(text string) string {
 type portal struct{ Portal }
 
 func (c portal) send(ctx context.Context, _ uuid.UUID, e provision.Event, s subject, m message) error {
+	if e.Entity == "unused" && e.Verb == "found" {
+		return c.show(ctx, provision.Notification{
+			Recipients: []string{text(e, "owner")}, Title: m.title, Description: shortened(m.text, 1000), Link: unusedPage,
+			Severity: "low", Topic: "roadbed.unused", Scope: "roadbed:unused:" + text(e, "owner"), // one an owner, which moves
+		})
+	}
 	to := people(e)
 	link, scope := "/infrastructure/requests/"+e.SubjectID.String(), "roadbed:request:"+e.SubjectID.String()
 	switch {
@@ -273,6 +279,10 @@ func (c portal) send(ctx context.Context, _ uuid.UUID, e provision.Event, s subj
 	if m.grave {
 		n.Severity = "high"
 	}
+	return c.show(ctx, n)
+}
+
+func (c portal) show(ctx context.Context, n provision.Notification) error {
 	err := c.Notify(ctx, n)
 	if provision.KindOf(err) == provision.NotFound && err != nil {
 		return nil // there is no such plugin, which is no fault

@@ -257,7 +257,7 @@ func (b *noticeBoard) Notify(_ context.Context, n provision.Notification) error 
 	return b.err
 }
 
-func TestThePortalTellsApproversAndRequesters(t *testing.T) {
+func TestThePortalTellsApproversRequestersAndOwners(t *testing.T) {
 	t.Parallel()
 	needed := []any{map[string]any{"people": []any{"user:default/sam", "user:default/pat"}}, map[string]any{"people": []any{"user:default/pat"}}}
 	asked := map[string]any{
@@ -298,6 +298,21 @@ func TestThePortalTellsApproversAndRequesters(t *testing.T) {
 			got.Scope != "roadbed:request:"+tt.event.SubjectID.String() || got.Link != "/infrastructure/requests/"+tt.event.SubjectID.String() {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+	board, found := &noticeBoard{}, anEvent("unused", "found", map[string]any{
+		"owner": "group:default/shop", "count": 3, "monthly_saving": provision.Money(171000),
+		"items": []any{map[string]any{"type": "postgres-database", "name": "orders", "environment": "dev", "reason": "no connections in 30 days", "monthly_cost": provision.Money(85000)}},
+	})
+	if err := (portal{board}).send(t.Context(), found.ID, found, subject{}, describe(found, subject{}, "")); err != nil || len(board.shown) != 1 {
+		t.Fatalf("of what is unused is shown %+v (%v)", board.shown, err)
+	}
+	told := provision.Notification{
+		Recipients: []string{"group:default/shop"}, Severity: "low", Topic: "roadbed.unused", Scope: "roadbed:unused:group:default/shop", Link: "/infrastructure/unused",
+		Title:       "group:default/shop has 3 things that nobody uses: destroying it all saves $171.00 a month",
+		Description: "orders in dev (postgres-database): no connections in 30 days, $85.00 a month\nand 2 more\nDestroy what is not needed, say until when the rest is, or snooze it.",
+	}
+	if diff := cmp.Diff(told, board.shown[0]); diff != "" {
+		t.Errorf("an owner of what is unused is told otherwise (-want +got):\n%s", diff)
 	}
 	e, about := anEvent("request", "failed", nil), aRequest(nil)
 	for err, good := range map[error]bool{provision.Errorf(provision.NotFound, "no such plugin"): true, errors.New("502"): false} {

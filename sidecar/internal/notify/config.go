@@ -93,6 +93,7 @@ var portalRoutes = []Match{
 	{Entity: oneOf{"approval"}, Verb: oneOf{"requested", "given"}},
 	{Entity: oneOf{"request"}, Verb: oneOf{"succeeded", "failed", "denied"}},
 	{Entity: oneOf{"instance"}, Verb: oneOf{"expiring", "expired"}},
+	{Entity: oneOf{"unused"}, Verb: oneOf{"found"}},
 }
 
 // Default tells the portal's users and nobody else.

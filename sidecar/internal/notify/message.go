@@ -102,6 +102,8 @@ func describe(e provision.Event, s subject, portal string) message {
 		m.title = fmt.Sprintf("%s wants to hear nothing of the drift of %s until %s", by, what, text(e, "until"))
 		m.text = reason
 		m.link = status(e, s, portal)
+	case "unused.found":
+		return unused(e, portal)
 	default:
 		m.title = fmt.Sprintf("%s: %s %s", what, e.Entity, strings.ReplaceAll(e.Verb, "_", " "))
 		m.text = reason
@@ -139,6 +141,43 @@ func drifted(e provision.Event) string {
 func status(e provision.Event, s subject, portal string) string {
 	name, _, offering := s.name()
 	return fmt.Sprintf("%s/catalog/%s/resource/%s.%s/status", strings.TrimRight(portal, "/"), e.Environment, name, offering)
+}
+
+// unusedPage is where an owner answers for what is unused, in the portal.
+const unusedPage = "/infrastructure/unused"
+
+// unused is all that one owner has unused, with what that costs.
+func unused(e provision.Event, portal string) message {
+	var data struct {
+		Count  int             `json:"count"`
+		Saving provision.Money `json:"monthly_saving"`
+		Items  []struct {
+			Type        string          `json:"type"`
+			Name        string          `json:"name"`
+			Environment string          `json:"environment"`
+			Reason      string          `json:"reason"`
+			MonthlyCost provision.Money `json:"monthly_cost"`
+		} `json:"items"`
+	}
+	reread(e, &data)
+	things := "1 thing that nobody uses"
+	if data.Count != 1 {
+		things = fmt.Sprintf("%d things that nobody uses", data.Count)
+	}
+	m := message{
+		title: fmt.Sprintf("%s has %s: destroying it all saves %s a month", text(e, "owner"), things, data.Saving),
+		link:  strings.TrimRight(portal, "/") + unusedPage,
+		facts: [][2]string{{"Owner", text(e, "owner")}},
+	}
+	lines := make([]string, 0, len(data.Items)+2)
+	for _, i := range data.Items {
+		lines = append(lines, fmt.Sprintf("%s in %s (%s): %s, %s a month", i.Name, i.Environment, i.Type, i.Reason, i.MonthlyCost))
+	}
+	if more := data.Count - len(data.Items); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	m.text = strings.Join(append(lines, "Destroy what is not needed, say until when the rest is, or snooze it."), "\n")
+	return m
 }
 
 func succeeded(r *provision.Request, what string) string {

@@ -39,41 +39,48 @@ type contract struct {
 }
 
 // implementationList is the module folders by name, alone or with how each one's
-// plan is priced.
-type implementationList map[string]provision.PlanPricing
+// plan is priced and its use is measured.
+type implementationList map[string]implementation
 
-// UnmarshalYAML reads a list of names, or a mapping of names to {price}. The
+// implementation is what the contract says of a module folder.
+type implementation struct {
+	pricing  provision.PlanPricing
+	activity *provision.ActivityRule
+}
+
+// UnmarshalYAML reads a list of names, or a mapping of names to {price, activity}. The
 // fields are read by hand, as an option's are.
 func (l *implementationList) UnmarshalYAML(node *yaml.Node) error {
 	*l = implementationList{}
 	if node.Kind == yaml.SequenceNode {
 		for _, name := range node.Content {
-			(*l)[name.Value] = provision.PlanPricing{}
+			(*l)[name.Value] = implementation{}
 		}
 		return nil
 	}
 	if node.Kind != yaml.MappingNode {
-		return fault(node, "implementations are a list of names, or a mapping of names to their price")
+		return fault(node, "implementations are a list of names, or a mapping of names to their price and activity")
 	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		var implementation struct {
-			Price struct {
+		var given struct {
+			Activity *activity `yaml:"activity"`
+			Price    struct {
 				Counted    string                `yaml:"counted"`
 				Parameters map[string]planSource `yaml:"parameters"`
 				Free       []string              `yaml:"free"`
 			} `yaml:"price"`
 		}
-		if err := strictly(node.Content[i+1], &implementation); err != nil {
+		if err := strictly(node.Content[i+1], &given); err != nil {
 			return err
 		}
-		pricing := provision.PlanPricing{Counted: implementation.Price.Counted, Free: implementation.Price.Free}
-		if len(implementation.Price.Parameters) > 0 {
+		pricing := provision.PlanPricing{Counted: given.Price.Counted, Free: given.Price.Free}
+		if len(given.Price.Parameters) > 0 {
 			pricing.Parameters = map[string]provision.PlanSource{}
 		}
-		for name, source := range implementation.Price.Parameters {
+		for name, source := range given.Price.Parameters {
 			pricing.Parameters[name] = provision.PlanSource(source)
 		}
-		(*l)[node.Content[i].Value] = pricing
+		(*l)[node.Content[i].Value] = implementation{pricing, (*provision.ActivityRule)(given.Activity)}
 	}
 	return nil
 }
@@ -92,6 +99,38 @@ func strictly(node *yaml.Node, target any) error {
 	}
 	return nil
 }
+
+// activity is how use is measured; what it lacks, the linter says.
+type activity provision.ActivityRule
+
+// UnmarshalYAML reads days as "30d".
+func (a *activity) UnmarshalYAML(node *yaml.Node) error {
+	var given struct {
+		Kind        string   `yaml:"kind"`
+		Connection  string   `yaml:"connection"`
+		Query       string   `yaml:"query"`
+		Arguments   []string `yaml:"arguments"`
+		Counts      string   `yaml:"counts"`
+		UnusedAfter string   `yaml:"unused_after"`
+		Below       *float64 `yaml:"below"`
+	}
+	if err := strictly(node, &given); err != nil {
+		return err
+	}
+	number, isDays := strings.CutSuffix(given.UnusedAfter, "d")
+	days, err := strconv.Atoi(number)
+	if !isDays || err != nil || days < 1 || days > mostIdleDays {
+		return fault(node, "unused_after is %q; write whole days, from 1d to %dd", given.UnusedAfter, mostIdleDays)
+	}
+	*a = activity{
+		Kind: given.Kind, Connection: given.Connection, Query: given.Query, Arguments: given.Arguments,
+		Counts: given.Counts, Days: days, Below: given.Below,
+	}
+	return nil
+}
+
+// mostIdleDays is how far back use is looked for at most.
+const mostIdleDays = 90
 
 // planSource is an attribute of the counted resource, or {of, attribute}.
 type planSource provision.PlanSource

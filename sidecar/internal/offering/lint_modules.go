@@ -53,6 +53,7 @@ func (l *linter) modules() {
 		l.outputs(dir, module)
 		l.pricing(implementation, dir, module)
 		l.rotation(dir)
+		l.activity(implementation, module)
 		for address := range module.ManagedResources {
 			known[address], types[module.ManagedResources[address].Type] = true, true
 			if !l.inStep(address) {

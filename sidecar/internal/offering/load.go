@@ -138,8 +138,14 @@ func (c contract) offering(id string) provision.Offering {
 			{Name: "Create " + c.Name},
 		}
 	}
-	for name, pricing := range c.Implementations {
-		if pricing.Counted != "" {
+	for name, implementation := range c.Implementations {
+		if rule := implementation.activity; rule != nil {
+			if o.Activity == nil {
+				o.Activity = map[string]provision.ActivityRule{}
+			}
+			o.Activity[name] = *rule
+		}
+		if pricing := implementation.pricing; pricing.Counted != "" {
 			if o.Pricing == nil {
 				o.Pricing = map[string]provision.PlanPricing{}
 			}

@@ -102,12 +102,12 @@ func (s *Store) ChangeDrift(ctx context.Context, instanceID uuid.UUID, decide fu
 		rollback(ctx, conn)
 		return nil, shown(err, doing)
 	}
-	instance, check := record.Instance, record.Check
+	instance, check, activity := record.Instance, record.Check, record.Activity
 	if err := decide(record); err != nil {
 		rollback(ctx, conn)
 		return nil, err
 	}
-	batch, err := driftChanges(record, instance, check)
+	batch, err := driftChanges(record, instance, check, activity)
 	if err != nil || batch.Len() == 0 {
 		rollback(ctx, conn)
 		return record, err
@@ -125,7 +125,7 @@ func (s *Store) ChangeDrift(ctx context.Context, instanceID uuid.UUID, decide fu
 func lockDrift(ctx context.Context, conn *pgxpool.Conn, id uuid.UUID) (*provision.DriftRecord, error) {
 	batch := &pgx.Batch{}
 	batch.Queue("BEGIN")
-	for _, sql := range []string{lockInstanceByIDSQL, lockCheckSQL, aroundCheckSQL} {
+	for _, sql := range []string{lockInstanceByIDSQL, lockCheckSQL, lockActivitySQL, aroundCheckSQL} {
 		batch.Queue(sql, pgx.NamedArgs{"id": id})
 	}
 	sent := conn.SendBatch(ctx, batch)
@@ -144,6 +144,10 @@ func lockDrift(ctx context.Context, conn *pgxpool.Conn, id uuid.UUID) (*provisio
 	if err != nil && !isNoRows(err) {
 		return nil, err
 	}
+	activity, err := next[activityRow](sent)
+	if err != nil && !isNoRows(err) {
+		return nil, err
+	}
 	around, err := next[struct {
 		Busy      bool
 		AppliedBy uuid.UUID
@@ -156,11 +160,13 @@ func lockDrift(ctx context.Context, conn *pgxpool.Conn, id uuid.UUID) (*provisio
 	if err != nil {
 		return nil, err
 	}
-	return provision.NewDriftRecord(instance, check.check(), around.Busy, around.AppliedBy, around.Now), nil
+	record := provision.NewDriftRecord(instance, check.check(), around.Busy, around.AppliedBy, around.Now)
+	record.Activity, err = activity.activity()
+	return record, err
 }
 
 // driftChanges are the statements that write what has changed; none when nothing has.
-func driftChanges(r *provision.DriftRecord, instance provision.Instance, check provision.DriftCheck) (*pgx.Batch, error) {
+func driftChanges(r *provision.DriftRecord, instance provision.Instance, check provision.DriftCheck, activity provision.Activity) (*pgx.Batch, error) {
 	batch, now := &pgx.Batch{}, r.Now()
 	if r.Instance.Sequence != instance.Sequence || !reflect.DeepEqual(r.Instance.Drift, instance.Drift) {
 		drift, err := encodeSet(r.Instance.Drift, r.Instance.Drift != nil)
@@ -171,6 +177,13 @@ func driftChanges(r *provision.DriftRecord, instance provision.Instance, check p
 	}
 	if r.Check != check {
 		batch.Queue(upsertCheckSQL, checkArgs(instance.ID, r.Check))
+	}
+	if !reflect.DeepEqual(r.Activity, activity) {
+		args, err := activityArgs(instance.ID, r.Activity)
+		if err != nil {
+			return nil, err
+		}
+		batch.Queue(upsertActivitySQL, args)
 	}
 	if len(r.Events()) > 0 {
 		events, err := tellArgs(r.Events(), &now)

@@ -79,6 +79,7 @@ type DriftRecord struct {
 	Check     DriftCheck
 	Busy      bool      // a request on the instance has not ended
 	AppliedBy uuid.UUID // the request whose run left the state; zero when there is no state
+	Activity  Activity  // measured by the same checks
 	events    []Event
 	now       time.Time
 }
@@ -150,7 +151,7 @@ func (r *DriftRecord) Postpone(every time.Duration) {
 // nothing is learned and the check is due again.
 func (r *DriftRecord) Finish(found []Difference, failure string, every time.Duration) (counted bool) {
 	c := &r.Check
-	moved := r.Instance.Generation != c.Generation || r.Instance.Fence != c.Fence || r.Checkable() != nil
+	moved := r.moved()
 	askedAgain := !c.DueAt.IsZero()
 	c.release()
 	if moved {
@@ -171,6 +172,11 @@ func (r *DriftRecord) Finish(found []Difference, failure string, every time.Dura
 	return true
 }
 
+// moved reports whether a request came in since the check was claimed.
+func (r *DriftRecord) moved() bool {
+	return r.Instance.Generation != r.Check.Generation || r.Instance.Fence != r.Check.Fence || r.Checkable() != nil
+}
+
 // find keeps what was found, and tells it only when its cause is another than
 // before: the same drift is news once.
 func (r *DriftRecord) find(found []Difference) {
@@ -178,7 +184,7 @@ func (r *DriftRecord) find(found []Difference) {
 	if len(found) == 0 {
 		if was != nil {
 			r.Instance.Drift = nil
-			r.tell("resolved", map[string]any{"cause": was.Cause, "first_seen": was.FirstSeen})
+			r.tell("drift", "resolved", map[string]any{"cause": was.Cause, "first_seen": was.FirstSeen})
 		}
 		return
 	}
@@ -196,7 +202,7 @@ func (r *DriftRecord) find(found []Difference) {
 	}
 	r.Instance.Drift = drift
 	if !known || ended {
-		r.tell("detected", map[string]any{
+		r.tell("drift", "detected", map[string]any{
 			"cause": drift.Cause, "differences": drift.Differences, "more": drift.More, "first_seen": drift.FirstSeen,
 		})
 	}
@@ -218,17 +224,17 @@ func (r *DriftRecord) Suppress(cause string, s Suppression) error {
 	hidden := *drift
 	hidden.Suppressed = &s
 	r.Instance.Drift = &hidden
-	r.tell("suppressed", map[string]any{"cause": drift.Cause, "until": s.Until, "by": s.By, "reason": s.Reason})
+	r.tell("drift", "suppressed", map[string]any{"cause": drift.Cause, "until": s.Until, "by": s.By, "reason": s.Reason})
 	return nil
 }
 
-func (r *DriftRecord) tell(verb string, data map[string]any) {
+func (r *DriftRecord) tell(entity, verb string, data map[string]any) {
 	i := &r.Instance
 	i.Sequence++
 	i.UpdatedAt = r.now
 	data["name"], data["offering"], data["owner"] = i.Name, i.Offering, i.Owner
 	r.events = append(r.events, Event{
-		ID: NewID(), Entity: "drift", Verb: verb, SubjectID: i.ID, Sequence: i.Sequence,
+		ID: NewID(), Entity: entity, Verb: verb, SubjectID: i.ID, Sequence: i.Sequence,
 		Environment: i.Environment, At: r.now, Data: data,
 	})
 }

@@ -9,29 +9,30 @@ import (
 // Offering is one published version of what can be asked for. It is immutable;
 // Digest names exactly it and its Terraform.
 type Offering struct {
-	ID              string                 `json:"id"`   // the folder's name
-	Name            string                 `json:"name"` // its title
-	Description     string                 `json:"description"`
-	Category        string                 `json:"category"`
-	Icon            string                 `json:"icon"`
-	Version         string                 `json:"version"`
-	Digest          string                 `json:"digest"` // "sha256:<hex>" over the folder's contract and modules
-	Parameters      []Parameter            `json:"parameters"`
-	Outputs         []Output               `json:"outputs"`
-	Cost            CostEstimate           `json:"cost_estimate"`
-	Roles           Roles                  `json:"roles"`
-	Presets         []Preset               `json:"presets"`
-	Implementations []string               `json:"implementations"`   // sorted names of module folders
-	Pricing         map[string]PlanPricing `json:"pricing,omitempty"` // by implementation: how its plan is priced
-	Steps           []StepDefinition       `json:"steps"`
-	Drift           DriftRules             `json:"drift"`
-	Rotates         bool                   `json:"rotates"` // its modules make new credentials for a new credentials version
-	Tags            map[string]string      `json:"tags"`
-	Docs            string                 `json:"docs"`         // URL, may be empty
-	EscapeHatch     string                 `json:"escape_hatch"` // Markdown: how to get what this offering does not do; never empty
-	Expiry          ExpiryRules            `json:"expiry"`
-	ApplyTimeout    time.Duration          `json:"-"`
-	Schema          json.RawMessage        `json:"schema"` // JSON Schema 2020-12 of the parameters
+	ID              string                  `json:"id"`   // the folder's name
+	Name            string                  `json:"name"` // its title
+	Description     string                  `json:"description"`
+	Category        string                  `json:"category"`
+	Icon            string                  `json:"icon"`
+	Version         string                  `json:"version"`
+	Digest          string                  `json:"digest"` // "sha256:<hex>" over the folder's contract and modules
+	Parameters      []Parameter             `json:"parameters"`
+	Outputs         []Output                `json:"outputs"`
+	Cost            CostEstimate            `json:"cost_estimate"`
+	Roles           Roles                   `json:"roles"`
+	Presets         []Preset                `json:"presets"`
+	Implementations []string                `json:"implementations"`    // sorted names of module folders
+	Pricing         map[string]PlanPricing  `json:"pricing,omitempty"`  // by implementation: how its plan is priced
+	Activity        map[string]ActivityRule `json:"activity,omitempty"` // by implementation: how its use is measured
+	Steps           []StepDefinition        `json:"steps"`
+	Drift           DriftRules              `json:"drift"`
+	Rotates         bool                    `json:"rotates"` // its modules make new credentials for a new credentials version
+	Tags            map[string]string       `json:"tags"`
+	Docs            string                  `json:"docs"`         // URL, may be empty
+	EscapeHatch     string                  `json:"escape_hatch"` // Markdown: how to get what this offering does not do; never empty
+	Expiry          ExpiryRules             `json:"expiry"`
+	ApplyTimeout    time.Duration           `json:"-"`
+	Schema          json.RawMessage         `json:"schema"` // JSON Schema 2020-12 of the parameters
 }
 
 // Parameter is one input of an offering.
@@ -148,4 +149,13 @@ type Environment struct {
 	Account        string            `json:"account" yaml:"account"`
 	Region         string            `json:"region" yaml:"region"`
 	Settings       map[string]string `json:"settings" yaml:"settings"` // network ids and the like, for modules
+}
+
+// activity is how the implementation's use is measured, nil when it is not.
+func (o Offering) activity(implementation string) *ActivityRule {
+	rule, measured := o.Activity[implementation]
+	if !measured {
+		return nil
+	}
+	return &rule
 }

@@ -28,14 +28,16 @@ type Check struct {
 	Parameters         Parameters        `json:"parameters"`
 	Tags               map[string]string `json:"tags"`
 	CredentialsVersion int64             `json:"credentials_version"` // what the module makes credentials by
+	Activity           *ActivityRule     `json:"activity,omitempty"`  // what to measure besides; nil is nothing
 }
 
 // Checked is what a check found: the plan's changes and what has changed behind
 // Terraform's back, both without secrets. Failure says why it could not tell.
 type Checked struct {
-	Changes []Change `json:"changes"`
-	Drifted []Change `json:"drifted"`
-	Failure string   `json:"failure,omitempty"`
+	Changes  []Change `json:"changes"`
+	Drifted  []Change `json:"drifted"`
+	Failure  string   `json:"failure,omitempty"`
+	Activity *Reading `json:"activity,omitempty"` // measured whether or not the rest failed
 }
 
 // dueAtOnce is how many due checks are looked at to find one to give.
@@ -107,6 +109,7 @@ func (s *Runs) claimCheck(ctx context.Context, worker string, id uuid.UUID) (*Ch
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
 		Name: i.Name, Owner: i.Owner, Parameters: i.Parameters, Tags: tags(offering, applied),
 		CredentialsVersion: i.CredentialsVersion,
+		Activity:           offering.activity(environment.Implementation),
 	}, nil
 }
 
@@ -134,6 +137,7 @@ func (s *Runs) FinishCheck(ctx context.Context, pool string, instanceID uuid.UUI
 		if err := s.authenticateCheck(r, pool, token); err != nil {
 			return err
 		}
+		r.Measure(offering.activity(s.Service.Environments[instance.Environment].Implementation), found.Activity)
 		r.Finish(Differences(offering, r.Instance, found.Changes, found.Drifted), found.Failure, s.DriftEvery)
 		return nil
 	})

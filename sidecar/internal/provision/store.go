@@ -100,6 +100,13 @@ type Store interface {
 	// have ever taken anything, by kind and name, when scopes is nil.
 	Balances(ctx context.Context, scopes []Scope) ([]Balance, error)
 
+	// Activity is what is known of an instance's use; the zero value when it was
+	// never measured.
+	Activity(ctx context.Context, instanceID uuid.UUID) (Activity, error)
+	// Unused are the living instances that are unused, the longest first, answered
+	// ones included; owners nil is all.
+	Unused(ctx context.Context, owners []string, limit int) ([]UnusedInstance, error)
+
 	// PutBundle keeps an offering's bundle by its digest; Bundle reads it.
 	PutBundle(ctx context.Context, o Offering, bundle []byte) error
 	Bundle(ctx context.Context, digest string) (Offering, []byte, error)

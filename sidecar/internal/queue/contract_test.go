@@ -156,13 +156,31 @@ func drifts(chance *rand.Rand, instance *provision.Instance, now time.Time) []pr
 	found := []provision.Difference{{
 		Address: "a.b", Type: "a", Kind: provision.DriftChanged, Attribute: "size", Expected: 1, Actual: chance.IntN(2), Cause: pick(chance, "one", "two"),
 	}}
+	r.Activity = idle(chance, now)
+	count := float64(chance.IntN(2))
+	r.Measure(&provision.ActivityRule{Counts: "connections", Days: 1}, &provision.Reading{Total: &count})
 	r.Finish(found[:chance.IntN(2)], "", time.Hour)
 	if chance.IntN(2) > 0 {
-		// An error means that there is nothing to suppress.
+		// An error means that there is nothing to say.
+		_ = r.AnswerUnused(provision.ActivityAnswer{Kind: pick(chance, "snooze", "needed"), Until: now.Add(time.Hour), By: "user:default/ada", Reason: pick(chance, "", "test")})
 		_ = r.Suppress("", provision.Suppression{Until: now.Add(time.Hour), By: "user:default/ada", Reason: "test"})
 	}
-	*instance = r.Instance
-	return r.Events()
+	told := r.Events()
+	if *instance = r.Instance; chance.IntN(2) > 0 {
+		told = append(told, provision.TellUnused([]provision.UnusedInstance{{Instance: *instance, Activity: provision.Activity{Reason: "no connections in 1 day"}}}, now))
+		instance.Sequence++
+	}
+	return told
+}
+
+// idle is what is known of an instance that was told to be unused.
+func idle(chance *rand.Rand, now time.Time) provision.Activity {
+	zero, long := 0.0, now.Add(-48*time.Hour)
+	a := provision.Activity{Since: long, MeasuredAt: long, Last: &provision.Reading{Total: &zero}}
+	if chance.IntN(2) > 0 {
+		a.ToldAt = long
+	}
+	return a
 }
 
 func pick[T any](chance *rand.Rand, from ...T) T { return from[chance.IntN(len(from))] }

@@ -19,6 +19,7 @@ type State struct {
 	Addresses []string       // managed resources, in the file's order
 
 	secrets []any
+	all     map[string]any
 }
 
 // secretName is how an attribute looks whose provider forgot to call it
@@ -69,9 +70,10 @@ func ParseState(raw []byte) (State, error) {
 	if file.Version != 4 || file.Lineage == "" {
 		return State{}, fmt.Errorf("read Terraform state: format version %d with lineage %q is not understood", file.Version, file.Lineage)
 	}
-	state := State{Serial: file.Serial, Lineage: file.Lineage, Outputs: map[string]any{}}
+	state := State{Serial: file.Serial, Lineage: file.Lineage, Outputs: map[string]any{}, all: map[string]any{}}
 	for _, name := range slices.Sorted(maps.Keys(file.Outputs)) {
 		out := file.Outputs[name]
+		state.all[name] = out.Value
 		if out.Sensitive {
 			state.secrets = append(state.secrets, out.Value)
 			continue
@@ -91,6 +93,10 @@ func ParseState(raw []byte) (State, error) {
 	}
 	return state, nil
 }
+
+// AllOutputs are its outputs, secret ones included. They are for use on the
+// worker and never leave it.
+func (s State) AllOutputs() map[string]any { return s.all }
 
 // Hide makes every sensitive value of the state a secret of r.
 func (s State) Hide(r *Redactor) { r.Add(s.secrets) }

@@ -70,6 +70,7 @@ func (s site) worker(log *slog.Logger) (*Worker, error) {
 		},
 		Control: c, Jobs: c, Reports: c, Log: log,
 		Open: opener(identity), Unpack: unpackJSON, Digest: func([]byte) (string, error) { return "sha256:test", nil },
+		Measure: measureSecret,
 	}, nil
 }
 

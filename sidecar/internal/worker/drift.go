@@ -61,7 +61,7 @@ func (w *Worker) checkNext(ctx context.Context) (ok bool) {
 	}
 	if err != nil {
 		log.Warn("drift check failed", "err", err)
-		found = provision.Checked{Failure: whyNot(err)}
+		found.Failure = whyNot(err)
 	}
 	tell, told := context.WithTimeout(ctx, patience.Call)
 	defer told()
@@ -77,15 +77,16 @@ func (w *Worker) busy() bool {
 	return len(w.active) >= max(w.Config.Slots, 1)
 }
 
-// check plans in a directory of its own, which is wiped.
+// check measures activity and plans in a directory of its own, which is wiped.
+// What it has measured it answers though the plan fails.
 func (w *Worker) check(ctx context.Context, check provision.Check, patience Patience) (provision.Checked, error) {
-	none := provision.Checked{}
+	var found provision.Checked
 	if err := os.MkdirAll(filepath.Join(w.Config.Root, "checks"), 0o700); err != nil {
-		return none, fmt.Errorf("make the folder of checks: %w", err)
+		return found, fmt.Errorf("make the folder of checks: %w", err)
 	}
 	dir, err := os.MkdirTemp(filepath.Join(w.Config.Root, "checks"), "check-")
 	if err != nil {
-		return none, fmt.Errorf("make a check's folder: %w", err)
+		return found, fmt.Errorf("make a check's folder: %w", err)
 	}
 	defer func() {
 		if err := errors.Join(os.RemoveAll(terraform.TempDir(dir)), os.RemoveAll(dir)); err != nil {
@@ -98,40 +99,58 @@ func (w *Worker) check(ctx context.Context, check provision.Check, patience Pati
 	r := &run{w: w, dir: directory(dir), redactor: redactor, log: w.Log, rec: record{Patience: patience, Claim: claimOf(check)}}
 	tf, err := w.Config.Terraform.Open(dir, w.Config.Terraform.Binary.Path, redactor)
 	if err != nil {
-		return none, err
-	}
-	prepared, err := w.Config.Terraform.Prepare(ctx, filepath.Join(w.Config.Root, "prepared"), check.OfferingDigest, check.Implementation, r.module)
-	if err != nil {
-		return none, err
-	}
-	if err := tf.Fill(prepared); err != nil {
-		return none, err
-	}
-	values, sealed, err := r.variables()
-	if err != nil {
-		return none, err
-	}
-	if err := tf.WriteVariables(prepared, values, sealed); err != nil {
-		return none, err
+		return found, err
 	}
 	version, err := call(ctx, r, "fetch state", func(ctx context.Context) (provision.StateVersion, error) {
 		return w.Control.CheckedState(ctx, check.InstanceID, check.Token)
 	})
 	if err != nil {
-		return none, err
+		return found, err
 	}
 	raw, err := w.Open(version.Sealed)
 	if err != nil {
-		return none, provision.Errorf(provision.Unavailable, "the state of instance %s cannot be opened with this pool's key: give the worker the key that it was sealed for", check.InstanceID)
+		return found, provision.Errorf(provision.Unavailable, "the state of instance %s cannot be opened with this pool's key: give the worker the key that it was sealed for", check.InstanceID)
+	}
+	if check.Activity != nil {
+		found.Activity = w.measure(ctx, *check.Activity, raw)
+	}
+	prepared, err := w.Config.Terraform.Prepare(ctx, filepath.Join(w.Config.Root, "prepared"), check.OfferingDigest, check.Implementation, r.module)
+	if err != nil {
+		return found, err
+	}
+	if err := tf.Fill(prepared); err != nil {
+		return found, err
+	}
+	values, sealed, err := r.variables()
+	if err != nil {
+		return found, err
+	}
+	if err := tf.WriteVariables(prepared, values, sealed); err != nil {
+		return found, err
 	}
 	if _, err := tf.WriteState(raw); err != nil {
-		return none, err
+		return found, err
 	}
 	planned, drifted, err := tf.Check(ctx)
 	if err != nil {
-		return none, err
+		return found, err
 	}
-	return provision.Checked{Changes: planned, Drifted: drifted}, nil
+	found.Changes, found.Drifted = planned, drifted
+	return found, nil
+}
+
+// measure reads how an instance is used. What prevents it is the reading.
+func (w *Worker) measure(ctx context.Context, rule provision.ActivityRule, state []byte) *provision.Reading {
+	parsed, err := terraform.ParseState(state)
+	if err != nil {
+		return &provision.Reading{Failure: "the instance's state cannot be read"}
+	}
+	reading, err := w.Measure(ctx, rule, parsed.AllOutputs(), w.Config.Terraform.Variables)
+	if err != nil {
+		w.Log.Warn("activity not measured", "err", err)
+		return &provision.Reading{Failure: whyNot(err)}
+	}
+	return &reading
 }
 
 // claimOf is the check as a run's claim, for what both have from the module's
@@ -157,7 +176,7 @@ func whyNot(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the check took too long"
 	}
-	return "the worker could not plan; its log says why"
+	return "the worker could not tell; its log says why"
 }
 
 // longestFailure is how much of a failure is told, in bytes.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,10 @@ import (
 const checkedModule = `
 variable "text" { type = string }
 variable "secret" { type = string }
+output "secret" {
+  value     = var.secret
+  sensitive = true
+}
 resource "terraform_data" "echo" { input = { text = var.text, secret = sensitive(var.secret) } }
 `
 
@@ -34,6 +39,15 @@ func (b *bench) checked(check provision.Check) provision.Checked {
 		return true
 	})
 	return found
+}
+
+// measureSecret counts the bytes of the secret that the instance's outputs have.
+func measureSecret(_ context.Context, rule provision.ActivityRule, outputs map[string]any, _ map[string]string) (provision.Reading, error) {
+	if rule.Kind != "sql" {
+		return provision.Reading{}, provision.Errorf(provision.Unavailable, "the server is away")
+	}
+	secret, _ := outputs["secret"].(string)
+	return provision.Reading{Current: float64(len(secret))}, nil
 }
 
 func TestDriftCheckReadsOnly(t *testing.T) {
@@ -59,6 +73,15 @@ func TestDriftCheckReadsOnly(t *testing.T) {
 		if found := b.checked(check); found.Failure != "" || len(found.Changes) > 0 || len(found.Drifted) > 0 {
 			t.Errorf("of what is as it was asked for a check says %+v", found)
 		}
+	}
+	measured := check
+	measured.Activity = &provision.ActivityRule{Kind: "sql"}
+	if found := b.checked(measured); found.Activity == nil || found.Activity.Current != float64(len("canary-parameter")) || found.Failure != "" {
+		t.Errorf("with activity to be measured a check says %+v", found.Activity)
+	}
+	measured.Activity, measured.Parameters = &provision.ActivityRule{Kind: "other"}, provision.Parameters{"text": "${"}
+	if found := b.checked(measured); found.Activity == nil || found.Activity.Failure != "the server is away" || found.Failure == "" {
+		t.Errorf("with neither a plan nor a server a check says %+v", found)
 	}
 	changed := check
 	changed.Parameters = provision.Parameters{"text": "two", "secret": parameters["secret"]}

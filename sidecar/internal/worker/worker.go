@@ -44,6 +44,8 @@ type Worker struct {
 	Unpack func(bundle []byte, dir string) error
 	// Digest is the digest of the offering that a bundle holds.
 	Digest func(bundle []byte) (string, error)
+	// Measure reads how an instance with these outputs is used.
+	Measure func(ctx context.Context, rule provision.ActivityRule, outputs map[string]any, variables map[string]string) (provision.Reading, error)
 
 	mu     sync.Mutex
 	active map[uuid.UUID]bool
@@ -106,7 +108,7 @@ func (w *Worker) complete() error {
 	switch {
 	case w.Config.Name == "" || w.Config.Root == "" || w.Config.Terraform.Binary.Path == "":
 		return provision.Errorf(provision.Invalid, "a worker needs a name, a folder and a Terraform binary")
-	case w.Control == nil || w.Jobs == nil || w.Reports == nil || w.Log == nil || w.Open == nil || w.Unpack == nil || w.Digest == nil:
+	case w.Control == nil || w.Jobs == nil || w.Reports == nil || w.Log == nil || w.Open == nil || w.Unpack == nil || w.Digest == nil || w.Measure == nil:
 		return errors.New("worker: a field is not set")
 	}
 	var err error

@@ -744,6 +744,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        /** Whether anybody uses an instance, as far as that is measured. */
+        get: operations["getActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/unused/{answer}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+                /** @description snooze: say nothing of it until then. needed: it is needed until then, for a reason. */
+                answer: "snooze" | "needed";
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer that an instance is unused, until a date.
+         * @description After that date it is told again if it is still unused. The third answer is to destroy it. 409: it is not unused.
+         */
+        post: operations["answerUnused"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/unused": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What nobody uses, by owner, the largest saving first. */
+        get: operations["listUnused"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/credentials": {
         parameters: {
             query?: never;
@@ -1252,6 +1312,10 @@ export interface components {
             pricing?: {
                 [key: string]: components["schemas"]["PlanPricing"];
             };
+            /** @description How the use of its instances is measured, by implementation. */
+            activity?: {
+                [key: string]: components["schemas"]["ActivityRule"];
+            };
             steps: components["schemas"]["StepDefinition"][];
             /** @description How long its instances live; 0 or absent is without a limit. */
             expiry?: {
@@ -1343,6 +1407,21 @@ export interface components {
             description: string;
             parameters: components["schemas"]["Parameters"];
             monthly_cost: components["schemas"]["Money"];
+        };
+        ActivityRule: {
+            /** @enum {string} */
+            kind: "sql" | "prometheus";
+            /** @description The worker's environment variable with the server's address. */
+            connection: string;
+            query: string;
+            /** @description Outputs of the instance, "<output>" or "<output>.<member>", as $1, $2 and so on. */
+            arguments?: string[];
+            /** @description What is counted, such as connections. */
+            counts: string;
+            /** @description Unused after so many. */
+            days: number;
+            /** @description Unused when the average is below; absent: when there was none at all. */
+            below?: number;
         };
         /** @description Each counted resource costs what the formula says of the parameters that the plan has. */
         PlanPricing: {
@@ -2093,6 +2172,87 @@ export interface components {
         DriftList: {
             items: components["schemas"]["DriftGroup"][];
         };
+        ActivityView: {
+            instance_id: components["schemas"]["Id"];
+            /**
+             * @description What cannot be measured is never unused; measuring is not yet for long enough to say.
+             * @enum {string}
+             */
+            state: "not_measured" | "measuring" | "used" | "unused";
+            /** @description Why it counts as unused. */
+            reason?: string;
+            /** @description Why the newest try could not measure. */
+            failure?: string;
+            /**
+             * Format: date-time
+             * @description Measured without a gap from then on.
+             */
+            since?: string;
+            /** Format: date-time */
+            measured_at?: string;
+            /**
+             * Format: date-time
+             * @description When use was last seen.
+             */
+            used_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was found unused.
+             */
+            unused_since?: string;
+            answer?: components["schemas"]["ActivityAnswer"];
+        };
+        ActivityAnswer: {
+            /** @enum {string} */
+            kind: "snooze" | "needed";
+            /** Format: date-time */
+            until: string;
+            by: string;
+            reason: string;
+            /** Format: date-time */
+            at: string;
+        };
+        UnusedAnswer: {
+            /**
+             * Format: date-time
+             * @description At most a year from now.
+             */
+            until: string;
+            /** @description Why; needed must say it. */
+            reason?: string;
+        };
+        UnusedFinding: {
+            /** @description The offering. */
+            type: string;
+            id: components["schemas"]["Id"];
+            name: string;
+            environment: string;
+            entity_ref: string;
+            reason: string;
+            monthly_cost: components["schemas"]["Money"];
+            owner: string;
+            /** Format: date-time */
+            unused_since: string;
+            /** Format: date-time */
+            measured_at: string;
+            /**
+             * Format: date-time
+             * @description When use was last seen; absent: never.
+             */
+            used_at?: string;
+            answer?: components["schemas"]["ActivityAnswer"];
+        };
+        UnusedGroup: {
+            owner: string;
+            count: number;
+            monthly_saving: components["schemas"]["Money"];
+            items: components["schemas"]["UnusedFinding"][];
+        };
+        UnusedList: {
+            items: components["schemas"]["UnusedGroup"][];
+            count: number;
+            monthly_saving: components["schemas"]["Money"];
+        };
         InstanceAnswer: {
             instance: components["schemas"]["Instance"];
             /** @description Newest first, at most 20. */
@@ -2374,10 +2534,23 @@ export interface components {
              * @description What the module makes credentials by; another one makes them anew.
              */
             credentials_version: number;
+            activity?: components["schemas"]["ActivityRule"];
         };
         Checked: {
             changes: components["schemas"]["Change"][];
             drifted: components["schemas"]["Change"][];
+            failure?: string;
+            activity?: components["schemas"]["Reading"];
+        };
+        /** @description What a worker has measured of an instance's use. */
+        Reading: {
+            /** @description A count that only grows. */
+            total?: number;
+            /** @description From when total counts; another text means that it began anew. */
+            since?: string;
+            /** @description The value of the moment. */
+            current: number;
+            /** @description Why it could not be measured. */
             failure?: string;
         };
         GoOn: {
@@ -3490,6 +3663,85 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DriftList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    getActivity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityView"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    answerUnused: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The caller's name for this ask, as POST /requests has; optional here. */
+                "Idempotency-Key"?: components["parameters"]["OptionalIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+                /** @description snooze: say nothing of it until then. needed: it is needed until then, for a reason. */
+                answer: "snooze" | "needed";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnusedAnswer"];
+            };
+        };
+        responses: {
+            /** @description What is known, with the answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActivityView"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listUnused: {
+        parameters: {
+            query?: {
+                /** @description Also what somebody has answered for. */
+                answered?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The owners whose instances the caller may see. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnusedList"];
                 };
             };
             default: components["responses"]["Refusal"];

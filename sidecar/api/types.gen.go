@@ -645,6 +645,27 @@ type ExemptionList struct {
 	Items []Exemption `json:"items"`
 }
 
+// Expected Told from the newest requests of the same offering, version and action that succeeded.
+type Expected struct {
+	// Basis How many the times are told from.
+	Basis int `json:"basis"`
+
+	// By Nine in ten of its kind are done by then; null while too few have succeeded to tell, and while it waits for people.
+	By *time.Time `json:"by"`
+
+	// Late The time in by is past.
+	Late bool `json:"late"`
+
+	// Message In words, without the time in by.
+	Message string `json:"message"`
+
+	// P50Seconds How long half took at most.
+	P50Seconds *float64 `json:"p50_seconds"`
+
+	// P90Seconds How long nine in ten took at most.
+	P90Seconds *float64 `json:"p90_seconds"`
+}
+
 // Extension defines model for Extension.
 type Extension struct {
 	// By How much longer it lives: minutes, hours or days.
@@ -981,7 +1002,10 @@ type Request struct {
 	Environment string    `json:"environment"`
 	Error       *Failure  `json:"error"`
 	Estimate    *Estimate `json:"estimate"`
-	Findings    []Finding `json:"findings"`
+
+	// Expected When it will have succeeded, told from those like it; absent in lists and once it has ended.
+	Expected *Expected `json:"expected,omitempty"`
+	Findings []Finding `json:"findings"`
 
 	// Generation The generation of the instance that it makes; 0 when none.
 	Generation int64 `json:"generation"`
@@ -1091,6 +1115,19 @@ type Source struct {
 // Span From min to max, both allowed and all between.
 type Span = provision.Span
 
+// Stalled defines model for Stalled.
+type Stalled struct {
+	// AfterSeconds What 99 in 100 took at most; of fewer than 99, twice the longest.
+	AfterSeconds float64 `json:"after_seconds"`
+
+	// Basis How many that is told from.
+	Basis int `json:"basis"`
+
+	// LastLine The newest line of the log; empty when there is none.
+	LastLine string `json:"last_line"`
+	Message  string `json:"message"`
+}
+
 // State defines model for State.
 type State = provision.State
 
@@ -1108,11 +1145,14 @@ type Step struct {
 	Details string `json:"details"`
 
 	// DurationSeconds So far, while it goes on; null before it began.
-	DurationSeconds *float64             `json:"duration_seconds"`
-	FinishedAt      *time.Time           `json:"finished_at"`
-	Name            string               `json:"name"`
-	StartedAt       *time.Time           `json:"started_at"`
-	Status          provision.StepStatus `json:"status"`
+	DurationSeconds *float64   `json:"duration_seconds"`
+	FinishedAt      *time.Time `json:"finished_at"`
+	Name            string     `json:"name"`
+
+	// Stalled Set on a step under way that takes longer than it should; absent otherwise, and in lists.
+	Stalled   *Stalled             `json:"stalled,omitempty"`
+	StartedAt *time.Time           `json:"started_at"`
+	Status    provision.StepStatus `json:"status"`
 
 	// Step From 1.
 	Step int `json:"step"`

@@ -182,7 +182,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		Catalog: s.domain.served, Judge: s.domain.judge, Authorizer: s.domain.authorizer,
 		Store: kept, Keys: ring, Environments: s.domain.environments, Now: time.Now,
 		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout, Calendar: s.domain.calendar,
-		Line: s.store, Limits: limits,
+		Line: s.store, Limits: limits, History: s.store,
 	}
 	runs := &provision.Runs{Service: service, Lease: c.Lease, DriftEvery: c.DriftEvery}
 	s.loops = control.New(control.Config{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
@@ -43,10 +44,16 @@ func (s *Server) createDatabase(w http.ResponseWriter, r *http.Request, p provis
 	if err != nil {
 		return foundingWords(err, parameters)
 	}
+	var by *string
+	// It is accepted, whatever can be said of its time.
+	if expected, err := s.Service.Expect(r.Context(), p, request); err == nil && expected != nil && expected.By != nil {
+		text := expected.By.UTC().Format(time.RFC3339)
+		by = &text
+	}
 	at := foundingURL(request.ID)
 	w.Header().Set("Location", at)
 	return writeJSON(w, http.StatusAccepted, api.DatabaseAccepted{
-		RequestId: request.ID, Status: status(request), DatabaseName: request.Name, StatusUrl: at,
+		RequestId: request.ID, Status: status(request), DatabaseName: request.Name, EstimatedCompletionTime: by, StatusUrl: at,
 	})
 }
 
@@ -88,11 +95,17 @@ func (s *Server) requestStatus(w http.ResponseWriter, r *http.Request, p provisi
 	if err != nil {
 		return err
 	}
-	full := s.requestView(request, p, s.Now())
+	full, err := s.expectedView(r.Context(), request, p)
+	if err != nil {
+		return err
+	}
 	view := api.RequestStatus{
 		RequestId: full.Id, Status: full.Status, CreatedAt: full.CreatedAt, UpdatedAt: full.UpdatedAt,
 		Resource: api.RequestedResource{Type: full.Offering, Name: full.Name, Environment: full.Environment},
 		Steps:    full.Steps, LogsUrl: foundingURL(full.Id) + "/logs",
+	}
+	if full.Expected != nil {
+		view.EstimatedCompletion = full.Expected.By
 	}
 	if full.Status == api.Completed {
 		view.Outputs = full.Outputs

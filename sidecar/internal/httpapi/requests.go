@@ -63,7 +63,11 @@ func (s *Server) getRequest(w http.ResponseWriter, r *http.Request, p provision.
 	if err != nil {
 		return err
 	}
-	return s.showRequest(w, http.StatusOK, p, request)
+	view, err := s.expectedView(r.Context(), request, p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, api.RequestAnswer{Request: view})
 }
 
 // readable is the request in the path, if p may read it.

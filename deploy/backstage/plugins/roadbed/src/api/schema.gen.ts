@@ -1858,10 +1858,48 @@ export interface components {
              * @description The generation of the instance that it makes; 0 when none.
              */
             generation: number;
+            /** @description When it will have succeeded, told from those like it; absent in lists and once it has ended. */
+            expected?: components["schemas"]["Expected"];
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /** @description Told from the newest requests of the same offering, version and action that succeeded. */
+        Expected: {
+            /**
+             * Format: date-time
+             * @description Nine in ten of its kind are done by then; null while too few have succeeded to tell, and while it waits for people.
+             */
+            by: string | null;
+            /**
+             * Format: double
+             * @description How long half took at most.
+             */
+            p50_seconds: number | null;
+            /**
+             * Format: double
+             * @description How long nine in ten took at most.
+             */
+            p90_seconds: number | null;
+            /** @description How many the times are told from. */
+            basis: number;
+            /** @description The time in by is past. */
+            late: boolean;
+            /** @description In words, without the time in by. */
+            message: string;
+        };
+        Stalled: {
+            /**
+             * Format: double
+             * @description What 99 in 100 took at most; of fewer than 99, twice the longest.
+             */
+            after_seconds: number;
+            /** @description How many that is told from. */
+            basis: number;
+            message: string;
+            /** @description The newest line of the log; empty when there is none. */
+            last_line: string;
         };
         ApprovalAnswer: {
             /** @description For whoever reads it later; a rejection must have one. */
@@ -1954,6 +1992,8 @@ export interface components {
              */
             duration_seconds: number | null;
             details: string;
+            /** @description Set on a step under way that takes longer than it should; absent otherwise, and in lists. */
+            stalled?: components["schemas"]["Stalled"];
         };
         RequestAnswer: {
             request: components["schemas"]["Request"];

@@ -115,7 +115,7 @@ func TestFindings(t *testing.T) {
 			},
 		},
 		"what is destroyed is not judged by cost, name or size": {
-			postgres("prod", 0, named("prod-orders"), with("storage_gb", 1000), with("backup_retention_days", 1),
+			postgres("staging", 0, named("staging-orders"), with("storage_gb", 1000), with("backup_retention_days", 1),
 				func(in *provision.RuleInput) { in.Action, in.Owner = provision.Destroy, "" }),
 			[]string{},
 		},

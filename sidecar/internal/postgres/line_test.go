@@ -134,8 +134,8 @@ func TestAPlaceFollowsTheLineWithoutAnythingBeingStored(t *testing.T) {
 		t.Errorf("the line once s1 goes (-want +got):\n%s", diff)
 	}
 	events, err := store.EventsAfter(t.Context(), p2, 0, 100)
-	if err != nil || len(events) != 3 {
-		t.Errorf("%d events of a request that only stood in line (%v), want 3: submitted, its step, queued", len(events), err)
+	if err != nil || len(events) != 4 {
+		t.Errorf("%d events of a request that only stood in line (%v), want 4: submitted, its money held, its step, queued", len(events), err)
 	}
 }
 

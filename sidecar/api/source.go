@@ -13,6 +13,9 @@ func (b Repetition) Origin() *Source { return b.Source }
 func (b Rotation) Origin() *Source { return b.Source }
 
 // Origin is where the ask came from, nil when it does not say.
+func (b HandOver) Origin() *Source { return b.Source }
+
+// Origin is where the ask came from, nil when it does not say.
 func (b Destruction) Origin() *Source { return b.Source }
 
 // Origin is where the ask came from; nil when it did not say.

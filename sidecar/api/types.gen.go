@@ -689,6 +689,18 @@ type Finding = provision.Finding
 // GoOn defines model for GoOn.
 type GoOn = provision.GoOn
 
+// HandOver defines model for HandOver.
+type HandOver struct {
+	// CostCenter Who pays from then on; who pays now when it is left out.
+	CostCenter string `json:"cost_center,omitempty"`
+
+	// Owner A team that exists, by name or entity ref.
+	Owner string `json:"owner"`
+
+	// Source Where the ask came from.
+	Source *Source `json:"source,omitempty"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	// Status ok, or what is missing.
@@ -1428,6 +1440,12 @@ type ExtendInstanceParams struct {
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
 
+// HandOverParams defines parameters for HandOver.
+type HandOverParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
 // RotateCredentialsParams defines parameters for RotateCredentials.
 type RotateCredentialsParams struct {
 	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
@@ -1661,6 +1679,9 @@ type EvaluateChangeJSONRequestBody = ChangeEvaluation
 
 // ExtendInstanceJSONRequestBody defines body for ExtendInstance for application/json ContentType.
 type ExtendInstanceJSONRequestBody = Extension
+
+// HandOverJSONRequestBody defines body for HandOver for application/json ContentType.
+type HandOverJSONRequestBody = HandOver
 
 // RotateCredentialsJSONRequestBody defines body for RotateCredentials for application/json ContentType.
 type RotateCredentialsJSONRequestBody = Rotation

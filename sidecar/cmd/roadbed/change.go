@@ -140,6 +140,42 @@ func (c *requestRotateCommand) Run(ctx context.Context, out io.Writer) error {
 	return conn.answer(ctx, out, r, c.Watch, c.JSON)
 }
 
+type requestHandOverCommand struct {
+	serverFlags
+	Instance   string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
+	Owner      string `arg:"" help:"The team that gets it, such as search."`
+	CostCenter string `help:"Who pays from then on; who pays now when it is left out." placeholder:"CC"`
+	Key        string `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch      bool   `help:"Follow it until it has ended."`
+	JSON       bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
+}
+
+// Help is the longer text of --help.
+func (requestHandOverCommand) Help() string {
+	return `It is judged as the other team's, from whose budgets it is paid then. Its
+credentials are made anew, and only that team may open them.
+
+  roadbed request hand-over dev/orders search --as ann --cost-center CC-2001 --watch`
+}
+
+// Run asks for the other owner.
+func (c *requestHandOverCommand) Run(ctx context.Context, out io.Writer) error {
+	conn, err := c.connect()
+	if err != nil {
+		return err
+	}
+	instance, err := conn.instance(ctx, c.Instance)
+	if err != nil {
+		return err
+	}
+	key := cmp.Or(c.Key, uuid.NewString())
+	r, err := conn.HandOver(ctx, key, instance.Id, c.Owner, c.CostCenter)
+	if err != nil {
+		return conn.notAccepted(ctx, out, err, key, c.JSON)
+	}
+	return conn.answer(ctx, out, r, c.Watch, c.JSON)
+}
+
 type requestRetryCommand struct {
 	serverFlags
 	ID    uuid.UUID `arg:"" name:"id" help:"The request's id."`

@@ -22,20 +22,21 @@ import (
 )
 
 type requestCommand struct {
-	Create  requestCreateCommand  `cmd:"" help:"Ask for an instance."`
-	Get     requestGetCommand     `cmd:"" help:"Show a request."`
-	List    requestListCommand    `cmd:"" help:"List requests that you may see, newest first."`
-	Watch   requestWatchCommand   `cmd:"" help:"Follow a request until it has ended."`
-	Logs    requestLogsCommand    `cmd:"" help:"Print a request's log."`
-	Approve requestApproveCommand `cmd:"" help:"Approve what waits for you."`
-	Reject  requestRejectCommand  `cmd:"" help:"Deny what waits for you."`
-	Cancel  requestCancelCommand  `cmd:"" help:"Stop a request."`
-	Retry   requestRetryCommand   `cmd:"" help:"Ask anew for what failed or was cancelled."`
-	Update  requestUpdateCommand  `cmd:"" help:"Ask for other parameters of an instance."`
-	Upgrade requestUpgradeCommand `cmd:"" help:"Ask for the published version of an instance's offering."`
-	Rotate  requestRotateCommand  `cmd:"" help:"Ask for new credentials of an instance."`
-	Extend  requestExtendCommand  `cmd:"" help:"Ask for an instance to live longer."`
-	Destroy requestDestroyCommand `cmd:"" help:"Ask for the end of an instance."`
+	Create   requestCreateCommand   `cmd:"" help:"Ask for an instance."`
+	Get      requestGetCommand      `cmd:"" help:"Show a request."`
+	List     requestListCommand     `cmd:"" help:"List requests that you may see, newest first."`
+	Watch    requestWatchCommand    `cmd:"" help:"Follow a request until it has ended."`
+	Logs     requestLogsCommand     `cmd:"" help:"Print a request's log."`
+	Approve  requestApproveCommand  `cmd:"" help:"Approve what waits for you."`
+	Reject   requestRejectCommand   `cmd:"" help:"Deny what waits for you."`
+	Cancel   requestCancelCommand   `cmd:"" help:"Stop a request."`
+	Retry    requestRetryCommand    `cmd:"" help:"Ask anew for what failed or was cancelled."`
+	Update   requestUpdateCommand   `cmd:"" help:"Ask for other parameters of an instance."`
+	Upgrade  requestUpgradeCommand  `cmd:"" help:"Ask for the published version of an instance's offering."`
+	Rotate   requestRotateCommand   `cmd:"" help:"Ask for new credentials of an instance."`
+	HandOver requestHandOverCommand `cmd:"" help:"Ask for another team to own an instance."`
+	Extend   requestExtendCommand   `cmd:"" help:"Ask for an instance to live longer."`
+	Destroy  requestDestroyCommand  `cmd:"" help:"Ask for the end of an instance."`
 }
 
 type requestCreateCommand struct {

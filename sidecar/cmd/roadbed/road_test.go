@@ -92,7 +92,7 @@ func TestRoad(t *testing.T) {
 			t.Errorf("open the credentials: %v, want a denial", err)
 		}
 	})
-	t.Run("the catalog has it", func(t *testing.T) { r.wantEntity(t, done.EntityRef) })
+	t.Run("the catalog has it", func(t *testing.T) { r.wantEntity(t, done.EntityRef, done.Owner) })
 
 	destroy, err := owner.Destroy(t.Context(), uuid.NewString(), *request.InstanceId)
 	if err != nil {
@@ -189,14 +189,14 @@ func (r *road) wantDenied(t *testing.T, stranger *client.Client, request, instan
 }
 
 // wantEntity finds an entity in the feed, which is the catalog plugin's alone.
-func (r *road) wantEntity(t *testing.T, ref string) {
+func (r *road) wantEntity(t *testing.T, ref, owner string) {
 	t.Helper()
 	feed, err := r.with(r.portal.plugin(t, "catalog", "")).Entities(t.Context())
 	if err != nil {
 		t.Fatalf("read the feed: %v", err)
 	}
 	found := slices.ContainsFunc(feed.Entities, func(e api.Entity) bool {
-		return ref == strings.ToLower(e.Kind)+":"+e.Metadata.Namespace+"/"+e.Metadata.Name && e.Spec.Owner == "group:default/payments" &&
+		return ref == strings.ToLower(e.Kind)+":"+e.Metadata.Namespace+"/"+e.Metadata.Name && e.Spec.Owner == owner &&
 			e.Metadata.Annotations["roadbed.dev/phase"] == "ready"
 	})
 	if !found || !feed.Complete {

@@ -162,6 +162,15 @@ func (c *Client) Extend(ctx context.Context, key string, instance uuid.UUID, by 
 	return answer.Request, err
 }
 
+// HandOver asks for another team to own an instance, with a key as Submit has;
+// costCenter may be "".
+func (c *Client) HandOver(ctx context.Context, key string, instance uuid.UUID, owner, costCenter string) (api.Request, error) {
+	var answer api.RequestAnswer
+	body := api.HandOver{Owner: owner, CostCenter: costCenter}
+	_, err := c.do(ctx, keyed("/instances/"+instance.String()+"/hand-over", key, body), &answer)
+	return answer.Request, err
+}
+
 // Retry asks anew for what a request did not bring about, with a key as Submit
 // has.
 func (c *Client) Retry(ctx context.Context, key string, request uuid.UUID) (api.Request, error) {

@@ -78,6 +78,13 @@ func (s *Server) rotateCredentials(w http.ResponseWriter, r *http.Request, p pro
 	})
 }
 
+func (s *Server) handOver(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+	var body api.HandOver
+	return s.ask(w, r, p, false, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {
+		return s.Service.HandOver(ctx, p, id, provision.Handing{Owner: body.Owner, CostCenter: body.CostCenter}, sub)
+	})
+}
+
 func (s *Server) retryRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.Repetition
 	return s.ask(w, r, p, true, &body, func(ctx context.Context, id uuid.UUID, sub provision.Submission) (provision.Request, error) {

@@ -218,3 +218,26 @@ func (r *rig) submitAs(name, key string) api.Request {
 	}
 	return request
 }
+
+func TestRotateAndHandOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	c := r.as(ann)
+	made := r.ready("orders")
+	rotation, err := c.Rotate(t.Context(), "r1", *made.InstanceId)
+	if err != nil || rotation.Action != provision.Rotate || rotation.Generation != 2 || len(rotation.Steps) != 3 {
+		t.Fatalf("rotate = %+v, %v", rotation, err)
+	}
+	if again, err := c.Rotate(t.Context(), "r1", *made.InstanceId); err != nil || again.Id != rotation.Id {
+		t.Errorf("the same again = %s, %v; want %s", again.Id, err, rotation.Id)
+	}
+	_, err = c.HandOver(t.Context(), "h1", *made.InstanceId, "search", "")
+	kindOf(t, err, provision.Conflict)
+	r.succeed(rotation)
+	_, err = c.HandOver(t.Context(), "h2", *made.InstanceId, "user:default/ann", "")
+	if refused := kindOf(t, err, provision.Invalid); len(refused.Details) != 1 || refused.Details[0].Path != "/owner" {
+		t.Errorf("to a person = %+v, want the owner named", refused)
+	}
+	_, err = r.as(bob).HandOver(t.Context(), "h3", *made.InstanceId, "search", "")
+	kindOf(t, err, provision.Denied)
+}

@@ -178,6 +178,7 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodPost, "/instances/{id}/upgrade", s.upgradeInstance)
 	private(http.MethodPost, "/instances/{id}/rotate", s.rotateCredentials)
 	private(http.MethodPost, "/instances/{id}/extend", s.extendInstance)
+	private(http.MethodPost, "/instances/{id}/hand-over", s.handOver)
 	private(http.MethodPost, "/instances/{id}/destroy", s.destroyInstance)
 	private(http.MethodPost, "/instances/{id}/credentials", s.openCredentials)
 	private(http.MethodGet, "/measures", s.getMeasures)

@@ -411,7 +411,7 @@ func (r *Record) moveInstance(next InstanceState) error {
 	case Ready:
 		r.readyData(data)
 	case Changing:
-		data["credentials_version"] = r.Instance.CredentialsVersion
+		data["owner"], data["credentials_version"] = r.Instance.Owner, r.Instance.CredentialsVersion
 	}
 	r.tell("instance", string(next), r.Instance.ID, data)
 	return nil

@@ -44,7 +44,7 @@ func (r *Record) readyData(data map[string]any) {
 // credentialsVersion is the one that a run makes credentials by: the next, until
 // the apply that makes them counts it.
 func (r *Record) credentialsVersion() int64 {
-	if r.Request.Action == Rotate && r.Request.State == Planning {
+	if (r.Request.Action == Rotate || r.Request.Action == HandOver) && r.Request.State == Planning {
 		return r.Instance.CredentialsVersion + 1
 	}
 	return r.Instance.CredentialsVersion

@@ -43,7 +43,8 @@ func (r *Record) held() Money {
 // "" when nobody's is. What the instance holds already is taken from no one.
 func (r *Record) overApproved(judged Verdict) string {
 	cost := charge(judged.MonthlyCost(), r.Request.Lifetime)
-	if cost <= r.Instance.Reserved+r.Instance.Committed {
+	samePayers := r.Request.Owner == r.Instance.Owner && r.Request.CostCenter == r.Instance.CostCenter
+	if samePayers && cost <= r.Instance.Reserved+r.Instance.Committed {
 		return ""
 	}
 	over := overdrawn(judged.Budgets, cost)
@@ -82,9 +83,10 @@ func (r *Record) reserve(cost Money) {
 }
 
 // commit counts, from the start of apply, the larger of before and after; from
-// then on it is paid by the cost centre that it is asked for.
+// then on it is owned and paid by whom it is asked for: of an apply that ends
+// half way nobody can say that the old ones still have it.
 func (r *Record) commit() {
-	r.Instance.CostCenter = r.Request.CostCenter
+	r.Instance.Owner, r.Instance.CostCenter = r.Request.Owner, r.Request.CostCenter
 	cost := charge(amount(r.Request.MonthlyCost), r.Request.Lifetime)
 	r.spend("committed", 0, max(cost, r.Instance.Committed))
 }

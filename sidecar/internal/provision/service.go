@@ -206,7 +206,7 @@ func (s *Service) Cancel(ctx context.Context, p Principal, id uuid.UUID, reason 
 	if err != nil {
 		return Request{}, err
 	}
-	if err := s.Authorizer.Allow(ctx, Access{p, VerbCancel, request.Owner, request.Environment}); err != nil {
+	if err := s.allowed(ctx, p, VerbCancel, request); err != nil {
 		return Request{}, err
 	}
 	record, err := s.Store.Change(ctx, id, func(r *Record) error { return r.Cancel(reason) })
@@ -216,13 +216,27 @@ func (s *Service) Cancel(ctx context.Context, p Principal, id uuid.UUID, reason 
 	return record.Request, nil
 }
 
+// allowed is nil when p may do this to a request: as its owner's, and while
+// something is being handed over as the giver's too.
+func (s *Service) allowed(ctx context.Context, p Principal, verb Verb, request Request) error {
+	no := s.Authorizer.Allow(ctx, Access{p, verb, request.Owner, request.Environment})
+	if request.Action != HandOver || no == nil || KindOf(no) != Denied {
+		return no
+	}
+	instance, err := s.Store.Instance(ctx, request.InstanceID)
+	if err != nil {
+		return err
+	}
+	return s.Authorizer.Allow(ctx, Access{p, verb, instance.Owner, request.Environment})
+}
+
 // Request is a request that the principal may read.
 func (s *Service) Request(ctx context.Context, p Principal, id uuid.UUID) (Request, error) {
 	request, err := s.Store.Request(ctx, id)
 	if err != nil {
 		return Request{}, err
 	}
-	if err := s.Authorizer.Allow(ctx, Access{p, VerbRead, request.Owner, request.Environment}); err != nil {
+	if err := s.allowed(ctx, p, VerbRead, request); err != nil {
 		return Request{}, err
 	}
 	return s.placed(ctx, request)

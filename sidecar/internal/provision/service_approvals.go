@@ -153,7 +153,7 @@ func (s *Service) RequestForApproval(ctx context.Context, p Principal, id uuid.U
 	if err != nil {
 		return Request{}, err
 	}
-	err = s.Authorizer.Allow(ctx, Access{p, VerbRead, request.Owner, request.Environment})
+	err = s.allowed(ctx, p, VerbRead, request)
 	if KindOf(err) == Denied && err != nil && request.Approval.MayApprove(p.Subject) {
 		return request.forApproval(), nil
 	}

@@ -421,11 +421,21 @@ func (s *Service) acceptChange(ctx context.Context, instance Instance, request R
 
 // changeSteps are what a person sees of a change: an offering's own steps speak
 // of making, and what changes is Terraform's to find, so it is one step.
-func changeSteps(o Offering) []StepDefinition {
+func changeSteps(o Offering) []StepDefinition { return stepsOf(Update, o) }
+
+// stepsOf are changeSteps in the words of an action.
+func stepsOf(action Action, o Offering) []StepDefinition {
+	plan, apply := "Plan change", "Change resources"
+	switch action {
+	case Rotate:
+		plan, apply = "Plan rotation", "Make credentials anew"
+	case HandOver:
+		plan, apply = "Plan handing over", "Change owner and credentials"
+	}
 	return []StepDefinition{
 		{Name: "Validate request", Phase: "validate"},
-		{Name: "Plan change", Phase: "plan"},
-		{Name: "Change resources", Addresses: resourceAddresses(o)},
+		{Name: plan, Phase: "plan"},
+		{Name: apply, Addresses: resourceAddresses(o)},
 	}
 }
 

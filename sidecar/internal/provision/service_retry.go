@@ -18,7 +18,7 @@ func (s *Service) Retry(ctx context.Context, p Principal, id uuid.UUID, sub Subm
 	if err != nil {
 		return Request{}, err
 	}
-	if err := s.Authorizer.Allow(ctx, Access{p, VerbSubmit, first.Owner, first.Environment}); err != nil {
+	if err := s.mayRetry(ctx, p, first); err != nil {
 		return Request{}, err
 	}
 	digest, err := bodyDigest("retry", id, nil)
@@ -50,6 +50,20 @@ func (s *Service) Retry(ctx context.Context, p Principal, id uuid.UUID, sub Subm
 	}
 	ask.digest = digest
 	return s.submitChange(ctx, p, instance, ask, sub, steps)
+}
+
+// mayRetry is nil when p may ask anew for what first asked: what is asked of an
+// instance is its owner's to ask, so that nobody takes what was not given.
+func (s *Service) mayRetry(ctx context.Context, p Principal, first Request) error {
+	owner := first.Owner
+	if first.Action == HandOver {
+		instance, err := s.Store.Instance(ctx, first.InstanceID)
+		if err != nil {
+			return err
+		}
+		owner = instance.Owner
+	}
+	return s.Authorizer.Allow(ctx, Access{p, VerbSubmit, owner, first.Environment})
 }
 
 // stillNewest is nil while nothing has been asked of an instance after first.
@@ -98,10 +112,7 @@ func (s *Service) askAgain(ctx context.Context, p Principal, first Request, inst
 	if first.Action == Extend {
 		ask.judged.LifetimeBefore = instance.Lifetime
 	}
-	if first.Action == Rotate {
-		return ask, rotateSteps(offering), nil
-	}
-	return ask, changeSteps(offering), nil
+	return ask, stepsOf(first.Action, offering), nil
 }
 
 // createAgain asks for an instance of which nothing was made, by the published

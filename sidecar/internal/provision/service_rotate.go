@@ -33,7 +33,7 @@ func (s *Service) Rotate(ctx context.Context, p Principal, instanceID uuid.UUID,
 		return Request{}, err
 	}
 	ask.digest = digest
-	return s.submitChange(ctx, p, instance, ask, sub, rotateSteps(ask.offering))
+	return s.submitChange(ctx, p, instance, ask, sub, stepsOf(Rotate, ask.offering))
 }
 
 // rotatable is nil when an instance of the offering can be given new
@@ -47,13 +47,4 @@ func (s *Service) rotatable(instance Instance, o Offering) error {
 		return Errorf(Conflict, "%s is of version %s of %s, which cannot make credentials anew; upgrade it to %s first", instance.Name, o.Version, o.Name, published.Version)
 	}
 	return Errorf(Conflict, "%s has no credentials that can be made anew: its offering, %s, does not rotate any", instance.Name, o.Name)
-}
-
-// rotateSteps are what a person sees of a rotation.
-func rotateSteps(o Offering) []StepDefinition {
-	return []StepDefinition{
-		{Name: "Validate request", Phase: "validate"},
-		{Name: "Plan rotation", Phase: "plan"},
-		{Name: "Make credentials anew", Addresses: resourceAddresses(o)},
-	}
 }

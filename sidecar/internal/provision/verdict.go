@@ -13,14 +13,15 @@ type Action string
 
 // The actions.
 const (
-	Create  Action = "create"
-	Update  Action = "update"  // other parameters, the same offering version
-	Upgrade Action = "upgrade" // the published offering version
-	Extend  Action = "extend"  // a longer life
-	Destroy Action = "destroy"
-	Revert  Action = "revert" // what was asked for, where that has drifted
-	Adopt   Action = "adopt"  // what it has drifted to
-	Rotate  Action = "rotate" // new credentials, everything else as it is
+	Create   Action = "create"
+	Update   Action = "update"  // other parameters, the same offering version
+	Upgrade  Action = "upgrade" // the published offering version
+	Extend   Action = "extend"  // a longer life
+	Destroy  Action = "destroy"
+	Revert   Action = "revert"    // what was asked for, where that has drifted
+	Adopt    Action = "adopt"     // what it has drifted to
+	HandOver Action = "hand_over" // another owner, with credentials of its own
+	Rotate   Action = "rotate"    // new credentials, everything else as it is
 )
 
 // Stage is when Judge is asked.

@@ -592,6 +592,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/instances/{id}/hand-over": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for another team to own an instance.
+         * @description Its owner asks; it is judged as the receiving team's, from whose budgets it
+         *     would be paid. From the start of the apply on that team owns it, with
+         *     credentials made anew that it alone may open. Either team may cancel it
+         *     before. The answers are those of update; 409 when that team owns it already.
+         */
+        post: operations["handOver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/destroy": {
         parameters: {
             query?: never;
@@ -1797,6 +1822,13 @@ export interface components {
             version_after: string;
         };
         Rotation: {
+            source?: components["schemas"]["Source"];
+        };
+        HandOver: {
+            /** @description A team that exists, by name or entity ref. */
+            owner: string;
+            /** @description Who pays from then on; who pays now when it is left out. */
+            cost_center?: string;
             source?: components["schemas"]["Source"];
         };
         Destruction: {
@@ -3492,6 +3524,38 @@ export interface operations {
         };
         responses: {
             /** @description The request that extends it. */
+            202: {
+                headers: {
+                    /** @description The path of the request. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    handOver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandOver"];
+            };
+        };
+        responses: {
+            /** @description The request that hands it over. */
             202: {
                 headers: {
                     /** @description The path of the request. */

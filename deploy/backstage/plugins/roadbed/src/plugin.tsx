@@ -23,6 +23,7 @@ import {
   resourcesRouteRef,
   rootRouteRef,
   statusRouteRef,
+  unusedRouteRef,
   upgradeRouteRef,
 } from './routes';
 
@@ -94,6 +95,16 @@ const driftPage = SubPageBlueprint.make({
   },
 });
 
+const unusedPage = SubPageBlueprint.make({
+  name: 'unused',
+  params: {
+    path: 'unused',
+    title: 'Unused',
+    routeRef: unusedRouteRef,
+    loader: () => import('./components/UnusedPage').then(m => <m.UnusedPage />),
+  },
+});
+
 const policyPage = SubPageBlueprint.make({
   name: 'policy',
   params: {
@@ -130,6 +141,7 @@ export const roadbedPlugin = createFrontendPlugin({
     resources: resourcesRouteRef,
     overview: overviewRouteRef,
     drift: driftRouteRef,
+    unused: unusedRouteRef,
     policy: policyRouteRef,
     change: changeRouteRef,
     upgrade: upgradeRouteRef,
@@ -138,5 +150,5 @@ export const roadbedPlugin = createFrontendPlugin({
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, policyPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, policyPage, statusTab, ...formFields],
 });

@@ -21,6 +21,8 @@ export const upgradeRouteRef = createSubRouteRef({ parent: resourcesRouteRef, pa
 
 export const driftRouteRef = createRouteRef();
 
+export const unusedRouteRef = createRouteRef();
+
 export const policyRouteRef = createRouteRef();
 
 export const statusRouteRef = createRouteRef();

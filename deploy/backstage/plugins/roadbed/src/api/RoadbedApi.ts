@@ -21,6 +21,8 @@ import type {
   Parameters,
   Pause,
   RequestState,
+  UnusedAnswer,
+  UnusedList,
   Verdict,
 } from './types';
 import type { ServerEvent } from './serverEvents';
@@ -85,6 +87,10 @@ export interface RoadbedApi {
   suppressDrift(id: string, suppression: DriftSuppression): Promise<Drift>;
   /** listDrift is the causes of drift over all instances that one may see, the widest first. */
   listDrift(): Promise<DriftGroup[]>;
+  /** listUnused is what nobody uses, by owner, the largest saving first; answered ones too. */
+  listUnused(): Promise<UnusedList>;
+  /** answerUnused keeps an unused instance from being told of until a date. */
+  answerUnused(id: string, kind: 'snooze' | 'needed', answer: UnusedAnswer): Promise<void>;
   /** openCredentials is recorded by the sidecar each time it is called. */
   openCredentials(id: string): Promise<Credentials>;
   listOfferings(): Promise<Offering[]>;

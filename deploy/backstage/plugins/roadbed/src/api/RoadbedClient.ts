@@ -22,6 +22,8 @@ import type {
   Page,
   Parameters,
   Pause,
+  UnusedAnswer,
+  UnusedList,
   Verdict,
 } from './types';
 
@@ -132,6 +134,14 @@ export class RoadbedClient implements RoadbedApi {
 
   async listDrift(): Promise<DriftGroup[]> {
     return (await this.getJson<{ items: DriftGroup[] }>('/drift')).items;
+  }
+
+  async listUnused(): Promise<UnusedList> {
+    return this.getJson('/unused?answered=true');
+  }
+
+  async answerUnused(id: string, kind: 'snooze' | 'needed', answer: UnusedAnswer): Promise<void> {
+    await this.post(`/instances/${encodeURIComponent(id)}/unused/${kind}`, undefined, answer);
   }
 
   async openCredentials(id: string): Promise<Credentials> {

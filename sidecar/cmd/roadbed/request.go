@@ -373,6 +373,9 @@ func printRequest(out io.Writer, r api.Request, now time.Time) {
 	field("Request", "%s", r.Id)
 	field("Ask", "%s %s · %s %s · %s", r.Action, r.Name, r.OfferingName, r.OfferingVersion, r.Environment)
 	field("State", "%s", stateText(r))
+	if r.Expected != nil {
+		field("Expected", "%s", expectedText(*r.Expected))
+	}
 	if r.MonthlyCost != nil {
 		field("Price", "%s / month", *r.MonthlyCost)
 	}

@@ -72,6 +72,7 @@ func (c *connection) watch(ctx context.Context, out io.Writer, r api.Request, as
 		})
 	}()
 	defer func() { stop(); <-done }()
+	looks := c.looks(following, r.Id)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -85,6 +86,10 @@ func (c *connection) watch(ctx context.Context, out io.Writer, r api.Request, as
 			}
 		case err := <-c.lost:
 			show.interrupted(seen, err)
+		case look := <-looks:
+			for _, line := range seen.look(look) {
+				show.note(line)
+			}
 		case now := <-tick.C:
 			show.tick(seen, now)
 		case err := <-done:
@@ -222,6 +227,7 @@ func withReason(text, reason string) string {
 type display interface {
 	begin(*watched)
 	event(w *watched, e api.Event, line string)
+	note(line string) // what no event tells
 	interrupted(*watched, error)
 	tick(w *watched, now time.Time)
 	end(*watched)
@@ -252,6 +258,7 @@ type jsonDisplay struct{ encoder *json.Encoder }
 
 func (jsonDisplay) begin(*watched)                            {}
 func (d jsonDisplay) event(_ *watched, e api.Event, _ string) { _ = d.encoder.Encode(e) }
+func (jsonDisplay) note(string)                               {}
 func (jsonDisplay) interrupted(*watched, error)               {}
 func (jsonDisplay) tick(*watched, time.Time)                  {}
 func (jsonDisplay) end(*watched)                              {}
@@ -263,6 +270,10 @@ func (d plainDisplay) begin(w *watched) { fmt.Fprintln(d.out, heading(w.request)
 
 func (d plainDisplay) event(_ *watched, e api.Event, line string) {
 	fmt.Fprintf(d.out, "%s  %s\n", e.At.Local().Format(time.TimeOnly), line)
+}
+
+func (d plainDisplay) note(line string) {
+	fmt.Fprintf(d.out, "%s  %s\n", time.Now().Format(time.TimeOnly), line)
 }
 
 func (d plainDisplay) interrupted(w *watched, _ error) {
@@ -289,6 +300,8 @@ type liveDisplay struct {
 func (d *liveDisplay) begin(w *watched) { fmt.Fprintln(d.out, heading(w.request)) }
 
 func (d *liveDisplay) event(w *watched, _ api.Event, _ string) { d.paint(w, time.Now()) }
+
+func (d *liveDisplay) note(string) {} // the next frame has it
 
 func (d *liveDisplay) interrupted(w *watched, _ error) { w.silent = true }
 
@@ -339,6 +352,9 @@ func frameOf(w *watched, now time.Time, turn, width int) []string {
 		mark = spin
 	}
 	lines = append(lines, mark+" "+stateText(r)+"   "+span(now.Sub(r.CreatedAt)))
+	if r.Expected != nil {
+		lines = append(lines, "  "+expectedText(*r.Expected))
+	}
 	if w.silent {
 		lines = append(lines, "! "+silence)
 	}
@@ -368,6 +384,9 @@ func stepLines(steps []api.Step, now time.Time, running string) []string {
 			mark = running
 		}
 		details, _, _ := strings.Cut(s.Details, "\n")
+		if s.Stalled != nil {
+			details = stalledText(*s.Stalled)
+		}
 		lines[i] = strings.TrimRight(fmt.Sprintf("  %s %*d %-*s  %8s  %s", mark, len(fmt.Sprint(len(steps))), s.Step, widest, s.Name, stepTime(s, now), details), " ")
 	}
 	return lines

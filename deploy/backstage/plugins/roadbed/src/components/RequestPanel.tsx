@@ -6,6 +6,7 @@ import type { Load } from '../hooks/useLoad';
 import { actionSentence, hasEnded, requestWord } from '../words';
 import { Announcement } from './Announcement';
 import { CancelButton } from './CancelButton';
+import { Expected } from './Expected';
 import { LogView } from './LogView';
 import { Moment } from './Moment';
 import { Outcome } from './Outcome';
@@ -59,6 +60,7 @@ export function RequestPanel(props: {
           whenFailed={props.whenFailed}
         />
       )}
+      {!ended && <Expected request={request} />}
       {request.steps.length > 0 && request.state !== 'denied' && <Steps steps={request.steps} />}
       {!ended && !request.approval?.may_approve && (
         <div className={classes.actions}>

@@ -41,6 +41,12 @@ export function Steps({ steps }: { steps: Step[] }) {
             <span className={classes.name}>
               <span className={classes.number}>{step.step}</span> {step.name}
               {step.details && <span className={classes.details}>{step.details}</span>}
+              {step.stalled && (
+                <span className={classes.details}>
+                  {step.stalled.message}
+                  {step.stalled.last_line && `: ${step.stalled.last_line}`}
+                </span>
+              )}
             </span>
             <span className={classes.duration}>
               {step.status === 'in_progress' && <RunningDuration seconds={step.duration_seconds ?? 0} />}

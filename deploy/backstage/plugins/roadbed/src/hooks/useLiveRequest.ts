@@ -7,6 +7,8 @@ import { hasEnded } from '../words';
 import { useLoad, type Load } from './useLoad';
 
 const POLL_MS = 5000;
+/** A place in line, a late time and a stalled step come without an event. */
+const LOOK_MS = 15_000;
 /** Events come in bursts, and one look at the request tells what all of them did. */
 const SETTLE_MS = 150;
 
@@ -36,6 +38,8 @@ export function useLiveRequest(id: string): Load<InfrastructureRequest> {
       }
     }, POLL_MS);
 
+    const look = setInterval(reload, LOOK_MS);
+
     followEvents({
       open: options => api.openRequestEvents(id, options),
       after: sequence.current === undefined ? undefined : String(sequence.current),
@@ -56,6 +60,7 @@ export function useLiveRequest(id: string): Load<InfrastructureRequest> {
       abort.abort();
       clearTimeout(settling);
       clearInterval(poll);
+      clearInterval(look);
     };
   }, [api, id, following, reload]);
 

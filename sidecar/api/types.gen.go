@@ -539,6 +539,21 @@ type EnvironmentList struct {
 	Items []Environment `json:"items"`
 }
 
+// EphemeralEnvironment defines model for EphemeralEnvironment.
+type EphemeralEnvironment struct {
+	Base string `json:"base"`
+
+	// ExpiresAt When the first of its instances ends.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Id        Id         `json:"id"`
+	Instances []Instance `json:"instances"`
+
+	// Name Example: pr-42
+	Name        string `json:"name"`
+	PullRequest int    `json:"pull_request"`
+	Repository  string `json:"repository"`
+}
+
 // ErrorBody defines model for ErrorBody.
 type ErrorBody struct {
 	Error    ErrorInfo     `json:"error"`
@@ -971,6 +986,69 @@ type PlannedAction = provision.PlannedAction
 
 // Preset defines model for Preset.
 type Preset = provision.Preset
+
+// PreviewAnswer defines model for PreviewAnswer.
+type PreviewAnswer struct {
+	Base    string          `json:"base"`
+	Id      Id              `json:"id"`
+	Members []PreviewMember `json:"members"`
+
+	// Name Example: pr-42
+	Name        string `json:"name"`
+	PullRequest int    `json:"pull_request"`
+	Repository  string `json:"repository"`
+}
+
+// PreviewAsk defines model for PreviewAsk.
+type PreviewAsk struct {
+	// Base The environment to clone from.
+	Base string `json:"base,omitempty"`
+
+	// Environment Where it is made.
+	Environment string `json:"environment,omitempty"`
+
+	// Of Names of the base's instances; without it all of the owner's.
+	Of []string `json:"of,omitempty"`
+
+	// Owner The team; a bare name is group:default/<name>.
+	//
+	// Example: payments
+	Owner string `json:"owner"`
+
+	// PullRequest Its number.
+	//
+	// Example: 42
+	PullRequest int `json:"pull_request"`
+
+	// Repository The repository as owner/name.
+	//
+	// Example: acme/orders
+	Repository string `json:"repository"`
+
+	// TtlHours How long it lives.
+	TtlHours int `json:"ttl_hours,omitempty"`
+}
+
+// PreviewList defines model for PreviewList.
+type PreviewList struct {
+	Items []EphemeralEnvironment `json:"items"`
+}
+
+// PreviewMember defines model for PreviewMember.
+type PreviewMember struct {
+	// Error Why it was not accepted.
+	Error string `json:"error,omitempty"`
+
+	// Of The name of what it is a copy of.
+	Of       string   `json:"of"`
+	Offering string   `json:"offering"`
+	Request  *Request `json:"request,omitempty"`
+}
+
+// PreviewRequests defines model for PreviewRequests.
+type PreviewRequests struct {
+	Items []Request `json:"items"`
+}
 
 // PublicKey defines model for PublicKey.
 type PublicKey struct {
@@ -1488,6 +1566,24 @@ type BeginPauseParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// MakePreviewParams defines parameters for MakePreview.
+type MakePreviewParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
+// DestroyPreviewParams defines parameters for DestroyPreview.
+type DestroyPreviewParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ExtendPreviewParams defines parameters for ExtendPreview.
+type ExtendPreviewParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListRequestsParams defines parameters for ListRequests.
 type ListRequestsParams struct {
 	// Mine Only what the caller asked for.
@@ -1706,6 +1802,12 @@ type EvaluateJSONRequestBody = Evaluation
 
 // BeginPauseJSONRequestBody defines body for BeginPause for application/json ContentType.
 type BeginPauseJSONRequestBody = PauseStart
+
+// MakePreviewJSONRequestBody defines body for MakePreview for application/json ContentType.
+type MakePreviewJSONRequestBody = PreviewAsk
+
+// ExtendPreviewJSONRequestBody defines body for ExtendPreview for application/json ContentType.
+type ExtendPreviewJSONRequestBody = Extension
 
 // SubmitRequestJSONRequestBody defines body for SubmitRequest for application/json ContentType.
 type SubmitRequestJSONRequestBody = Submission

@@ -32,6 +32,7 @@ type contract struct {
 	Drift           drift               `yaml:"drift"`
 	Rotates         bool                `yaml:"rotates"`
 	Timeouts        timeouts            `yaml:"timeouts"`
+	Preview         previewRules        `yaml:"preview"`
 	Expiry          expiry              `yaml:"expiry"`
 	Tags            []map[string]string `yaml:"tags"`
 	Docs            string              `yaml:"docs"`
@@ -208,6 +209,12 @@ type step struct {
 type drift struct {
 	Ignore []string          `yaml:"ignore"`
 	Adopt  map[string]string `yaml:"adopt"`
+}
+
+// previewRules are how an instance is shrunk in an ephemeral environment.
+type previewRules struct {
+	Set    map[string]any   `yaml:"set"`
+	AtMost map[string]int64 `yaml:"at_most"`
 }
 
 // expiry is how long instances live, as durations such as 24h.

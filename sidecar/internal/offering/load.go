@@ -108,7 +108,7 @@ func (c contract) offering(id string) provision.Offering {
 			Owner: or(c.Roles.Owner, "team_owner"), CostCenter: or(c.Roles.CostCenter, "cost_center"),
 		},
 		Tags: map[string]string{}, Docs: c.Docs, EscapeHatch: cmp.Or(strings.TrimSpace(c.EscapeHatch), escapeHatch),
-		Drift: provision.DriftRules(c.Drift), Rotates: c.Rotates, ApplyTimeout: c.Timeouts.Apply, Expiry: c.Expiry.rules(),
+		Drift: provision.DriftRules(c.Drift), Rotates: c.Rotates, ApplyTimeout: c.Timeouts.Apply, Expiry: c.Expiry.rules(), Preview: provision.PreviewRules{Set: c.Preview.Set, AtMost: c.Preview.AtMost},
 	}
 	if o.ApplyTimeout == 0 {
 		o.ApplyTimeout = defaultApplyTimeout

@@ -177,6 +177,16 @@ func (k *checker) rest(o provision.Offering) {
 			k.add([]any{"expiry", limit.name}, "leave it out for none", "expiry has a negative %s", limit.name)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(o.Preview.Set)) {
+		if _, ok := o.Parameter(name); !ok {
+			k.add([]any{"preview", "set", name}, "check its spelling", "preview sets %q, which is no parameter", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Preview.AtMost)) {
+		if p, ok := o.Parameter(name); !ok || p.Type != "integer" {
+			k.add([]any{"preview", "at_most", name}, "cap whole numbers alone", "preview caps %q, which is no whole number among the parameters", name)
+		}
+	}
 	if most := o.Expiry.MaximumSeconds; most > 0 && o.Expiry.DefaultSeconds > most {
 		k.add([]any{"expiry", "default"}, "lower it or raise the maximum", "the default lifetime is above the maximum")
 	}

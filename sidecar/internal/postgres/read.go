@@ -97,6 +97,8 @@ func (s *Store) Instances(ctx context.Context, f provision.InstanceFilter) (prov
 	list.where("state NOT IN ('destroyed', 'released')", "", nil, true)
 	list.where("offering = @offering", "offering", f.Offering, f.Offering != "")
 	list.where("environment = @environment", "environment", f.Environment, f.Environment != "")
+	list.where("preview IS NOT NULL", "", nil, f.Ephemeral)
+	list.where("preview ->> 'id' = @preview_id", "preview_id", f.PreviewID.String(), f.PreviewID != uuid.Nil)
 	return page(ctx, s, list, instanceRow.instance, func(i provision.Instance) (time.Time, uuid.UUID) { return i.CreatedAt, i.ID })
 }
 

@@ -30,6 +30,7 @@ type Offering struct {
 	Tags            map[string]string       `json:"tags"`
 	Docs            string                  `json:"docs"`         // URL, may be empty
 	EscapeHatch     string                  `json:"escape_hatch"` // Markdown: how to get what this offering does not do; never empty
+	Preview         PreviewRules            `json:"preview"`      // how its instances are shrunk in an ephemeral environment
 	Expiry          ExpiryRules             `json:"expiry"`
 	ApplyTimeout    time.Duration           `json:"-"`
 	Schema          json.RawMessage         `json:"schema"` // JSON Schema 2020-12 of the parameters

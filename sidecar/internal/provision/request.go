@@ -76,6 +76,7 @@ type Instance struct {
 	// CredentialsVersion is what an offering's module makes its credentials by: it
 	// rises, and never goes back, so that each value has credentials of its own.
 	CredentialsVersion int64
+	Preview            *PullRequest  // the ephemeral environment that it is part of; nil when it is for itself
 	Lifetime           time.Duration // from CreatedAt to ExpiresAt; 0 is without end
 	ExpiresAt          *time.Time    // nil when it lives without an end
 	Grace              time.Duration // how long it is kept once it has expired

@@ -42,6 +42,7 @@ type Submission struct {
 	Task           string        // scaffolder task, "" when none
 	IdempotencyKey string        // "" when the door does not ask for one
 	ExpiresIn      time.Duration // of a create: how long it lives; 0 is the offering's default
+	Preview        *PullRequest  // of a create: the ephemeral environment that it is part of; nil for none
 	Confirm        string        // of a destroy: the instance's name as it was typed, "" when it was not
 }
 
@@ -95,6 +96,7 @@ func (s *Service) submitOnce(ctx context.Context, p Principal, sub Submission, a
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter,
 		State: Reserved, Generation: 1, Parameters: ask.sealed, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
 		CredentialsVersion: 1,
+		Preview:            sub.Preview,
 		Lifetime:           request.Lifetime, Grace: time.Duration(ask.offering.Expiry.GraceSeconds) * time.Second,
 	}
 	instance.ShortID = shortID(instance.ID)

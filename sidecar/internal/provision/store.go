@@ -148,6 +148,8 @@ type RequestFilter struct {
 // InstanceFilter narrows a list of instances; the zero value is every living one.
 type InstanceFilter struct {
 	Owners      []string
+	Ephemeral   bool      // only what is part of an ephemeral environment
+	PreviewID   uuid.UUID // only what is part of this one; zero is any
 	Offering    string
 	Environment string
 	Cursor      string

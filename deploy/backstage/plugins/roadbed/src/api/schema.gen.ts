@@ -617,6 +617,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the ephemeral environments that you may see. */
+        get: operations["listPreviews"];
+        put?: never;
+        /**
+         * Ask for an ephemeral environment for a pull request.
+         * @description A copy of each of an owner's instances in the base environment, shrunk as
+         *     its offering says, called pr-<number>-<name>, all with one lifetime. Each is
+         *     a request of its own that meets policy; what is not accepted says why.
+         */
+        post: operations["makePreview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/previews/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        /** Read an ephemeral environment. */
+        get: operations["getPreview"];
+        put?: never;
+        post?: never;
+        /** Ask for the end of an ephemeral environment. */
+        delete: operations["destroyPreview"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/previews/{id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for an ephemeral environment to live longer. */
+        post: operations["extendPreview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances/{id}/destroy": {
         parameters: {
             query?: never;
@@ -1351,6 +1413,15 @@ export interface components {
                 /** Format: int64 */
                 grace_seconds?: number;
             };
+            /** @description How its instances are shrunk in an ephemeral environment. */
+            preview?: {
+                set?: {
+                    [key: string]: unknown;
+                };
+                at_most?: {
+                    [key: string]: number;
+                };
+            };
             /** @description What the offering says of drift. */
             drift: {
                 /** @description "<type>.<attribute>": differences that mean nothing. */
@@ -1764,6 +1835,77 @@ export interface components {
         };
         Repetition: {
             source?: components["schemas"]["Source"];
+        };
+        PreviewAsk: {
+            /**
+             * @description The repository as owner/name.
+             * @example acme/orders
+             */
+            repository: string;
+            /**
+             * @description Its number.
+             * @example 42
+             */
+            pull_request: number;
+            /**
+             * @description The team; a bare name is group:default/<name>.
+             * @example payments
+             */
+            owner: string;
+            /**
+             * @description The environment to clone from.
+             * @default staging
+             */
+            base: string;
+            /**
+             * @description Where it is made.
+             * @default dev
+             */
+            environment: string;
+            /**
+             * @description How long it lives.
+             * @default 24
+             */
+            ttl_hours: number;
+            /** @description Names of the base's instances; without it all of the owner's. */
+            of?: string[];
+        };
+        PreviewAnswer: {
+            id: components["schemas"]["Id"];
+            /** @example pr-42 */
+            name: string;
+            repository: string;
+            pull_request: number;
+            base: string;
+            members: components["schemas"]["PreviewMember"][];
+        };
+        PreviewMember: {
+            /** @description The name of what it is a copy of. */
+            of: string;
+            offering: string;
+            request?: components["schemas"]["Request"];
+            /** @description Why it was not accepted. */
+            error?: string;
+        };
+        EphemeralEnvironment: {
+            id: components["schemas"]["Id"];
+            /** @example pr-42 */
+            name: string;
+            repository: string;
+            pull_request: number;
+            base: string;
+            /**
+             * Format: date-time
+             * @description When the first of its instances ends.
+             */
+            expires_at?: string;
+            instances: components["schemas"]["Instance"][];
+        };
+        PreviewList: {
+            items: components["schemas"]["EphemeralEnvironment"][];
+        };
+        PreviewRequests: {
+            items: components["schemas"]["Request"][];
         };
         Extension: {
             /**
@@ -3564,6 +3706,134 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listPreviews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those with living instances, the newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    makePreview: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewAsk"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    getPreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its living instances. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EphemeralEnvironment"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    destroyPreview: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A request for each of its instances. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewRequests"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    extendPreview: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path: {
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Extension"];
+            };
+        };
+        responses: {
+            /** @description A request for each of its instances. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewRequests"];
                 };
             };
             default: components["responses"]["Refusal"];

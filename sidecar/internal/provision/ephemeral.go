@@ -1,0 +1,214 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// PreviewRules are what an offering says of its instances in an ephemeral
+// environment: what is set, and what is capped.
+type PreviewRules struct {
+	Set    Parameters       `json:"set,omitempty"`
+	AtMost map[string]int64 `json:"at_most,omitempty"`
+}
+
+// PullRequest is what an ephemeral environment is for.
+type PullRequest struct {
+	ID         uuid.UUID `json:"id"`         // of the environment; the same for the same pull request
+	Repository string    `json:"repository"` // owner/name
+	Number     int       `json:"number"`
+	Base       string    `json:"base"` // the environment that it is cloned from
+}
+
+// previewNamespace makes an environment's id of its pull request.
+var previewNamespace = uuid.MustParse("6a7c5b1e-7f0e-4d0e-9a51-6d0d5f5b8f3a")
+
+// EphemeralAsk asks for an ephemeral environment.
+type EphemeralAsk struct {
+	PullRequest PullRequest // without its id
+	Owner       string      // entity ref or bare name of a team
+	Environment string      // where it is made
+	Lifetime    time.Duration
+	Of          []string // names of the base's instances; none is all of the owner's
+}
+
+// EphemeralMember is one instance that an ephemeral environment asks for.
+type EphemeralMember struct {
+	Of      Instance
+	Request Request // zero when nothing was stored
+	Err     error   // why it was not accepted; nil when it was
+}
+
+// Ephemeral is an ephemeral environment: the living instances that were made for
+// a pull request, by name.
+type Ephemeral struct {
+	PullRequest PullRequest
+	Instances   []Instance
+}
+
+// ExpiresAt is when the first of its instances ends; nil when none does.
+func (e Ephemeral) ExpiresAt() *time.Time {
+	var first *time.Time
+	for _, i := range e.Instances {
+		if i.ExpiresAt != nil && (first == nil || i.ExpiresAt.Before(*first)) {
+			first = i.ExpiresAt
+		}
+	}
+	return first
+}
+
+// MakeEphemeral asks for a copy of each of an owner's instances in a base
+// environment, shrunk as its offering says, called pr-<number>-<name> and all
+// with one lifetime. Each is a request of its own that meets policy; those that
+// are not accepted say why. The same key gives the same answer.
+func (s *Service) MakeEphemeral(ctx context.Context, p Principal, ask EphemeralAsk, key string) (PullRequest, []EphemeralMember, error) {
+	pull := ask.PullRequest
+	if pull.Repository == "" || pull.Number <= 0 || ask.Owner == "" || ask.Lifetime <= 0 {
+		return pull, nil, Errorf(Invalid, "an ephemeral environment needs a repository, the number of a pull request, an owner and how long it lives")
+	}
+	pull.ID = uuid.NewSHA1(previewNamespace, []byte(pull.Repository+"#"+strconv.Itoa(pull.Number)))
+	page, err := s.Instances(ctx, p, InstanceFilter{Owners: []string{OwnerRef(ask.Owner)}, Environment: pull.Base, Limit: 100})
+	if err != nil {
+		return pull, nil, err
+	}
+	of := slices.DeleteFunc(page.Items, func(i Instance) bool {
+		return i.State != Ready && i.State != Changing || i.Preview != nil || len(ask.Of) > 0 && !slices.Contains(ask.Of, i.Name)
+	})
+	for _, name := range ask.Of {
+		if !slices.ContainsFunc(of, func(i Instance) bool { return i.Name == name }) {
+			return pull, nil, Errorf(Invalid, "%s has nothing called %q in %s to clone; name what is ready there", OwnerRef(ask.Owner), name, pull.Base)
+		}
+	}
+	if len(of) == 0 {
+		return pull, nil, Errorf(Invalid, "%s has nothing in %s to clone", OwnerRef(ask.Owner), pull.Base)
+	}
+	slices.SortFunc(of, func(a, b Instance) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Offering, b.Offering))
+	})
+	members := make([]EphemeralMember, len(of))
+	for n, i := range of {
+		members[n].Of = i
+		members[n].Request, members[n].Err = s.cloned(ctx, p, ask, pull, i, key)
+		if KindOf(members[n].Err) == Unavailable && members[n].Err != nil {
+			return pull, nil, members[n].Err // the same key goes on from there
+		}
+	}
+	return pull, members, nil
+}
+
+// cloned asks for the copy of one instance.
+func (s *Service) cloned(ctx context.Context, p Principal, ask EphemeralAsk, pull PullRequest, i Instance, key string) (Request, error) {
+	offering, err := s.Catalog.Offering(i.Offering)
+	if err != nil {
+		return Request{}, err
+	}
+	return s.Submit(ctx, p, Submission{
+		Offering: offering.ID, Parameters: shrunk(offering, i, ask.Environment, fmt.Sprintf("pr-%d-%s", pull.Number, i.Name)),
+		IdempotencyKey: key + "/" + i.ShortID, ExpiresIn: ask.Lifetime, Preview: &pull,
+	})
+}
+
+// shrunk are the parameters of an instance's copy. Secrets are not copied, and
+// what the offering no longer knows is left out.
+func shrunk(o Offering, i Instance, environment, name string) Parameters {
+	copied := Parameters{}
+	for _, p := range o.Parameters {
+		value, set := i.Parameters[p.Name]
+		if !set || p.Sensitive {
+			continue
+		}
+		copied[p.Name] = value
+	}
+	for parameter, value := range o.Preview.Set {
+		copied[parameter] = value
+	}
+	for parameter, most := range o.Preview.AtMost {
+		if n, err := strconv.ParseInt(fmt.Sprint(copied[parameter]), 10, 64); err == nil && n > most {
+			copied[parameter] = most
+		}
+	}
+	copied[o.Roles.Name], copied[o.Roles.Environment] = name, environment
+	copied[o.Roles.Owner] = strings.TrimPrefix(i.Owner, "group:default/")
+	if i.CostCenter != "" {
+		copied[o.Roles.CostCenter] = i.CostCenter
+	}
+	return copied
+}
+
+// Ephemerals are the living ephemeral environments that the principal may see,
+// the newest first; of a zero id all of them.
+func (s *Service) Ephemerals(ctx context.Context, p Principal, id uuid.UUID) ([]Ephemeral, error) {
+	all, at := []Ephemeral{}, map[uuid.UUID]int{}
+	for cursor := ""; ; {
+		page, err := s.Instances(ctx, p, InstanceFilter{Ephemeral: true, PreviewID: id, Cursor: cursor, Limit: 100})
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page.Items {
+			n, known := at[i.Preview.ID]
+			if !known {
+				n, at[i.Preview.ID] = len(all), len(all)
+				all = append(all, Ephemeral{PullRequest: *i.Preview})
+			}
+			all[n].Instances = append(all[n].Instances, i)
+		}
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	for _, e := range all {
+		slices.SortFunc(e.Instances, func(a, b Instance) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	if id != uuid.Nil && len(all) == 0 {
+		return nil, Errorf(NotFound, "there is no ephemeral environment %s that you may see", id)
+	}
+	return all, nil
+}
+
+// ExtendEphemeral asks for every instance of an ephemeral environment to live
+// longer, DestroyEphemeral for their ends. Each is a request of its own; errors
+// of several are joined.
+func (s *Service) ExtendEphemeral(ctx context.Context, p Principal, id uuid.UUID, by time.Duration, key string) ([]Request, error) {
+	return s.ofEphemeral(ctx, p, id, func(i Instance) (Request, error) {
+		return s.Extend(ctx, p, i.ID, by, Submission{IdempotencyKey: key + "/" + i.ShortID})
+	})
+}
+
+// DestroyEphemeral is described with ExtendEphemeral.
+func (s *Service) DestroyEphemeral(ctx context.Context, p Principal, id uuid.UUID, key string) ([]Request, error) {
+	return s.ofEphemeral(ctx, p, id, func(i Instance) (Request, error) {
+		return s.Destroy(ctx, p, i.ID, Submission{IdempotencyKey: key + "/" + i.ShortID, Confirm: i.Name})
+	})
+}
+
+func (s *Service) ofEphemeral(ctx context.Context, p Principal, id uuid.UUID, do func(Instance) (Request, error)) ([]Request, error) {
+	found, err := s.Ephemerals(ctx, p, id)
+	if err != nil {
+		return nil, err
+	}
+	var requests []Request
+	var faults []error
+	for _, i := range found[0].Instances {
+		request, err := do(i)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		requests = append(requests, request)
+	}
+	if len(requests) == 0 && len(faults) > 0 {
+		return nil, faults[0]
+	}
+	if len(faults) > 0 {
+		return requests, Errorf(Conflict, "%d of %d were asked for; the rest: %w", len(requests), len(found[0].Instances), errors.Join(faults...))
+	}
+	return requests, nil
+}

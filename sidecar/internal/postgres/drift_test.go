@@ -78,7 +78,7 @@ func TestCheckIsGivenToOneWorkerAndMadeAgainWhenThatOneDies(t *testing.T) {
 	for n := range 8 {
 		claims.Go(func() {
 			_, err := store.ChangeDrift(t.Context(), i.ID, func(r *provision.DriftRecord) error {
-				return r.Claim(fmt.Sprintf("w%d", n), "digest", 300*time.Millisecond)
+				return r.Claim(fmt.Sprintf("w%d", n), "digest", 3*time.Second)
 			})
 			switch {
 			case err == nil:

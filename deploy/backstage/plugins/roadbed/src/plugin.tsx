@@ -12,6 +12,7 @@ import { RoadbedClient } from './api/RoadbedClient';
 import { formFields } from './form/extensions';
 import {
   approvalsRouteRef,
+  budgetsRouteRef,
   changeRouteRef,
   createPageRouteRef,
   driftRouteRef,
@@ -105,6 +106,16 @@ const unusedPage = SubPageBlueprint.make({
   },
 });
 
+const budgetsPage = SubPageBlueprint.make({
+  name: 'budgets',
+  params: {
+    path: 'budgets',
+    title: 'Budgets',
+    routeRef: budgetsRouteRef,
+    loader: () => import('./components/BudgetsPage').then(m => <m.BudgetsPage />),
+  },
+});
+
 const policyPage = SubPageBlueprint.make({
   name: 'policy',
   params: {
@@ -142,6 +153,7 @@ export const roadbedPlugin = createFrontendPlugin({
     overview: overviewRouteRef,
     drift: driftRouteRef,
     unused: unusedRouteRef,
+    budgets: budgetsRouteRef,
     policy: policyRouteRef,
     change: changeRouteRef,
     upgrade: upgradeRouteRef,
@@ -150,5 +162,5 @@ export const roadbedPlugin = createFrontendPlugin({
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, policyPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, budgetsPage, policyPage, statusTab, ...formFields],
 });

@@ -1,5 +1,6 @@
 import { createApiRef } from '@backstage/frontend-plugin-api';
 import type {
+  Budget,
   CalendarEntry,
   ChangeEvaluation,
   ChangePreview,
@@ -20,6 +21,7 @@ import type {
   Page,
   Parameters,
   Pause,
+  PauseStart,
   RequestState,
   UnusedAnswer,
   UnusedList,
@@ -98,10 +100,12 @@ export interface RoadbedApi {
   /** evaluate gives the price and what policy says of parameters. Nothing is stored. */
   evaluate(offering: string, evaluation: EvaluationInput, signal?: AbortSignal): Promise<Verdict>;
   listEnvironments(): Promise<Environment[]>;
+  /** listBudgets is the budgets that one may see, by kind and name; none where nothing has a budget. */
+  listBudgets(): Promise<Budget[]>;
   /** listPauses is what is paused now, oldest first. */
   listPauses(): Promise<Pause[]>;
-  /** beginPause is the platform team's: what is asked for meanwhile is accepted and waits. An empty offering is everything. */
-  beginPause(offering: string, reason: string, key: string): Promise<void>;
+  /** beginPause is the platform team's: what is asked for meanwhile is accepted and waits. */
+  beginPause(pause: PauseStart, key: string): Promise<void>;
   /** endPause lets go on what the pause held. It may be repeated. */
   endPause(id: string): Promise<void>;
   listExemptions(): Promise<Exemption[]>;

@@ -3,6 +3,7 @@ import type { FetchApi } from '@backstage/frontend-plugin-api';
 import type { EvaluationInput, InstanceFilter, RequestFilter, RoadbedApi, StreamOptions } from './RoadbedApi';
 import { readServerEvents, type ServerEvent } from './serverEvents';
 import type {
+  Budget,
   CalendarEntry,
   ChangeEvaluation,
   ChangePreview,
@@ -22,6 +23,7 @@ import type {
   Page,
   Parameters,
   Pause,
+  PauseStart,
   UnusedAnswer,
   UnusedList,
   Verdict,
@@ -165,13 +167,16 @@ export class RoadbedClient implements RoadbedApi {
     return (await this.getJson<{ items: Environment[] }>('/environments')).items;
   }
 
+  async listBudgets(): Promise<Budget[]> {
+    return (await this.getJson<{ items: Budget[] }>('/budgets')).items;
+  }
+
   async listPauses(): Promise<Pause[]> {
     return (await this.getJson<{ items: Pause[] }>('/pauses')).items;
   }
 
-  async beginPause(offering: string, reason: string, key: string): Promise<void> {
-    const what = offering ? { kind: 'offering', name: offering } : { kind: 'everything' };
-    await this.post('/pauses', key, { ...what, reason });
+  async beginPause(pause: PauseStart, key: string): Promise<void> {
+    await this.post('/pauses', key, pause);
   }
 
   async endPause(id: string): Promise<void> {

@@ -1,12 +1,13 @@
 import { useState } from 'react';
 import { Button, Text } from '@backstage/ui';
-import type { Approval, InfrastructureRequest, PlanSummary } from '../api/types';
+import type { Approval, InfrastructureRequest } from '../api/types';
 import { formatMonthly, formatOwner } from '../format';
 import { AnswerDialog, type Answer } from './AnswerDialog';
 import { Facts, type Fact } from './Facts';
 import { Findings } from './Findings';
 import { Deadline, Moment } from './Moment';
 import { Notice } from './Notice';
+import { PlanDetails, planFacts } from './Plan';
 import { Who } from './Who';
 import classes from './ApprovalNotice.module.css';
 
@@ -43,7 +44,7 @@ export function ApprovalNotice(props: Props) {
         </Text>
       )}
       {approval && <Facts facts={facts(request, approval)} />}
-      {approval?.plan && <Changes plan={approval.plan} />}
+      <PlanDetails request={request} />
       {reasons.length > 0 && <Findings findings={reasons} />}
       <Given approval={approval} />
     </Notice>
@@ -65,12 +66,6 @@ export function Given({ approval }: { approval: Approval | null }) {
       ))}
     </ul>
   );
-}
-
-/** planSentence counts what a plan does: "3 to add, 0 to change, 1 to remove". */
-export function planSentence({ create, update, replace, delete: remove }: PlanSummary): string {
-  const counts = `${create} to add, ${update} to change, ${remove} to remove`;
-  return replace > 0 ? `${counts}, ${replace} to replace` : counts;
 }
 
 function Buttons({ request, onAnswered, onOvertaken }: Props) {
@@ -102,29 +97,9 @@ function Buttons({ request, onAnswered, onOvertaken }: Props) {
   );
 }
 
-function Changes({ plan }: { plan: PlanSummary }) {
-  if (plan.changes.length === 0) {
-    return null;
-  }
-  return (
-    <details className={classes.changes}>
-      <summary>What the plan changes</summary>
-      <ul role="list" aria-label="Planned changes" className={classes.list}>
-        {plan.changes.map(({ address, action }) => (
-          <li key={address}>
-            {CHANGES[action] ?? action} <code>{address}</code>
-          </li>
-        ))}
-      </ul>
-    </details>
-  );
-}
-
-const CHANGES: Record<string, string> = { create: 'Add', update: 'Change', replace: 'Replace', delete: 'Remove' };
-
 function facts(request: InfrastructureRequest, approval: Approval): Fact[] {
   const price = formatMonthly(request.monthly_cost);
-  const found: Fact[] = [{ name: 'Plan', value: approval.plan ? planSentence(approval.plan) : 'not known yet' }];
+  const found = planFacts(request);
   if (request.action !== 'destroy') {
     const higher = approval.ceiling !== null && approval.ceiling !== request.monthly_cost ? approval.ceiling : undefined;
     found.push({

@@ -1,9 +1,12 @@
 import type { ReactNode } from 'react';
-import { useRouteRef } from '@backstage/frontend-plugin-api';
+import { useApi, useRouteRef } from '@backstage/frontend-plugin-api';
 import { Button, ButtonLink, Text } from '@backstage/ui';
+import { roadbedApiRef } from '../api/RoadbedApi';
 import type { InfrastructureRequest } from '../api/types';
 import { formatDuration } from '../format';
+import { useLoad } from '../hooks/useLoad';
 import { formRouteRef } from '../routes';
+import { EscapeHatch } from './EscapeHatch';
 import { Findings } from './Findings';
 import { Notice } from './Notice';
 import { RetryButton } from './RetryButton';
@@ -40,6 +43,8 @@ export function Outcome(props: { request: InfrastructureRequest; onSeeLog?(): vo
 }
 
 function Denied({ request }: { request: InfrastructureRequest }) {
+  const api = useApi(roadbedApiRef);
+  const offering = useLoad(request.offering, () => api.getOffering(request.offering)).loaded;
   const reasons = request.findings.filter(finding => finding.level === 'deny' || finding.level === 'require_approval');
   // Nobody's rule, but people: they said no, or nothing at all.
   const turnedDown = request.approval !== null && request.error && reasons.every(({ level }) => level !== 'deny');
@@ -67,6 +72,7 @@ function Denied({ request }: { request: InfrastructureRequest }) {
         {reasons.length === 0 && (request.error?.message || 'No reason was given; ask the platform team.')}
       </Text>
       {reasons.length > 0 && <Findings findings={reasons} />}
+      {offering.status === 'data' && <EscapeHatch markdown={offering.data.escape_hatch} />}
     </Notice>
   );
 }

@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { Button, Select, Text, TextField } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
-import type { Pause } from '../api/types';
+import type { Pause, PauseStart } from '../api/types';
 import { formatOwner } from '../format';
 import { useAction } from '../hooks/useAction';
 import { useLoad } from '../hooks/useLoad';
@@ -15,8 +15,9 @@ import { PanelSkeleton } from './PanelSkeleton';
 import { Problem } from './Problem';
 import classes from './PolicyPage.module.css';
 
-/** React Aria takes no empty key. */
+/** What can be paused besides an offering, whose key is `offering:` and its id. */
 const EVERYTHING = 'everything';
+const POOL = 'pool';
 
 /** PauseBanner says what is paused, where people look for why nothing moves. It takes no room while nothing is. */
 export function PauseBanner() {
@@ -94,13 +95,17 @@ function Row({ pause, mayResume, onResumed }: { pause: Pause; mayResume: boolean
 function PauseForm({ onPaused }: { onPaused(): void }) {
   const api = useApi(roadbedApiRef);
   const [what, setWhat] = useState(EVERYTHING);
+  const [pool, setPool] = useState('');
   const [typed, setTyped] = useState('');
   const { loaded } = useLoad('offerings', () => api.listOfferings());
-  const offerings = loaded.status === 'data' ? loaded.data.map(({ id, name }) => ({ value: id, label: name })) : [];
+  const offerings = loaded.status === 'data' ? loaded.data.map(({ id, name }) => ({ value: `offering:${id}`, label: name })) : [];
   const reason = typed.trim();
+  const target = targetOf(what, pool.trim());
+  const isWhole = reason !== '' && target.name !== '';
   const pause = useAction(async () => {
-    await api.beginPause(what === EVERYTHING ? '' : what, reason, newIdempotencyKey());
+    await api.beginPause({ ...target, reason }, newIdempotencyKey());
     setTyped('');
+    setPool('');
     onPaused();
   });
   return (
@@ -108,7 +113,7 @@ function PauseForm({ onPaused }: { onPaused(): void }) {
       aria-label="Pause"
       onSubmit={event => {
         event.preventDefault();
-        if (reason) {
+        if (isWhole) {
           pause.run();
         }
       }}
@@ -116,12 +121,13 @@ function PauseForm({ onPaused }: { onPaused(): void }) {
       <div className={classes.form}>
         <Select
           label="Pause"
-          options={[{ value: EVERYTHING, label: 'Everything' }, ...offerings]}
+          options={[{ value: EVERYTHING, label: 'Everything' }, { value: POOL, label: 'A pool of workers' }, ...offerings]}
           value={what}
           onChange={chosen => setWhat(String(chosen))}
         />
+        {what === POOL && <TextField label="Name of the pool" value={pool} onChange={setPool} maxLength={63} />}
         <TextField label="Reason, which whoever waits reads" value={typed} onChange={setTyped} maxLength={500} />
-        <Button type="submit" variant="secondary" isDisabled={reason === ''} isPending={pause.pending}>
+        <Button type="submit" variant="secondary" isDisabled={!isWhole} isPending={pause.pending}>
           Pause
         </Button>
       </div>
@@ -131,5 +137,15 @@ function PauseForm({ onPaused }: { onPaused(): void }) {
 }
 
 function sayPaused({ kind, name }: Pause): string {
-  return kind === 'everything' ? 'Everything' : name;
+  if (kind === 'everything') {
+    return 'Everything';
+  }
+  return kind === 'pool' ? `Pool ${name}` : name;
+}
+
+function targetOf(what: string, pool: string): Pick<PauseStart, 'kind' | 'name'> {
+  if (what === EVERYTHING) {
+    return { kind: 'everything' };
+  }
+  return what === POOL ? { kind: 'pool', name: pool } : { kind: 'offering', name: what.replace(/^offering:/, '') };
 }

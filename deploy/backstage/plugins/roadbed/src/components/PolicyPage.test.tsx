@@ -66,6 +66,19 @@ test('the platform team pauses everything with a reason, and resumes', async () 
   expect(await screen.findByText('Nothing is paused.')).toBeInTheDocument();
 });
 
+test('the platform team pauses a pool by its name', async () => {
+  const sidecar = aSidecar().on('POST /pauses', () => json({ pause }, 201));
+  renderAs(sidecar, true);
+  await userEvent.click(await screen.findByRole('button', { name: /Everything/ }));
+  await userEvent.click(await screen.findByRole('option', { name: 'A pool of workers' }));
+  await userEvent.type(screen.getByRole('textbox', { name: 'Reason, which whoever waits reads' }), 'New workers come.');
+  expect(screen.getByRole('button', { name: 'Pause' })).toBeDisabled();
+  await userEvent.type(screen.getByRole('textbox', { name: 'Name of the pool' }), 'dev');
+  await userEvent.click(screen.getByRole('button', { name: 'Pause' }));
+  await waitFor(() => expect(sidecar.callsTo('POST', '/pauses')).toHaveLength(1));
+  expect(sidecar.callsTo('POST', '/pauses')[0].body).toEqual({ kind: 'pool', name: 'dev', reason: 'New workers come.' });
+});
+
 test('what cannot be listed is told, and the rest is shown', async () => {
   renderAs(aSidecar().on('GET /pauses', () => refusal(503, { name: 'ServiceUnavailableError', message: 'It is away.' })), false);
   expect(await screen.findByRole('alert')).toHaveTextContent('The pauses cannot be shown right now');

@@ -11,6 +11,7 @@ import { LogView } from './LogView';
 import { Moment } from './Moment';
 import { Outcome } from './Outcome';
 import { Panel } from './Panel';
+import { Plan } from './Plan';
 import { Problem } from './Problem';
 import { RequestBadge } from './StateBadge';
 import { Steps, stepWord } from './Steps';
@@ -60,6 +61,8 @@ export function RequestPanel(props: {
           whenFailed={props.whenFailed}
         />
       )}
+      {/* Whoever may approve reads the plan in what they are asked. */}
+      {request.state !== 'awaiting_approval' && <Plan request={request} />}
       {!ended && <Expected request={request} />}
       {request.steps.length > 0 && request.state !== 'denied' && <Steps steps={request.steps} />}
       {!ended && !request.approval?.may_approve && (

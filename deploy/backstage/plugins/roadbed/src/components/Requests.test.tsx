@@ -1,6 +1,6 @@
 import { act, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { aDatabase, aRequest, anEntity, overLimit, REQUEST_ID, someSteps } from '../testing/fixtures';
+import { aDatabase, aRequest, anEntity, estimate, overLimit, REQUEST_ID, someSteps } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { EventStream, json, never, refusal, SidecarDouble } from '../testing/SidecarDouble';
 import { Requests } from './Requests';
@@ -137,12 +137,16 @@ describe('a request', () => {
 
   test('that was denied is an answer: the reasons, the way out, and the form as it was', async () => {
     const denied = aRequest({ state: 'denied', outcome: 'deny', instance_id: null, findings: [overLimit], steps: [] });
-    renderRequests(new SidecarDouble().on(requestRoute, { request: denied }), requestPath);
+    renderRequests(
+      new SidecarDouble().on(requestRoute, { request: denied }).on('GET /offerings/postgres-database', aDatabase),
+      requestPath,
+    );
     expect(await screen.findByText('Not allowed in dev as asked')).toBeInTheDocument();
     expect(screen.getByText(/Nothing was made and nothing is charged/)).toBeInTheDocument();
     const findings = screen.getByRole('list', { name: 'Findings' });
     expect(findings).toHaveTextContent("$171.00 a month is over dev's limit of $100.00 by $71.00.");
     expect(findings).toHaveTextContent('What you can do: Turn off multi-AZ.');
+    expect(await screen.findByText('Ask #platform-team.')).toBeInTheDocument();
     expect(screen.queryByRole('alert')).not.toBeInTheDocument();
     expect(screen.queryByRole('button', { name: 'Log' })).not.toBeInTheDocument();
 
@@ -154,6 +158,34 @@ describe('a request', () => {
       storage_gb: 100,
       multi_az: false,
     });
+  });
+
+  test('shows what its plan does as soon as there is one, what that costs and what has no price', async () => {
+    const planned = aRequest({
+      state: 'queued',
+      waiting: '2nd in line for pool dev; 4 of 4 slots busy',
+      steps: someSteps(2),
+      plan: { create: 2, update: 0, replace: 0, delete: 0, changes: [{ address: 'module.site.local_file.page', type: 'local_file', action: 'create' }] },
+      plan_estimate: { ...estimate, monthly_cost: 90, monthly_total: 90, unpriced: [{ address: 'module.site.random_id.salt', type: 'random_id' }] },
+    });
+    const { container } = renderRequests(
+      new SidecarDouble().on(requestRoute, { request: planned }).on(`${requestRoute}/events stream`, new EventStream().response),
+      requestPath,
+    );
+    const plan = await screen.findByRole('region', { name: 'Plan' });
+    expect(plan).toHaveTextContent('2 to add, 0 to change, 0 to remove');
+    expect(plan).toHaveTextContent('$90.00 / month, $4.50 more than the form said');
+    expect(within(plan).getByRole('list', { name: 'Without a price' })).toHaveTextContent('module.site.random_id.salt');
+    expect(within(plan).getByRole('list', { name: 'Planned changes', hidden: true })).toHaveTextContent('Add module.site.local_file.page');
+    expect(screen.getByText('2nd in line for pool dev; 4 of 4 slots busy')).toBeInTheDocument();
+    expect(await findFaults(container)).toEqual([]);
+  });
+
+  test('says nothing of the price of a plan that costs what the form said', async () => {
+    const plan = { create: 1, update: 0, replace: 0, delete: 0, changes: [] };
+    renderRequests(new SidecarDouble().on(requestRoute, { request: aRequest({ plan, plan_estimate: estimate }) }), requestPath);
+    expect(await screen.findByRole('region', { name: 'Plan' })).toHaveTextContent('1 to add, 0 to change, 0 to remove');
+    expect(screen.queryByText("Plan's price")).not.toBeInTheDocument();
   });
 
   test('says what it waits for, and whom', async () => {

@@ -1,7 +1,7 @@
 import { EntityProvider } from '@backstage/plugin-catalog-react';
 import { act, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { aRequest, anApproval, anEntity, anInstance, INSTANCE_ID, REQUEST_ID, someSteps } from '../testing/fixtures';
+import { aBudgetLeft, aRequest, anApproval, anEntity, anInstance, INSTANCE_ID, REQUEST_ID, someSteps } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { EventStream, json, never, refusal, SidecarDouble } from '../testing/SidecarDouble';
 import { StatusTab } from './StatusTab';
@@ -80,6 +80,21 @@ test('shows an instance: what it is, how it fares, what it costs and how to reac
   expect(screen.getByRole('link', { name: 'Change' })).toHaveAttribute('href', `/infrastructure/resources/${INSTANCE_ID}/change`);
   await screen.findByRole('list', { name: 'Steps' });
   expect(await findFaults(container)).toEqual([]);
+});
+
+test('says what the budgets have left', async () => {
+  const budgets = [aBudgetLeft({ left_after: 4310 }), aBudgetLeft({ kind: 'environment', name: 'dev', left_after: 914.5 })];
+  renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance({ budgets }), requests: [aRequest()] }));
+  expect(await screen.findByText('Budget left')).toBeInTheDocument();
+  expect(screen.getByText('$4,310 (payments), $914.50 (dev)')).toBeInTheDocument();
+});
+
+test('says why nothing can be changed while a request runs', async () => {
+  const why = 'request 1 (update) is still applying on orders-store; cancel it or wait for it to end';
+  renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance({ changes_allowed: why }), requests: [aRequest()] }));
+  const change = await screen.findByRole('button', { name: 'Change' });
+  expect(change).toBeDisabled();
+  expect(change).toHaveAccessibleDescription(`No change now: ${why}.`);
 });
 
 test('says what a request waits for when it needs an approval', async () => {

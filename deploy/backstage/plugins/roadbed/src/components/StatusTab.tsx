@@ -4,6 +4,7 @@ import { useEntity } from '@backstage/plugin-catalog-react';
 import { Button, ButtonLink, Skeleton, Text } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { InfrastructureRequest, Instance, InstanceWithRequests } from '../api/types';
+import { sayLeft } from '../budgets';
 import { formatExact, formatMonthly, formatSince } from '../format';
 import { useLiveRequest } from '../hooks/useLiveRequest';
 import { useLoad } from '../hooks/useLoad';
@@ -26,6 +27,7 @@ import classes from './StatusTab.module.css';
 
 /** Somebody else may ask for something while this tab is open. */
 const LOOK_AGAIN_MS = 30_000;
+const WHY_NOT_ID = 'roadbed-why-no-change';
 
 /** StatusTab is an instance as its owners see it, on its page in the catalog. */
 export function StatusTab() {
@@ -113,6 +115,7 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
 function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonElement>; onDestroy(): void }) {
   const { instance, onDestroy } = props;
   const since = new Date(instance.updated_at);
+  const budgets = instance.budgets ?? [];
   return (
     <header className={classes.heading}>
       <div className={classes.what}>
@@ -141,8 +144,14 @@ function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonEleme
                 : instance.offering_version,
             },
             { name: 'Cost', value: isGone(instance.state) ? 'none any more' : formatMonthly(instance.monthly_cost) },
+            ...(budgets.length === 0 || isGone(instance.state) ? [] : [{ name: 'Budget left', value: sayLeft(budgets) }]),
           ]}
         />
+        {!isGone(instance.state) && instance.changes_allowed && (
+          <Text as="p" id={WHY_NOT_ID} variant="body-small" color="secondary" className={classes.line}>
+            No change now: {instance.changes_allowed}.
+          </Text>
+        )}
       </div>
       <div className={classes.actions}>
         <ChangeButton instance={instance} />
@@ -154,13 +163,21 @@ function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonEleme
 
 function ChangeButton({ instance }: { instance: Instance }) {
   const change = useRouteRef(changeRouteRef)?.({ id: instance.id });
-  // While a request of it runs, Now says so.
-  const allowed = !isGone(instance.state) && !instance.changes_allowed;
-  return change && allowed ? (
+  if (!change || isGone(instance.state)) {
+    return null;
+  }
+  if (instance.changes_allowed) {
+    return (
+      <Button variant="secondary" isDisabled aria-describedby={WHY_NOT_ID}>
+        Change
+      </Button>
+    );
+  }
+  return (
     <ButtonLink href={change} variant="secondary">
       Change
     </ButtonLink>
-  ) : null;
+  );
 }
 
 function Now(props: { requestId: string; onChange(): void; whenFailed: ReactNode }) {

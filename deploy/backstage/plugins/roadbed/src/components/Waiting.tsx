@@ -33,7 +33,13 @@ export function Waiting(props: {
       </Notice>
     );
   }
-  return request.waiting ? <Notice kind="waiting" title={sentence(request.waiting)} /> : null;
+  return request.waiting ? (
+    <Notice kind="waiting" title={sentence(request.waiting)}>
+      <Text as="p" variant="body-medium">
+        It goes on by itself; there is nothing to do.
+      </Text>
+    </Notice>
+  ) : null;
 }
 
 function sentence(words: string): string {

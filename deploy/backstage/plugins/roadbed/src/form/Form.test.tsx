@@ -5,7 +5,7 @@ import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event';
 import { parse } from 'yaml';
 import type { Parameters } from '../api/types';
-import { aDatabase, aVerdict, estimate, overLimit } from '../testing/fixtures';
+import { aBudgetLeft, aDatabase, aVerdict, estimate, overLimit } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { json, never, refusal, SidecarDouble, type Call } from '../testing/SidecarDouble';
 import { RoadbedPage } from './FormPage';
@@ -172,12 +172,14 @@ test('a denial comes with every reason and its way out, and one click makes the 
   expect(await within(shown).findByText('Not allowed in dev.')).toBeInTheDocument();
   expect(within(shown).getByRole('list', { name: 'Findings' })).toHaveTextContent('What you can do: Turn off multi-AZ.');
   expect(await within(shown).findByText('Turn off multi-AZ ($70.00)')).toBeInTheDocument();
+  expect(await within(shown).findByText('Ask #platform-team.')).toBeInTheDocument();
   expect(within(shown).getByText('Multi-AZ: +$70.00')).toBeInTheDocument();
   expect(within(shown).getByText('A standby is for production.')).toBeInTheDocument();
 
   await userEvent.click(within(shown).getByRole('button', { name: 'Use: turn off multi-AZ' }));
   expect(screen.getByRole('checkbox', { name: 'Multi-AZ' })).not.toBeChecked();
   expect(await within(shown).findByText('Allowed in dev.')).toBeInTheDocument();
+  expect(within(shown).queryByText('Ask #platform-team.')).not.toBeInTheDocument();
   expect(shown).toHaveFocus();
 });
 
@@ -236,6 +238,12 @@ test('what would wait says for what, and can be asked for', async () => {
   renderForm(aSidecar(() => json({ ...judge({}, false), holds: [hold] })));
   expect(await screen.findByText('You may ask now, and it will wait:')).toBeInTheDocument();
   expect(await panel()).toHaveTextContent("waiting for the change freeze 'year end' to end.");
+});
+
+test('says what is left of the budgets after this', async () => {
+  renderForm(aSidecar(() => json({ ...judge({}, false), budgets: [aBudgetLeft({ left_after: 4310 })] })));
+  await screen.findByText('Allowed in dev.');
+  expect(await panel()).toHaveTextContent('payments has $4,310 of its budget left after this.');
 });
 
 test('what needs an approval may be asked for', async () => {

@@ -4,7 +4,9 @@ import { RiCheckboxCircleLine, RiCloudOffLine, RiForbidLine, RiTimeLine, RiUserF
 import type { FieldExtensionComponentProps } from '@backstage/plugin-scaffolder-react';
 import { explainError } from '../api/explainError';
 import type { Alternative, Estimate, Parameters, Verdict } from '../api/types';
+import { sayBudgets } from '../budgets';
 import { Announcement } from '../components/Announcement';
+import { EscapeHatch } from '../components/EscapeHatch';
 import { Findings } from '../components/Findings';
 import surface from '../components/Surface.module.css';
 import { formatField, formatMoney, formatMonthly } from '../format';
@@ -85,6 +87,8 @@ export function VerdictView({ isFinal = false, isRefused = false }: { isFinal?: 
               <Reasons verdict={verdict} />
               {!verdict.allowed && <Alternatives judged={judged} fields={fields} onUse={change && use} />}
               <Details judged={judged} />
+              {/* The form's last page says it in any case. */}
+              {verdict.outcome === 'deny' && !isFinal && <EscapeHatch markdown={offering?.escape_hatch} />}
             </>
           )}
         </Box>
@@ -120,7 +124,7 @@ function Answer({ verdict, environment }: { verdict: Verdict; environment: strin
     <div className={classes.answer} data-outcome={verdict.outcome}>
       <Icon aria-hidden="true" />
       <p>
-        <span className={classes.word}>{sayAnswer(verdict, environment)}.</span> {sayAllowance(verdict)}
+        <span className={classes.word}>{sayAnswer(verdict, environment)}.</span> {sayAllowance(verdict)} {sayBudgets(verdict.budgets)}
         {verdict.outcome === 'require_approval' && ' You may ask: it will wait for those who can approve it.'}
       </p>
     </div>

@@ -1,4 +1,4 @@
-import type { Approval, Drift, Estimate, Finding, InfrastructureRequest, Instance, Offering, Parameter, Step, StepStatus, Verdict } from '../api/types';
+import type { Approval, BudgetLeft, Drift, Estimate, Finding, InfrastructureRequest, Instance, Offering, Parameter, Step, StepStatus, Verdict } from '../api/types';
 
 export const REQUEST_ID = '01980000-0000-7000-8000-000000000001';
 export const INSTANCE_ID = '01980000-0000-7000-8000-0000000000aa';
@@ -244,6 +244,20 @@ export const aDatabase: Offering = {
 
 function aParameter(change: Partial<Parameter> & { name: string; title: string }): Parameter {
   return { type: 'string', required: false, description: '', level: 'basic', immutable: false, replaces: false, sensitive: false, multiline: false, ...change };
+}
+
+/** aBudgetLeft is payments' budget of $20,000 with $15,000 left, but for `change`. */
+export function aBudgetLeft(change: Partial<BudgetLeft> = {}): BudgetLeft {
+  return {
+    kind: 'team',
+    name: 'group:default/payments',
+    limit: 20_000,
+    spent: 5000,
+    left: 15_000,
+    left_after: 14_914.5,
+    level: 'require_approval',
+    ...change,
+  };
 }
 
 /** aVerdict is that $85.50 a month are allowed in dev, but for `change`. */

@@ -93,6 +93,8 @@ export interface RoadbedApi {
   listUnused(): Promise<UnusedList>;
   /** answerUnused keeps an unused instance from being told of until a date. */
   answerUnused(id: string, kind: 'snooze' | 'needed', answer: UnusedAnswer): Promise<void>;
+  /** rotateCredentials asks for new credentials; the old ones are void once it has been applied. */
+  rotateCredentials(id: string, key: string): Promise<InfrastructureRequest>;
   /** openCredentials is recorded by the sidecar each time it is called. */
   openCredentials(id: string): Promise<Credentials>;
   listOfferings(): Promise<Offering[]>;

@@ -146,6 +146,11 @@ export class RoadbedClient implements RoadbedApi {
     await this.post(`/instances/${encodeURIComponent(id)}/unused/${kind}`, undefined, answer);
   }
 
+  async rotateCredentials(id: string, key: string): Promise<InfrastructureRequest> {
+    const path = `/instances/${encodeURIComponent(id)}/rotate`;
+    return (await this.post<{ request: InfrastructureRequest }>(path, key)).request;
+  }
+
   async openCredentials(id: string): Promise<Credentials> {
     const body = await this.post<{ credentials: Credentials }>(`/instances/${encodeURIComponent(id)}/credentials`);
     return body.credentials;

@@ -1,14 +1,12 @@
-import { useEffect, useState, type RefObject } from 'react';
+import { useState, type RefObject } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { Button, Dialog, DialogBody, DialogFooter, DialogHeader, Text, TextField } from '@backstage/ui';
-import { explainError } from '../api/explainError';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { InfrastructureRequest, Instance } from '../api/types';
-import { formatOwner } from '../format';
 import { useAction } from '../hooks/useAction';
+import { useFocusAfter } from '../hooks/useFocusAfter';
 import { newIdempotencyKey } from '../idempotencyKey';
-import { Notice } from './Notice';
-import { Problem } from './Problem';
+import { Refused } from './Refused';
 import classes from './DestroyDialog.module.css';
 
 type FormProps = {
@@ -38,11 +36,7 @@ function Form(props: FormProps) {
     props.onAsked(await api.destroyInstance(instance.id, typed.trim(), key));
     props.onOpenChange(false);
   });
-  useEffect(() => {
-    const { current } = focusAfter;
-    // React Aria gives the focus back one frame after the dialog is gone, if there is still something to give it to.
-    return () => afterTwoFrames(() => document.activeElement === document.body && current?.focus());
-  }, [focusAfter]);
+  useFocusAfter(focusAfter);
   const matches = typed.trim() === instance.name;
   return (
     <form
@@ -69,7 +63,7 @@ function Form(props: FormProps) {
           autoFocus
           description={matches ? undefined : 'The button works once the name is typed in full.'}
         />
-        {destroy.error !== undefined && <Refused instance={instance} error={destroy.error} />}
+        {destroy.error !== undefined && <Refused instance={instance} action="destroy" error={destroy.error} />}
       </DialogBody>
       <DialogFooter className={classes.footer}>
         <Button variant="secondary" onPress={() => props.onOpenChange(false)}>
@@ -81,25 +75,4 @@ function Form(props: FormProps) {
       </DialogFooter>
     </form>
   );
-}
-
-function afterTwoFrames(act: () => void) {
-  requestAnimationFrame(() => requestAnimationFrame(act));
-}
-
-function Refused({ instance, error }: { instance: Instance; error: unknown }) {
-  const { status, message } = explainError(error);
-  if (status === 403) {
-    return (
-      <Notice kind="info" alert title={`Only ${formatOwner(instance.owner)} may destroy this`}>
-        <Text as="p" variant="body-medium">
-          {message}
-        </Text>
-      </Notice>
-    );
-  }
-  if (status === 409) {
-    return <Notice kind="info" alert title={message} />;
-  }
-  return <Problem what="the request to destroy it" error={error} />;
 }

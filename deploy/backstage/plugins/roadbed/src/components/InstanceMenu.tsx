@@ -1,7 +1,7 @@
 import type { RefObject } from 'react';
 import { useRouteRef } from '@backstage/frontend-plugin-api';
 import { ButtonIcon, Menu, MenuItem, MenuTrigger } from '@backstage/ui';
-import { RiArrowUpCircleLine, RiDeleteBinLine, RiMore2Fill } from '@remixicon/react';
+import { RiArrowUpCircleLine, RiDeleteBinLine, RiKey2Line, RiMore2Fill } from '@remixicon/react';
 import type { Instance, InstanceState } from '../api/types';
 import { upgradeRouteRef } from '../routes';
 
@@ -15,9 +15,11 @@ const TOO_LATE: Partial<Record<InstanceState, string>> = {
 export function InstanceMenu(props: {
   instance: Instance;
   buttonRef: RefObject<HTMLButtonElement>;
+  /** onRotate is there when its credentials can be made anew. */
+  onRotate?(): void;
   onDestroy(): void;
 }) {
-  const { instance, buttonRef, onDestroy } = props;
+  const { instance, buttonRef, onRotate, onDestroy } = props;
   const tooLate = TOO_LATE[instance.state];
   const upgrade = useRouteRef(upgradeRouteRef)?.({ id: instance.id });
   return (
@@ -32,6 +34,11 @@ export function InstanceMenu(props: {
         {instance.available_version && !tooLate && upgrade && (
           <MenuItem iconStart={<RiArrowUpCircleLine />} href={upgrade} isDisabled={Boolean(instance.changes_allowed)}>
             {instance.changes_allowed ? 'Upgrade, when nothing runs' : `Upgrade to ${instance.available_version}`}
+          </MenuItem>
+        )}
+        {onRotate && !tooLate && (
+          <MenuItem iconStart={<RiKey2Line />} isDisabled={Boolean(instance.changes_allowed)} onAction={onRotate}>
+            {instance.changes_allowed ? 'Rotate credentials, when nothing runs' : 'Rotate credentials'}
           </MenuItem>
         )}
         <MenuItem

@@ -89,6 +89,21 @@ test('says what the budgets have left', async () => {
   expect(screen.getByText('$4,310 (payments), $914.50 (dev)')).toBeInTheDocument();
 });
 
+test('new credentials are asked for once what that means was read', async () => {
+  const sidecar = aReadySidecar()
+    .on('GET /offerings/postgres-database', { id: 'postgres-database', version: '1.2.0', docs: '', rotates: true })
+    .on(`POST /instances/${INSTANCE_ID}/rotate`, () => json({ request: aRequest({ action: 'rotate', state: 'queued' }) }, 202));
+  renderTab(sidecar);
+  await userEvent.click(await screen.findByRole('button', { name: 'Actions for orders-store' }));
+  await userEvent.click(await screen.findByRole('menuitem', { name: 'Rotate credentials' }));
+  const dialog = await screen.findByRole('dialog', { name: 'New credentials for orders-store?' });
+  expect(dialog).toHaveTextContent('The old ones stop working as soon as the new ones are made');
+  await userEvent.click(within(dialog).getByRole('button', { name: 'Rotate credentials' }));
+  await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument());
+  const [call] = sidecar.callsTo('POST', `/instances/${INSTANCE_ID}/rotate`);
+  expect(call.headers.get('idempotency-key')).toMatch(/^[0-9a-f]{32}$/);
+});
+
 test('says why nothing can be changed while a request runs', async () => {
   const why = 'request 1 (update) is still applying on orders-store; cancel it or wait for it to end';
   renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance({ changes_allowed: why }), requests: [aRequest()] }));

@@ -21,6 +21,7 @@ import { InstanceMenu } from './InstanceMenu';
 import { PanelSkeleton } from './PanelSkeleton';
 import { Problem } from './Problem';
 import { RequestPanel } from './RequestPanel';
+import { RotateDialog } from './RotateDialog';
 import { InstanceBadge } from './StateBadge';
 import { Who } from './Who';
 import classes from './StatusTab.module.css';
@@ -66,12 +67,25 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   const published = offering.status === 'data' ? offering.data : undefined;
   const newest = requests.at(0);
   const [destroying, setDestroying] = useState(false);
+  const [rotating, setRotating] = useState(false);
   const actions = useRef<HTMLButtonElement>(null);
   const gone = isGone(instance.state);
   const priced = requests.find(request => request.action !== 'destroy' && request.estimate)?.estimate;
   return (
     <div className={classes.tab}>
-      <Heading instance={instance} actions={actions} onDestroy={() => setDestroying(true)} />
+      <Heading
+        instance={instance}
+        actions={actions}
+        onRotate={published?.rotates ? () => setRotating(true) : undefined}
+        onDestroy={() => setDestroying(true)}
+      />
+      <RotateDialog
+        instance={instance}
+        focusAfter={actions}
+        open={rotating}
+        onOpenChange={setRotating}
+        onAsked={props.onChange}
+      />
       <DestroyDialog
         instance={instance}
         focusAfter={actions}
@@ -103,7 +117,8 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
           {requests.length > 0 && <History requests={requests} />}
         </div>
         <div className={classes.column}>
-          <ConnectPanel key={instance.id} instance={instance} docs={published?.docs} />
+          {/* What a change has made new is not to be read from before it. */}
+          <ConnectPanel key={`${instance.id} ${instance.generation}`} instance={instance} docs={published?.docs} />
           {!gone && instance.state !== 'reserved' && <DriftPanel key={`drift ${instance.id}`} instance={instance} />}
           {!gone && <CostPanel estimate={priced ?? undefined} />}
         </div>
@@ -112,8 +127,8 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   );
 }
 
-function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonElement>; onDestroy(): void }) {
-  const { instance, onDestroy } = props;
+function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonElement>; onRotate?(): void; onDestroy(): void }) {
+  const { instance, onRotate, onDestroy } = props;
   const since = new Date(instance.updated_at);
   const budgets = instance.budgets ?? [];
   return (
@@ -155,7 +170,7 @@ function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonEleme
       </div>
       <div className={classes.actions}>
         <ChangeButton instance={instance} />
-        <InstanceMenu instance={instance} buttonRef={props.actions} onDestroy={onDestroy} />
+        <InstanceMenu instance={instance} buttonRef={props.actions} onRotate={onRotate} onDestroy={onDestroy} />
       </div>
     </header>
   );

@@ -1,0 +1,24 @@
+import { Text } from '@backstage/ui';
+import { explainError } from '../api/explainError';
+import type { Instance } from '../api/types';
+import { formatOwner } from '../format';
+import { Notice } from './Notice';
+import { Problem } from './Problem';
+
+/** Refused is why an instance's action was not accepted; `action` is "destroy", "rotate". */
+export function Refused({ instance, action, error }: { instance: Instance; action: string; error: unknown }) {
+  const { status, message } = explainError(error);
+  if (status === 403) {
+    return (
+      <Notice kind="info" alert title={`Only ${formatOwner(instance.owner)} may ${action} this`}>
+        <Text as="p" variant="body-medium">
+          {message}
+        </Text>
+      </Notice>
+    );
+  }
+  if (status === 409) {
+    return <Notice kind="info" alert title={message} />;
+  }
+  return <Problem what={`the request to ${action} it`} error={error} />;
+}

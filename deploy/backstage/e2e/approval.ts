@@ -82,6 +82,9 @@ export function approvalCases(stage: () => Stage) {
     await ann.page.getByText(/^Completed in /).waitFor();
     await ann.page.getByRole('list', { name: 'Approvals' }).getByText(REASON).waitFor();
     await screenshot(ann.page, 'approval-done');
+    await ann.page.getByRole('link', { name: 'Notifications' }).click();
+    await ann.page.getByRole('link', { name: `${name} in staging is ready` }).click();
+    await ann.page.waitForURL(address);
     assert.deepEqual([...ann.problems, ...pat.problems], []);
     await ann.close();
     await pat.close();

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { Caller, type Event, type InfrastructureRequest } from './api.ts';
-import { openPage, screenshot, signIn } from './browser.ts';
+import { baseUrl, openPage, screenshot, signIn } from './browser.ts';
 import { databaseNames, query, type Credentials } from './databases.ts';
-import { fillForm, followRequest, openStatus, readFact, submitButton, uniqueName } from './pages.ts';
+import { fillFields, fillForm, followRequest, openStatus, readFact, submitButton, uniqueName } from './pages.ts';
 import type { Stage } from './stage.ts';
 import { until } from './until.ts';
 
@@ -27,6 +27,7 @@ export function databaseCases(stage: () => Stage) {
   test('ann asks for a database, follows it, and uses it', async t => {
     const { page, problems, close } = await openPage(stage().browser, { width: 1440, height: 900 });
     await signIn(page, 'Ann Okafor');
+    const leftBefore = await readBudgetLeft(page);
     await fillForm(page, OFFERING, [['Database name', name], ['Cost center', 'CC-1234']], 'form');
     await screenshot(page, 'form-review');
 
@@ -59,6 +60,10 @@ export function databaseCases(stage: () => Stage) {
       'SELECT id, note FROM parcels',
     );
     assert.deepEqual(rows, [{ id: 1, note: 'first' }]);
+    const leftAfter = await readBudgetLeft(page);
+    await page.goto(`${baseUrl()}/infrastructure/budgets`);
+    await page.getByRole('table', { name: 'Budgets' }).getByRole('row').filter({ hasText: 'payments' }).waitFor();
+    await screenshot(page, 'budgets');
     assert.deepEqual(problems, []);
     await close();
 
@@ -66,6 +71,7 @@ export function databaseCases(stage: () => Stage) {
     [made] = await ann.requests(name);
     assert.equal(made.id, id);
     assert.equal(made.state, 'succeeded');
+    assert.equal(Math.round((leftBefore - leftAfter) * 100), Math.round((made.monthly_cost ?? 0) * 100), 'the budget falls by the price');
     for (const line of times(made, await ann.events(id), { clickedAt, usableAt, shownAt })) {
       t.diagnostic(line);
     }
@@ -180,6 +186,14 @@ export function databaseCases(stage: () => Stage) {
     assert.ok(!(await databaseNames(stage().data)).includes(credentials.database));
     await assert.rejects(query(credentials, 'SELECT 1'), /does not exist|authentication failed/);
   });
+}
+
+/** readBudgetLeft opens the form, and reads what it would leave of the budget of payments, in dollars. */
+async function readBudgetLeft(page: Page): Promise<number> {
+  await fillFields(page, OFFERING, []);
+  const panel = page.getByRole('region', { name: 'Price and policy' });
+  const said = await panel.getByText(/payments has \S+ of its budget left/).innerText();
+  return Number(/payments has \$(\S+) of/.exec(said)?.[1].replaceAll(',', ''));
 }
 
 async function openCredentials(page: Page): Promise<Credentials> {

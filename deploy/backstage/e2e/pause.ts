@@ -26,6 +26,7 @@ export function pauseCases(stage: () => Stage) {
     await panel.getByText(REASON).waitFor();
     await panel.scrollIntoViewIfNeeded();
     await screenshot(ann.page, 'form-paused-phone');
+    assert.equal(await overflow(ann.page), 0, 'the form is wider than its window');
     await ann.page.goto(`${baseUrl()}/infrastructure/requests`);
     await ann.page.getByText(`Everything is paused: ${REASON}`).waitFor();
     await screenshot(ann.page, 'requests-paused-phone');

@@ -53,6 +53,9 @@ export function viewCases(stage: () => Stage) {
       await page.goto(`${baseUrl()}/infrastructure/resources`);
       await page.getByRole('table', { name: 'Resources' }).waitFor();
       await look('resources');
+      await page.goto(`${baseUrl()}/infrastructure/budgets`);
+      await page.getByRole('table', { name: 'Budgets' }).waitFor();
+      await look('budgets');
       await page.goto(`${baseUrl()}/infrastructure/overview`);
       await page.getByRole('heading', { name: 'More' }).waitFor();
       await look('overview');

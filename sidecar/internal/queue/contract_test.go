@@ -3,6 +3,7 @@ package queue_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -106,15 +107,16 @@ func life(chance *rand.Rand) []provision.Event {
 		}}}
 	}
 	instance := provision.Instance{
-		ID: provision.NewID(), Offering: "postgres-database", Environment: "dev", Name: "orders", Owner: "group:default/shop", State: provision.Reserved, CredentialsVersion: 1,
+		ID: provision.NewID(), Offering: "postgres-database", Environment: "dev", Name: "orders", Owner: "group:default/shop", State: provision.Reserved, CredentialsVersion: 1, Lifetime: 720 * time.Hour,
 	}
 	steps := []provision.StepDefinition{{Name: "Check", Phase: "validate"}, {Name: "Plan", Phase: "plan"}, {Name: "Make", Addresses: []string{"a.b", "a.c"}}}
 	var told []provision.Event
-	for action := provision.Create; !instance.State.Gone() && len(told) < 500; action = pick(chance, provision.Update, provision.Rotate, provision.Destroy) {
+	for action := provision.Create; !instance.State.Gone() && len(told) < 500; action = pick(chance, provision.Update, provision.Rotate, provision.Extend, provision.Destroy) {
 		told = append(told, drifts(chance, &instance, now)...)
+		now = now.Add(time.Duration(chance.IntN(400)) * time.Hour)
 		request := provision.Request{
 			ID: provision.NewID(), Action: action, Offering: "postgres-database", OfferingVersion: "1.2.0", Environment: "dev", Name: "orders", Owner: "group:default/shop",
-			RequestedBy: "user:default/ada", Verdict: verdict(),
+			RequestedBy: "user:default/ada", Verdict: verdict(), Lifetime: 720 * time.Hour,
 		}
 		if chance.IntN(2) > 0 {
 			request.MonthlyCost = &price
@@ -136,6 +138,8 @@ func life(chance *rand.Rand) []provision.Event {
 			r = provision.NewRecord(r.Request, r.Instance, r.Run, now)
 			move(chance, r, verdict, &reports)
 		}
+		// An error means that its end is not near.
+		_ = errors.Join(r.Warn(), r.Expired(pick(chance, "", "dev is frozen")))
 		r.OpenCredentials(provision.Principal{Subject: "user:default/ada"})
 		told = append(told, r.Events()...)
 		instance = *r.Instance

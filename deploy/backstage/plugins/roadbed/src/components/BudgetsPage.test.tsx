@@ -36,6 +36,7 @@ test('says in words whose each is, what is taken of it, and what happens above i
   const { container } = renderBudgets(new SidecarDouble().on('GET /budgets', { items }));
   await screen.findByRole('table', { name: 'Budgets' });
   const [, payments, dev] = screen.getAllByRole('row');
+  expect(within(payments).getByRole('link', { name: 'payments' })).toHaveAttribute('data-weight', 'bold');
   for (const said of ['payments', 'Team', '25 % taken; what exceeds it needs approval', '$85.50', '$4,914.50', '$20,000', '$15,000']) {
     expect(payments).toHaveTextContent(said);
   }

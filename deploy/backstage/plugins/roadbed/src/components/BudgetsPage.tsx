@@ -52,7 +52,7 @@ const COLUMNS: Column<Row>[] = [
     title: 'Budget',
     cell: ({ kind, name }) => (
       <span className={list.name}>
-        <Text weight="bold">{kind === 'team' ? <Who entityRef={name} /> : name}</Text>
+        <Text weight="bold">{kind === 'team' ? <Who entityRef={name} bold /> : name}</Text>
         <Text variant="body-small" color="secondary">
           {KINDS[kind]}
         </Text>

@@ -3,19 +3,26 @@ import { useRouteRef } from '@backstage/frontend-plugin-api';
 import { entityRouteParams, entityRouteRef, useEntityPresentation } from '@backstage/plugin-catalog-react';
 import { Link } from '@backstage/ui';
 
-/** Who is a person or a team: "you", or their name with a link to them in the catalog. */
-export function Who({ entityRef, me }: { entityRef: string; me?: string }) {
+/** Who is a person or a team: "you", or their name with a link to them in the catalog, `bold` where it names a row. */
+export function Who({ entityRef, me, bold }: { entityRef: string; me?: string; bold?: boolean }) {
   if (me && entityRef === me) {
     return <>you</>;
   }
-  return isEntityRef(entityRef) ? <Known entityRef={entityRef} /> : <>{entityRef || 'nobody'}</>;
+  return isEntityRef(entityRef) ? <Known entityRef={entityRef} bold={bold} /> : <>{entityRef || 'nobody'}</>;
 }
 
-function Known({ entityRef }: { entityRef: string }) {
+function Known({ entityRef, bold = false }: { entityRef: string; bold?: boolean }) {
   const { primaryTitle } = useEntityPresentation(entityRef);
   const entityRoute = useRouteRef(entityRouteRef);
   const href = entityRoute?.(entityRouteParams(parseEntityRef(entityRef)));
-  return href ? <Link href={href}>{primaryTitle}</Link> : <>{primaryTitle}</>;
+  if (!href) {
+    return <>{primaryTitle}</>;
+  }
+  return (
+    <Link href={href} weight={bold ? 'bold' : 'regular'}>
+      {primaryTitle}
+    </Link>
+  );
 }
 
 function isEntityRef(text: string): boolean {

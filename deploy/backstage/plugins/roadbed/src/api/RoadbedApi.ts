@@ -11,6 +11,7 @@ import type {
   Environment,
   Evaluation,
   Exemption,
+  HandOver,
   InfrastructureRequest,
   Instance,
   InstanceWithRequests,
@@ -95,6 +96,10 @@ export interface RoadbedApi {
   answerUnused(id: string, kind: 'snooze' | 'needed', answer: UnusedAnswer): Promise<void>;
   /** rotateCredentials asks for new credentials; the old ones are void once it has been applied. */
   rotateCredentials(id: string, key: string): Promise<InfrastructureRequest>;
+  /** handOver asks for another team, by name or entity ref, to own an instance. */
+  handOver(id: string, handOver: HandOver, key: string): Promise<InfrastructureRequest>;
+  /** extendInstance asks for an instance to live longer by "90m", "24h" or "7d". */
+  extendInstance(id: string, by: string, key: string): Promise<InfrastructureRequest>;
   /** openCredentials is recorded by the sidecar each time it is called. */
   openCredentials(id: string): Promise<Credentials>;
   listOfferings(): Promise<Offering[]>;

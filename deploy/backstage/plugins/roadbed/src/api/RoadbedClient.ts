@@ -13,6 +13,7 @@ import type {
   DriftSuppression,
   Environment,
   Exemption,
+  HandOver,
   InfrastructureRequest,
   Instance,
   InstanceWithRequests,
@@ -149,6 +150,16 @@ export class RoadbedClient implements RoadbedApi {
   async rotateCredentials(id: string, key: string): Promise<InfrastructureRequest> {
     const path = `/instances/${encodeURIComponent(id)}/rotate`;
     return (await this.post<{ request: InfrastructureRequest }>(path, key)).request;
+  }
+
+  async handOver(id: string, handOver: HandOver, key: string): Promise<InfrastructureRequest> {
+    const path = `/instances/${encodeURIComponent(id)}/hand-over`;
+    return (await this.post<{ request: InfrastructureRequest }>(path, key, handOver)).request;
+  }
+
+  async extendInstance(id: string, by: string, key: string): Promise<InfrastructureRequest> {
+    const path = `/instances/${encodeURIComponent(id)}/extend`;
+    return (await this.post<{ request: InfrastructureRequest }>(path, key, { by })).request;
   }
 
   async openCredentials(id: string): Promise<Credentials> {

@@ -25,6 +25,7 @@ export type UnusedAnswer = Schemas['UnusedAnswer'];
 export type UnusedFinding = Schemas['UnusedFinding'];
 export type UnusedGroup = Schemas['UnusedGroup'];
 export type UnusedList = Schemas['UnusedList'];
+export type HandOver = Omit<Schemas['HandOver'], 'source'>;
 export type Exemption = Schemas['Exemption'];
 export type CalendarEntry = Schemas['CalendarEntry'];
 export type Advice = Schemas['Advice'];

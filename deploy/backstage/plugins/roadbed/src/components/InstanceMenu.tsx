@@ -1,7 +1,7 @@
 import type { RefObject } from 'react';
 import { useRouteRef } from '@backstage/frontend-plugin-api';
 import { ButtonIcon, Menu, MenuItem, MenuTrigger } from '@backstage/ui';
-import { RiArrowUpCircleLine, RiDeleteBinLine, RiKey2Line, RiMore2Fill } from '@remixicon/react';
+import { RiArrowUpCircleLine, RiDeleteBinLine, RiKey2Line, RiMore2Fill, RiTeamLine, RiTimerLine } from '@remixicon/react';
 import type { Instance, InstanceState } from '../api/types';
 import { upgradeRouteRef } from '../routes';
 
@@ -11,17 +11,22 @@ const TOO_LATE: Partial<Record<InstanceState, string>> = {
   released: 'was never made',
 };
 
+/** InstanceAsk is what the menu asks for by a dialog. */
+export type InstanceAsk = 'rotate' | 'hand_over' | 'extend' | 'destroy';
+
 /** InstanceMenu is what can be done with an instance. */
 export function InstanceMenu(props: {
   instance: Instance;
   buttonRef: RefObject<HTMLButtonElement>;
-  /** onRotate is there when its credentials can be made anew. */
-  onRotate?(): void;
-  onDestroy(): void;
+  /** rotates says that its credentials can be made anew. */
+  rotates: boolean;
+  onAsk(ask: InstanceAsk): void;
 }) {
-  const { instance, buttonRef, onRotate, onDestroy } = props;
+  const { instance, buttonRef, rotates, onAsk } = props;
   const tooLate = TOO_LATE[instance.state];
   const upgrade = useRouteRef(upgradeRouteRef)?.({ id: instance.id });
+  const busy = Boolean(instance.changes_allowed);
+  const whenIdle = (words: string) => (busy ? `${words}, when nothing runs` : words);
   return (
     <MenuTrigger>
       <ButtonIcon
@@ -31,21 +36,31 @@ export function InstanceMenu(props: {
         aria-label={`Actions for ${instance.name}`}
       />
       <Menu>
-        {instance.available_version && !tooLate && upgrade && (
-          <MenuItem iconStart={<RiArrowUpCircleLine />} href={upgrade} isDisabled={Boolean(instance.changes_allowed)}>
-            {instance.changes_allowed ? 'Upgrade, when nothing runs' : `Upgrade to ${instance.available_version}`}
+        {instance.expires_at && !tooLate && (
+          <MenuItem iconStart={<RiTimerLine />} isDisabled={busy} onAction={() => onAsk('extend')}>
+            {whenIdle('Extend')}
           </MenuItem>
         )}
-        {onRotate && !tooLate && (
-          <MenuItem iconStart={<RiKey2Line />} isDisabled={Boolean(instance.changes_allowed)} onAction={onRotate}>
-            {instance.changes_allowed ? 'Rotate credentials, when nothing runs' : 'Rotate credentials'}
+        {instance.available_version && !tooLate && upgrade && (
+          <MenuItem iconStart={<RiArrowUpCircleLine />} href={upgrade} isDisabled={busy}>
+            {busy ? 'Upgrade, when nothing runs' : `Upgrade to ${instance.available_version}`}
+          </MenuItem>
+        )}
+        {rotates && !tooLate && (
+          <MenuItem iconStart={<RiKey2Line />} isDisabled={busy} onAction={() => onAsk('rotate')}>
+            {whenIdle('Rotate credentials')}
+          </MenuItem>
+        )}
+        {!tooLate && (
+          <MenuItem iconStart={<RiTeamLine />} isDisabled={busy} onAction={() => onAsk('hand_over')}>
+            {whenIdle('Hand over')}
           </MenuItem>
         )}
         <MenuItem
           color="danger"
           iconStart={<RiDeleteBinLine />}
           isDisabled={tooLate !== undefined}
-          onAction={onDestroy}
+          onAction={() => onAsk('destroy')}
         >
           {tooLate ? `${instance.name} ${tooLate}` : `Destroy ${instance.name}`}
         </MenuItem>

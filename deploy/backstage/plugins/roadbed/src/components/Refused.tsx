@@ -2,12 +2,20 @@ import { Text } from '@backstage/ui';
 import { explainError } from '../api/explainError';
 import type { Instance } from '../api/types';
 import { formatOwner } from '../format';
+import { Findings } from './Findings';
 import { Notice } from './Notice';
 import { Problem } from './Problem';
 
-/** Refused is why an instance's action was not accepted; `action` is "destroy", "rotate". */
+/** Refused is why an instance's action was not accepted; `action` is "destroy", "hand over". */
 export function Refused({ instance, action, error }: { instance: Instance; action: string; error: unknown }) {
-  const { status, message } = explainError(error);
+  const { status, message, details, findings } = explainError(error);
+  if (status === 403 && findings.length > 0) {
+    return (
+      <Notice kind="answer" alert title={message}>
+        <Findings findings={findings} />
+      </Notice>
+    );
+  }
   if (status === 403) {
     return (
       <Notice kind="info" alert title={`Only ${formatOwner(instance.owner)} may ${action} this`}>
@@ -17,8 +25,16 @@ export function Refused({ instance, action, error }: { instance: Instance; actio
       </Notice>
     );
   }
-  if (status === 409) {
-    return <Notice kind="info" alert title={message} />;
+  if (status === 400 || status === 409) {
+    return (
+      <Notice kind="info" alert title={message}>
+        {details.map(detail => (
+          <Text as="p" variant="body-medium" key={detail}>
+            {detail}
+          </Text>
+        ))}
+      </Notice>
+    );
   }
   return <Problem what={`the request to ${action} it`} error={error} />;
 }

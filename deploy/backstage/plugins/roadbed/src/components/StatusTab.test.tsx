@@ -1,7 +1,9 @@
+import type { Entity } from '@backstage/catalog-model';
 import { EntityProvider } from '@backstage/plugin-catalog-react';
 import { act, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { aBudgetLeft, aRequest, anApproval, anEntity, anInstance, INSTANCE_ID, REQUEST_ID, someSteps } from '../testing/fixtures';
+import { formatExact } from '../format';
+import { aBudgetLeft, aRequest, anApproval, anEntity, anInstance, INSTANCE_ID, overLimit, REQUEST_ID, someSteps } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { EventStream, json, never, refusal, SidecarDouble } from '../testing/SidecarDouble';
 import { StatusTab } from './StatusTab';
@@ -10,12 +12,12 @@ const instanceRoute = `GET /instances/${INSTANCE_ID}`;
 const requestRoute = `GET /requests/${REQUEST_ID}`;
 const credentialsPath = `/instances/${INSTANCE_ID}/credentials`;
 
-function renderTab(sidecar: SidecarDouble) {
+function renderTab(sidecar: SidecarDouble, entities: Entity[] = []) {
   return renderPage(
     <EntityProvider entity={anEntity}>
       <StatusTab />
     </EntityProvider>,
-    { sidecar },
+    { sidecar, entities },
   );
 }
 
@@ -102,6 +104,81 @@ test('new credentials are asked for once what that means was read', async () => 
   await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument());
   const [call] = sidecar.callsTo('POST', `/instances/${INSTANCE_ID}/rotate`);
   expect(call.headers.get('idempotency-key')).toMatch(/^[0-9a-f]{32}$/);
+});
+
+test('another team is given an instance, once it is allowed to', async () => {
+  const handOverPath = `/instances/${INSTANCE_ID}/hand-over`;
+  const search = { apiVersion: 'backstage.io/v1alpha1', kind: 'Group', metadata: { name: 'search' }, spec: {} };
+  const sidecar = aReadySidecar()
+    .on('GET /offerings/postgres-database', { id: 'postgres-database', version: '1.2.0', docs: '', rotates: true })
+    .on(`POST ${handOverPath}`, () =>
+      refusal(403, { name: 'NotAllowedError', message: 'Not allowed in dev as asked.', findings: [overLimit] }),
+    );
+  renderTab(sidecar, [search]);
+  await userEvent.click(await screen.findByRole('button', { name: 'Actions for orders-store' }));
+  await userEvent.click(await screen.findByRole('menuitem', { name: 'Hand over' }));
+  const dialog = await screen.findByRole('dialog', { name: 'Hand over orders-store?' });
+  expect(dialog).toHaveTextContent('gets its costs, $85.50 / month');
+  expect(dialog).toHaveTextContent('Its credentials are made anew: the old ones stop working, and payments loses access.');
+  const button = within(dialog).getByRole('button', { name: 'Hand over orders-store' });
+  expect(button).toBeDisabled();
+
+  await userEvent.type(within(dialog).getByRole('combobox', { name: /^Team/ }), 'sea');
+  await userEvent.click(await screen.findByRole('option', { name: 'search' }));
+  await userEvent.click(button);
+  expect(await within(dialog).findByRole('list', { name: 'Findings' })).toHaveTextContent(overLimit.message);
+
+  sidecar.on(`POST ${handOverPath}`, () => json({ request: aRequest({ action: 'hand_over', state: 'queued' }) }, 202));
+  await userEvent.type(within(dialog).getByRole('textbox', { name: 'Cost center' }), 'CC-2001');
+  await userEvent.click(button);
+  await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument());
+  const [first, second] = sidecar.callsTo('POST', handOverPath);
+  expect(first.body).toEqual({ owner: 'search' });
+  expect(second.body).toEqual({ owner: 'search', cost_center: 'CC-2001' });
+  expect(second.headers.get('idempotency-key')).not.toBe(first.headers.get('idempotency-key'));
+});
+
+test('a team that the catalog does not list can be typed, and is told when there is no such team', async () => {
+  const handOverPath = `/instances/${INSTANCE_ID}/hand-over`;
+  const message = 'there is no team group:default/nobody with members in the catalog';
+  const sidecar = aReadySidecar().on(`POST ${handOverPath}`, () => refusal(400, { name: 'InputError', message }));
+  renderTab(sidecar);
+  await userEvent.click(await screen.findByRole('button', { name: 'Actions for orders-store' }));
+  await userEvent.click(await screen.findByRole('menuitem', { name: 'Hand over' }));
+  const dialog = await screen.findByRole('dialog', { name: 'Hand over orders-store?' });
+  expect(dialog).toHaveTextContent('what it knows of the credentials stays valid');
+  await userEvent.type(within(dialog).getByRole('combobox', { name: /^Team/ }), 'nobody');
+  await userEvent.tab();
+  await userEvent.click(within(dialog).getByRole('button', { name: 'Hand over orders-store' }));
+  expect(await within(dialog).findByText(message)).toBeInTheDocument();
+  expect(sidecar.callsTo('POST', handOverPath)[0].body).toEqual({ owner: 'nobody' });
+});
+
+test('says when it ends, and asks for more time', async () => {
+  const extendPath = `/instances/${INSTANCE_ID}/extend`;
+  const end = new Date(Date.now() + 3.5 * 60 * 60 * 1000);
+  const sidecar = aReadySidecar()
+    .on(instanceRoute, { instance: anInstance({ expires_at: end.toISOString() }), requests: [aRequest()] })
+    .on(`POST ${extendPath}`, () => json({ request: aRequest({ action: 'extend', state: 'queued' }) }, 202));
+  renderTab(sidecar);
+  expect(await screen.findByText('Ends')).toBeInTheDocument();
+  expect(screen.getByText('in 3 h')).toHaveAttribute('title', formatExact(end));
+  await userEvent.click(screen.getByRole('button', { name: 'Actions for orders-store' }));
+  await userEvent.click(await screen.findByRole('menuitem', { name: 'Extend' }));
+  const dialog = await screen.findByRole('dialog', { name: 'Extend orders-store?' });
+  await userEvent.click(within(dialog).getByRole('button', { name: 'Extend orders-store' }));
+  await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument());
+  expect(sidecar.callsTo('POST', extendPath)[0].body).toEqual({ by: '24h' });
+});
+
+test('says until when what has ended is kept', async () => {
+  const hour = 60 * 60 * 1000;
+  const ended = anInstance({
+    expires_at: new Date(Date.now() - 2.5 * hour).toISOString(),
+    destroy_at: new Date(Date.now() + 5.5 * hour).toISOString(),
+  });
+  renderTab(aReadySidecar().on(instanceRoute, { instance: ended, requests: [aRequest()] }));
+  expect((await screen.findByText('Ended')).parentElement).toHaveTextContent('2 h ago, to be destroyed in 5 h');
 });
 
 test('says why nothing can be changed while a request runs', async () => {
@@ -256,6 +333,8 @@ test('destroys by keyboard alone, once the name has been typed', async () => {
   act(() => actions.focus());
   await user.keyboard('{Enter}');
   const item = await screen.findByRole('menuitem', { name: 'Destroy orders-store' });
+  await waitFor(() => expect(screen.getAllByRole('menuitem')[0]).toHaveFocus());
+  await user.keyboard('{End}');
   await waitFor(() => expect(item).toHaveFocus());
   await user.keyboard('{Enter}');
 

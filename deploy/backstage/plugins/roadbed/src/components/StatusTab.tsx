@@ -15,9 +15,12 @@ import { CostPanel } from './CostPanel';
 import { DestroyDialog } from './DestroyDialog';
 import { CreateButton, Empty } from './Empty';
 import { DriftPanel } from './DriftPanel';
-import { Facts } from './Facts';
+import { ExtendDialog } from './ExtendDialog';
+import { Facts, type Fact } from './Facts';
+import { HandOverDialog } from './HandOverDialog';
 import { History } from './History';
-import { InstanceMenu } from './InstanceMenu';
+import { InstanceMenu, type InstanceAsk } from './InstanceMenu';
+import { Deadline, Moment } from './Moment';
 import { PanelSkeleton } from './PanelSkeleton';
 import { Problem } from './Problem';
 import { RequestPanel } from './RequestPanel';
@@ -66,33 +69,25 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   const offering = useLoad(instance.offering, () => api.getOffering(instance.offering)).loaded;
   const published = offering.status === 'data' ? offering.data : undefined;
   const newest = requests.at(0);
-  const [destroying, setDestroying] = useState(false);
-  const [rotating, setRotating] = useState(false);
+  const [asking, setAsking] = useState<InstanceAsk>();
   const actions = useRef<HTMLButtonElement>(null);
   const gone = isGone(instance.state);
+  const rotates = published?.rotates ?? false;
+  const dialog = (ask: InstanceAsk) => ({
+    instance,
+    focusAfter: actions,
+    open: asking === ask,
+    onOpenChange: (open: boolean) => setAsking(open ? ask : undefined),
+    onAsked: props.onChange,
+  });
   const priced = requests.find(request => request.action !== 'destroy' && request.estimate)?.estimate;
   return (
     <div className={classes.tab}>
-      <Heading
-        instance={instance}
-        actions={actions}
-        onRotate={published?.rotates ? () => setRotating(true) : undefined}
-        onDestroy={() => setDestroying(true)}
-      />
-      <RotateDialog
-        instance={instance}
-        focusAfter={actions}
-        open={rotating}
-        onOpenChange={setRotating}
-        onAsked={props.onChange}
-      />
-      <DestroyDialog
-        instance={instance}
-        focusAfter={actions}
-        open={destroying}
-        onOpenChange={setDestroying}
-        onAsked={props.onChange}
-      />
+      <Heading instance={instance} actions={actions} rotates={rotates} onAsk={setAsking} />
+      <RotateDialog {...dialog('rotate')} />
+      <HandOverDialog {...dialog('hand_over')} rotates={rotates} />
+      <ExtendDialog {...dialog('extend')} />
+      <DestroyDialog {...dialog('destroy')} />
       {props.stale !== undefined && <Problem what="the newest status" error={props.stale} onRetry={props.onChange} />}
       <div className={classes.columns}>
         <div className={classes.column}>
@@ -103,7 +98,7 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
               onChange={props.onChange}
               whenFailed={
                 instance.state === 'incomplete' && (
-                  <Button size="small" variant="secondary" onPress={() => setDestroying(true)}>
+                  <Button size="small" variant="secondary" onPress={() => setAsking('destroy')}>
                     Destroy what was made
                   </Button>
                 )
@@ -127,8 +122,13 @@ function Status(props: { found: InstanceWithRequests; stale: unknown; onChange()
   );
 }
 
-function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonElement>; onRotate?(): void; onDestroy(): void }) {
-  const { instance, onRotate, onDestroy } = props;
+function Heading(props: {
+  instance: Instance;
+  actions: RefObject<HTMLButtonElement>;
+  rotates: boolean;
+  onAsk(ask: InstanceAsk): void;
+}) {
+  const { instance, rotates, onAsk } = props;
   const since = new Date(instance.updated_at);
   const budgets = instance.budgets ?? [];
   return (
@@ -160,6 +160,7 @@ function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonEleme
             },
             { name: 'Cost', value: isGone(instance.state) ? 'none any more' : formatMonthly(instance.monthly_cost) },
             ...(budgets.length === 0 || isGone(instance.state) ? [] : [{ name: 'Budget left', value: sayLeft(budgets) }]),
+            ...(instance.expires_at && !isGone(instance.state) ? [endOf(instance.expires_at, instance.destroy_at)] : []),
           ]}
         />
         {!isGone(instance.state) && instance.changes_allowed && (
@@ -170,10 +171,30 @@ function Heading(props: { instance: Instance; actions: RefObject<HTMLButtonEleme
       </div>
       <div className={classes.actions}>
         <ChangeButton instance={instance} />
-        <InstanceMenu instance={instance} buttonRef={props.actions} onRotate={onRotate} onDestroy={onDestroy} />
+        <InstanceMenu instance={instance} buttonRef={props.actions} rotates={rotates} onAsk={onAsk} />
       </div>
     </header>
   );
+}
+
+/** Once it has ended it is kept for a while, in which it can still be extended. */
+function endOf(expiresAt: string, destroyAt?: string): Fact {
+  if (new Date(expiresAt) > new Date()) {
+    return { name: 'Ends', value: <Deadline at={expiresAt} /> };
+  }
+  return {
+    name: 'Ended',
+    value: (
+      <>
+        <Moment at={expiresAt} />
+        {destroyAt && (
+          <>
+            , to be destroyed <Deadline at={destroyAt} />
+          </>
+        )}
+      </>
+    ),
+  };
 }
 
 function ChangeButton({ instance }: { instance: Instance }) {

@@ -20,7 +20,13 @@ export function renderPage(element: ReactElement, options: { sidecar: SidecarDou
   return renderInTestApp(element, {
     apis: [
       [roadbedApiRef, new RoadbedClient({ fetchApi: sidecar.fetchApi })],
-      [catalogApiRef, { getEntityByRef: async ref => entities.find(entity => stringifyEntityRef(entity) === ref) }],
+      [
+        catalogApiRef,
+        {
+          getEntityByRef: async ref => entities.find(entity => stringifyEntityRef(entity) === ref),
+          getEntities: async () => ({ items: entities }),
+        },
+      ],
     ],
     initialRouteEntries: [path],
     mountedRoutes: {

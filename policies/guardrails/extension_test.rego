@@ -50,6 +50,12 @@ test_a_second_more_is_outside_and_a_whole_hour if {
 	startswith(finding.message, "orders would live 169 hours in all,")
 }
 
+test_what_is_dear_is_priced_to_the_cent_by_a_month_of_730_hours if {
+	dear := object.union(_extended("dev", 100), {"price": {"monthly_mills": 73000000}})
+	some finding in extension.findings with input as dear
+	endswith(finding.message, " The extension costs about $7,300.00.")
+}
+
 test_without_a_price_no_cost_is_told if {
 	unpriced := object.union(_extended("dev", 100), {"price": {"known": false, "monthly_mills": 0}})
 	some finding in extension.findings with input as unpriced

@@ -119,6 +119,13 @@ test_a_window_follows_summer_time if {
 	_kinds(_with({"at": "2026-07-03T02:00:00Z"}), [], _nights) == {"window"}
 }
 
+# Clocks go from 02:00 to 03:00 on 29 March 2026, a Sunday.
+test_a_window_that_summer_time_takes_away_is_waited_for_until_the_next if {
+	swallowed := {"prod": [{"days": ["sun"], "from": "01:30", "to": "02:30", "timezone": "Europe/Berlin"}]}
+	some hold in _held(_with({"at": "2026-03-29T00:30:00Z"}), [], swallowed)
+	hold.until == "2026-04-04T23:30:00Z"
+}
+
 test_a_window_within_a_day_ends_on_it if {
 	mornings := {"prod": [{"days": ["thu"], "from": "08:30", "to": "09:45", "timezone": "UTC"}]}
 	_kinds(_with({"at": "2026-12-24T08:29:59Z"}), [], mornings) == {"window"}

@@ -60,6 +60,11 @@ test_an_exemption_begins_at_from_and_ends_before_until if {
 	_at("2026-12-01T00:00:00Z") == "deny"
 }
 
+test_an_exemption_that_ends_at_an_instant_says_its_day if {
+	instant := object.union(_granted, {"until": "2026-12-01T08:00:00Z"})
+	_applied(_finding("deny"), [instant], request) == _note
+}
+
 _at(text) := _applied(_finding("deny"), [_granted], object.union(request, {"at": text})).level
 
 test_of_several_the_longest_counts if {

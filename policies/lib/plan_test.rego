@@ -75,3 +75,20 @@ test_an_environment_may_have_a_level_of_its_own if {
 	plan.level(rule) == "warn" with input.environment.name as "dev"
 	plan.level(rule) == "deny" with input.environment.name as "prod"
 }
+
+test_every_attribute_that_the_data_lists_has_an_https_source if {
+	every rule in ["open_to_world", "unencrypted"] {
+		every rows in data.plan[rule].checks {
+			count(rows) > 0
+			every row in rows { _https(row.source) }
+		}
+	}
+	every source in data.plan.data_store_lost.types { _https(source) }
+	_https(data.plan.missing_tags.source)
+}
+
+_https(source) if regex.match(`^https://[a-z.]+/[a-z0-9./-]+(#[a-z0-9-]+)?$`, source)
+
+test_every_kind_is_plain_words_for_a_sentence if {
+	every kind in data.plan.kinds { regex.match(`^[a-z]+( [a-z]+)*$`, kind) }
+}

@@ -65,17 +65,21 @@ test_outside_and_of_the_modules_own_making_it_says_so if {
 test_outside_in_every_way_that_the_data_names if {
 	every type, after in {
 		"aws_rds_cluster_instance": {"publicly_accessible": true},
-		"aws_s3_bucket": {"acl": "public-read"},
-		"aws_s3_bucket_acl": {"acl": "public-read-write"},
 		"aws_security_group_rule": {"type": "ingress", "cidr_blocks": ["0.0.0.0/0"]},
 		"aws_vpc_security_group_ingress_rule": {"cidr_ipv6": "::/0"},
 	} {
-		some finding in open_to_world.findings with input as planned({"type": type, "after": after})
-		regex.match(_control, finding.source)
+		count(open_to_world.findings) == 1 with input as planned({"type": type, "after": after})
 	}
 }
 
-_control := `^https://docs\.aws\.amazon\.com/securityhub/latest/userguide/[a-z0-9]+-controls\.html#[a-z0-9]+-[0-9]+$`
+test_outside_a_bucket_that_everyone_may_read_or_write_by_either_resource if {
+	every type in ["aws_s3_bucket", "aws_s3_bucket_acl"] {
+		open_to_world.findings == set() with input as planned({"type": type, "after": {"acl": "private"}})
+		every acl in ["public-read", "public-read-write"] {
+			count(open_to_world.findings) == 1 with input as planned({"type": type, "after": {"acl": acl}})
+		}
+	}
+}
 
 test_outside_every_way_around_a_buckets_block if {
 	every left in ["block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"] {
@@ -86,20 +90,17 @@ test_outside_every_way_around_a_buckets_block if {
 				"after": object.union(closed, {left: value}),
 			})
 			finding.attribute == left
-			regex.match(_control, finding.source)
 		}
 	}
 }
 
 test_outside_every_range_of_a_firewall if {
 	every attribute, range in {"cidr_blocks": "0.0.0.0/0", "ipv6_cidr_blocks": "::/0"} {
-		some group in open_to_world.findings with input as _firewall({attribute: [range]})
-		regex.match(_control, group.source)
-		some rule in open_to_world.findings with input as planned({
+		count(open_to_world.findings) == 1 with input as _firewall({attribute: [range]})
+		count(open_to_world.findings) == 1 with input as planned({
 			"type": "aws_security_group_rule",
 			"after": {"type": "ingress", attribute: [range]},
 		})
-		regex.match(_control, rule.source)
 	}
 }
 

@@ -28,7 +28,8 @@ export function Refused({ instance, action, error }: { instance: Instance; actio
   if (status === 400 || status === 409) {
     return (
       <Notice kind="info" alert title={message}>
-        {details.map(detail => (
+        {/* A single fault is the message itself. */}
+        {details.length > 1 && details.map(detail => (
           <Text as="p" variant="body-medium" key={detail}>
             {detail}
           </Text>

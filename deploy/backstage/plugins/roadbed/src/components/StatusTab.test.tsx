@@ -141,7 +141,7 @@ test('another team is given an instance, once it is allowed to', async () => {
 test('a team that the catalog does not list can be typed, and is told when there is no such team', async () => {
   const handOverPath = `/instances/${INSTANCE_ID}/hand-over`;
   const message = 'there is no team group:default/nobody with members in the catalog';
-  const sidecar = aReadySidecar().on(`POST ${handOverPath}`, () => refusal(400, { name: 'InputError', message }));
+  const sidecar = aReadySidecar().on(`POST ${handOverPath}`, () => refusal(400, { name: 'InputError', message, details: [{ path: '/owner', message }] }));
   renderTab(sidecar);
   await userEvent.click(await screen.findByRole('button', { name: 'Actions for orders-store' }));
   await userEvent.click(await screen.findByRole('menuitem', { name: 'Hand over' }));
@@ -151,6 +151,7 @@ test('a team that the catalog does not list can be typed, and is told when there
   await userEvent.tab();
   await userEvent.click(within(dialog).getByRole('button', { name: 'Hand over orders-store' }));
   expect(await within(dialog).findByText(message)).toBeInTheDocument();
+  expect(within(dialog).getAllByText(message, { exact: false })).toHaveLength(1);
   expect(sidecar.callsTo('POST', handOverPath)[0].body).toEqual({ owner: 'nobody' });
 });
 

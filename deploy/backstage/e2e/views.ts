@@ -56,6 +56,8 @@ export function viewCases(stage: () => Stage) {
       await page.goto(`${baseUrl()}/infrastructure/budgets`);
       await page.getByRole('table', { name: 'Budgets' }).waitFor();
       await look('budgets');
+      const chosen = await page.getByRole('tab', { name: 'Budgets', selected: true }).boundingBox();
+      assert.ok(chosen && chosen.x >= 0 && chosen.x + chosen.width <= (options.width ?? 0), 'the chosen tab is out of view');
       await page.goto(`${baseUrl()}/infrastructure/overview`);
       await page.getByRole('heading', { name: 'More' }).waitFor();
       await look('overview');

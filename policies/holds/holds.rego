@@ -76,6 +76,7 @@ openings(windows, days) := {opening |
 		"until": clock.instant(_ends(midnight, window), window.timezone),
 		"zone": window.timezone,
 	}
+	opening.until > opening.from # in spring an hour is skipped, and a window with it
 }
 
 # METADATA

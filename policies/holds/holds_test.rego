@@ -124,6 +124,9 @@ test_a_window_that_summer_time_takes_away_is_waited_for_until_the_next if {
 	swallowed := {"prod": [{"days": ["sun"], "from": "01:30", "to": "02:30", "timezone": "Europe/Berlin"}]}
 	some hold in _held(_with({"at": "2026-03-29T00:30:00Z"}), [], swallowed)
 	hold.until == "2026-04-04T23:30:00Z"
+
+	some before in _held(_with({"at": "2026-03-28T12:00:00Z"}), [], swallowed)
+	before.until == "2026-04-04T23:30:00Z"
 }
 
 test_a_window_within_a_day_ends_on_it if {

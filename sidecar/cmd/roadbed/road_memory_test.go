@@ -41,11 +41,7 @@ func (p *process) resident() (all, own int) {
 // requests, and fails when that is more than a small container has.
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	amounts := regexp.MustCompile(`amounts: \{.*\}`)
-	unlimited := servedPolicies(t, "data/budgets.yaml", func(text string) string {
-		return amounts.ReplaceAllString(text, "amounts: {}") // a thousand databases are beyond any team's budget
-	})
-	r := newRoad(t, options{policies: unlimited})
+	r := newRoad(t, options{policies: withoutBudgets(t)})
 	idle, idleOwn := r.sidecar.resident()
 	began := time.Now()
 	r.askMany(1000)
@@ -60,6 +56,13 @@ func TestMemory(t *testing.T) {
 		t.Errorf("the sidecar holds %d MiB after 1,000 requests, want 256 at most", after/mib)
 	}
 	r.audit()
+}
+
+// withoutBudgets are the built-in policies for who asks for more than any team's
+// budget pays.
+func withoutBudgets(t testing.TB) func(dir string) {
+	amounts := regexp.MustCompile(`amounts: \{.*\}`)
+	return servedPolicies(t, "data/budgets.yaml", func(text string) string { return amounts.ReplaceAllString(text, "amounts: {}") })
 }
 
 // askMany asks for n databases where no worker ever comes.
@@ -166,9 +169,10 @@ func benchSidecar(b *testing.B) *client.Client {
 	}
 	writeFile(b, filepath.Join(dir, "token"), "0123456789abcdef0123456789abcdef")
 	writeFile(b, filepath.Join(dir, "environments", "staging.yaml"), idleStaging)
+	withoutBudgets(b)(filepath.Join(dir, "policies"))
 	port := freePort(b)
 	config := sidecarConfig{
-		ownedFiles: ownedFiles{Environments: filepath.Join(dir, "environments")}, Listen: fmt.Sprintf("127.0.0.1:%d", port),
+		ownedFiles: ownedFiles{Environments: filepath.Join(dir, "environments"), Policies: filepath.Join(dir, "policies")}, Listen: fmt.Sprintf("127.0.0.1:%d", port),
 		BaseURL: fmt.Sprintf("http://127.0.0.1:%d/api/roadbed", port), Backstage: portal.URL, Algorithms: []string{"ES256"},
 		Database: cluster.DSN("postgres"), NATS: nats.URL(), KeysDir: dir, PoolTokens: map[string]string{"local": filepath.Join(dir, "token")},
 		Slots: 4, Lease: 30 * time.Second, QueueTimeout: time.Hour,

@@ -99,7 +99,7 @@ func vaultPolicies(t *testing.T) func(dir string) {
 
 // servedPolicies are the built-in policies with one file edited. Their tests stay
 // away: they hold what the built-in data says.
-func servedPolicies(t *testing.T, file string, edit func(text string) string) func(dir string) {
+func servedPolicies(t testing.TB, file string, edit func(text string) string) func(dir string) {
 	return func(dir string) {
 		if err := os.CopyFS(dir, policies.FS); err != nil {
 			t.Fatal(err)

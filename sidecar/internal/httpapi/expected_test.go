@@ -53,7 +53,7 @@ func TestARequestSaysByWhenItIsDoneAndWhichStepHasStalled(t *testing.T) {
 	for i := range 9 {
 		first := r.submit(fmt.Sprintf("orders-%c", 'a'+i))
 		if i == 0 {
-			if got := look(first.Id); got.Expected == nil || got.Expected.By != nil || got.Expected.Message != "no estimate yet: 0 of the 9 it takes have succeeded" {
+			if got := look(first.Id); got.Expected == nil || got.Expected.By != nil || got.Expected.Message != "no estimate yet: it takes 9 like it that succeeded, and there are 0" {
 				t.Errorf("without history %+v is expected, want no time and how many it takes", got.Expected)
 			}
 			if got := look(first.Id).Waiting; got != "1st in line for pool local; 0 of 1 slots busy" {

@@ -95,7 +95,7 @@ func Expected(r Request, t Timing) *Expectation {
 	half, _ := bound(took, 0.5)
 	ninety, ok := bound(took, 0.9)
 	if !ok {
-		e.Message = fmt.Sprintf("no estimate yet: %d of the %d it takes have succeeded", len(took), leastPast)
+		e.Message = fmt.Sprintf("no estimate yet: it takes %d like it that succeeded, and there are %d", leastPast, len(took))
 		return e
 	}
 	e.Half, e.Ninety = &half, &ninety

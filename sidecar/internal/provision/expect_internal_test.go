@@ -136,7 +136,7 @@ func TestWhatWaitsForPeopleIsPromisedNoTime(t *testing.T) {
 		"awaiting approval": {Request{State: AwaitingApproval}, Timing{Now: now, InLine: now, Past: past}, "", "once it goes on, half of the last 20 like it took 11 min, 90 % at most 19 min"},
 		"held": {Request{State: Queued, Holds: []Hold{{Kind: HoldPause}}}, Timing{Now: now, InLine: now, Past: past}, "",
 			"once it goes on, half of the last 20 like it took 11 min, 90 % at most 19 min"},
-		"without history": {Request{State: Queued}, Timing{Now: now, InLine: now, Past: past[:8]}, "", "no estimate yet: 8 of the 9 it takes have succeeded"},
+		"without history": {Request{State: Queued}, Timing{Now: now, InLine: now, Past: past[:8]}, "", "no estimate yet: it takes 9 like it that succeeded, and there are 8"},
 	} {
 		e := Expected(test.request, test.timing)
 		by := ""

@@ -109,7 +109,7 @@ func (i Instance) Busy(newest Request) string {
 	case i.State.Gone():
 		return fmt.Sprintf("%s is %s; ask for it anew under the same name", i.Name, i.State)
 	case !newest.State.Terminal():
-		return fmt.Sprintf("request %s (%s) is still %s on %s; cancel it or wait for it to end", newest.ID, newest.Action, newest.State, i.Name)
+		return fmt.Sprintf("request %s (%s) is still %s on %s; cancel it or wait for it to end", newest.ID, newest.Action, strings.ReplaceAll(string(newest.State), "_", " "), i.Name)
 	}
 	return ""
 }

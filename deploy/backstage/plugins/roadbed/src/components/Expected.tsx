@@ -10,14 +10,15 @@ export function Expected({ request }: { request: InfrastructureRequest }) {
   if (!expected) {
     return null;
   }
+  const by = expected.late ? null : expected.by;
   return (
     <Text as="p" variant="body-medium" color="secondary" style={{ margin: 0 }}>
-      {expected.by !== null && !expected.late && (
+      {by !== null && (
         <>
-          90 % of these finish by <time dateTime={expected.by}>{clock(new Date(expected.by))}</time>:{' '}
+          90 % of these finish by <time dateTime={by}>{clock(new Date(by))}</time>:{' '}
         </>
       )}
-      {expected.message}
+      {by === null ? expected.message.charAt(0).toUpperCase() + expected.message.slice(1) : expected.message}
     </Text>
   );
 }

@@ -18,14 +18,13 @@ import (
 
 // changeFlags are what every change of an instance takes.
 type changeFlags struct {
-	serverFlags
+	instanceFlags
 	paramFlags
-	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
-	Preview  bool   `help:"Only show what would change and what it would cost."`
-	Yes      bool   `help:"Do not ask first, even when it makes something anew."`
-	Key      string `help:"Your name for this ask, as for create." placeholder:"KEY"`
-	Watch    bool   `help:"Follow it until it has ended."`
-	JSON     bool   `name:"json" help:"Print the request as JSON, the preview with --preview; with --watch, each event as a line."`
+	Preview bool   `help:"Only show what would change and what it would cost."`
+	Yes     bool   `help:"Do not ask first, even when it makes something anew."`
+	Key     string `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch   bool   `help:"Follow it until it has ended."`
+	JSON    bool   `name:"json" help:"Print the request as JSON, the preview with --preview; with --watch, each event as a line."`
 }
 
 type requestUpdateCommand struct{ changeFlags }
@@ -63,11 +62,7 @@ func (c *requestUpgradeCommand) Run(ctx context.Context, out io.Writer) error {
 
 // change shows a change, and asks for it unless it is only a preview.
 func (c *changeFlags) change(ctx context.Context, out io.Writer, action provision.Action) error {
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}
@@ -107,11 +102,10 @@ func (c *changeFlags) change(ctx context.Context, out io.Writer, action provisio
 }
 
 type requestRotateCommand struct {
-	serverFlags
-	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
-	Key      string `help:"Your name for this ask, as for create." placeholder:"KEY"`
-	Watch    bool   `help:"Follow it until it has ended."`
-	JSON     bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
+	instanceFlags
+	Key   string `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch bool   `help:"Follow it until it has ended."`
+	JSON  bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
 }
 
 // Help is the longer text of --help.
@@ -124,11 +118,7 @@ applied; "roadbed credentials" opens the new ones.
 
 // Run asks for new credentials.
 func (c *requestRotateCommand) Run(ctx context.Context, out io.Writer) error {
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}
@@ -141,8 +131,7 @@ func (c *requestRotateCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 type requestHandOverCommand struct {
-	serverFlags
-	Instance   string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
+	instanceFlags
 	Owner      string `arg:"" help:"The team that gets it, such as search."`
 	CostCenter string `help:"Who pays from then on; who pays now when it is left out." placeholder:"CC"`
 	Key        string `help:"Your name for this ask, as for create." placeholder:"KEY"`
@@ -160,11 +149,7 @@ credentials are made anew, and only that team may open them.
 
 // Run asks for the other owner.
 func (c *requestHandOverCommand) Run(ctx context.Context, out io.Writer) error {
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,22 @@ type serverFlags struct {
 	Data   string `help:"Folder of the development site." default:".build/dev" type:"path" env:"ROADBED_DATA"`
 }
 
+// instanceFlags say where a command asks, and about which instance.
+type instanceFlags struct {
+	serverFlags
+	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
+}
+
+// reach connects and finds the instance.
+func (f *instanceFlags) reach(ctx context.Context) (*connection, api.Instance, error) {
+	conn, err := f.connect()
+	if err != nil {
+		return nil, api.Instance{}, err
+	}
+	instance, err := conn.instance(ctx, f.Instance)
+	return conn, instance, err
+}
+
 // connection is a client whose streams say when they are interrupted.
 type connection struct {
 	*client.Client
@@ -168,9 +184,8 @@ func theOne(found []api.Instance, named string) (api.Instance, error) {
 }
 
 type credentialsCommand struct {
-	serverFlags
-	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
-	JSON     bool   `name:"json" help:"Print them as one JSON object."`
+	instanceFlags
+	JSON bool `name:"json" help:"Print them as one JSON object."`
 }
 
 // Help is the longer text of --help.
@@ -184,11 +199,7 @@ open them.
 
 // Run opens the credentials and prints them.
 func (c *credentialsCommand) Run(ctx context.Context, out io.Writer) error {
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}

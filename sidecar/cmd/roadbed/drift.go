@@ -25,12 +25,6 @@ type driftCommand struct {
 	Suppress driftSuppressCommand `cmd:"" help:"Hear nothing of an instance's drift until a date."`
 }
 
-// driftedInstance names the instance that a command is about.
-type driftedInstance struct {
-	serverFlags
-	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
-}
-
 type driftListCommand struct {
 	serverFlags
 	Suppressed bool `help:"Also what somebody has suppressed."`
@@ -74,17 +68,13 @@ func (c *driftListCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 type driftGetCommand struct {
-	driftedInstance
+	instanceFlags
 	JSON bool `name:"json" help:"Print what the API answers."`
 }
 
 // Run prints what the newest check found.
 func (c *driftGetCommand) Run(ctx context.Context, out io.Writer) error {
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,17 +86,13 @@ func (c *driftGetCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 type driftCheckCommand struct {
-	driftedInstance
+	instanceFlags
 	JSON bool `name:"json" help:"Print what the API answers."`
 }
 
 // Run has the instance checked and waits until a worker has done so.
 func (c *driftCheckCommand) Run(ctx context.Context, out io.Writer) error {
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}
@@ -195,7 +181,7 @@ func orNotSet(value any) any {
 
 // driftAnswer is what answers to drift have in common.
 type driftAnswer struct {
-	driftedInstance
+	instanceFlags
 	Key   string `help:"Your name for this ask, as for create." placeholder:"KEY"`
 	Watch bool   `help:"Follow it until it has ended."`
 	JSON  bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
@@ -203,11 +189,7 @@ type driftAnswer struct {
 
 // run answers the drift that the caller sees now.
 func (c *driftAnswer) run(ctx context.Context, out io.Writer, ask func(conn *client.Client, key string, id uuid.UUID, cause string) (api.Request, error)) error {
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}
@@ -258,7 +240,7 @@ func (c *driftAdoptCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 type driftSuppressCommand struct {
-	driftedInstance
+	instanceFlags
 	Until  string `help:"A date, a time, or how long, such as 72h." required:"" placeholder:"WHEN"`
 	Reason string `help:"Why, for whoever looks at it later." required:"" placeholder:"TEXT"`
 	JSON   bool   `name:"json" help:"Print what the API answers."`
@@ -277,11 +259,7 @@ func (c *driftSuppressCommand) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}

@@ -9,12 +9,11 @@ import (
 )
 
 type requestExtendCommand struct {
-	serverFlags
-	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
-	By       string `required:"" help:"How much longer, such as 24h or 7d." placeholder:"TIME"`
-	Key      string `help:"Your name for this ask, as for create." placeholder:"KEY"`
-	Watch    bool   `help:"Follow it until it has ended."`
-	JSON     bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
+	instanceFlags
+	By    string `required:"" help:"How much longer, such as 24h or 7d." placeholder:"TIME"`
+	Key   string `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch bool   `help:"Follow it until it has ended."`
+	JSON  bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
 }
 
 // Help is the longer text of --help.
@@ -27,11 +26,7 @@ that.
 
 // Run asks for a longer life.
 func (c *requestExtendCommand) Run(ctx context.Context, out io.Writer) error {
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}

@@ -255,12 +255,11 @@ func (c *requestCancelCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 type requestDestroyCommand struct {
-	serverFlags
-	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
-	Yes      bool   `help:"Do not ask first."`
-	Key      string `help:"Your name for this ask, as for create." placeholder:"KEY"`
-	Watch    bool   `help:"Follow it until it has ended."`
-	JSON     bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
+	instanceFlags
+	Yes   bool   `help:"Do not ask first."`
+	Key   string `help:"Your name for this ask, as for create." placeholder:"KEY"`
+	Watch bool   `help:"Follow it until it has ended."`
+	JSON  bool   `name:"json" help:"Print the request as JSON; with --watch, each event as a line."`
 }
 
 // Help is the longer text of --help.
@@ -277,11 +276,7 @@ func (c *requestDestroyCommand) Run(ctx context.Context, out io.Writer) error {
 	if !c.Yes && !term.IsTerminal(int(os.Stdin.Fd())) {
 		return provision.Errorf(provision.Invalid, "there is no terminal to ask at: give --yes to destroy %s without being asked", c.Instance)
 	}
-	conn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	instance, err := conn.instance(ctx, c.Instance)
+	conn, instance, err := c.reach(ctx)
 	if err != nil {
 		return err
 	}

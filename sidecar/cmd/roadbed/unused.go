@@ -60,8 +60,7 @@ func (c *unusedListCommand) Run(ctx context.Context, out io.Writer) error {
 
 // unusedFlags name the instance that is answered for.
 type unusedFlags struct {
-	serverFlags
-	Instance string `arg:"" help:"Its id, or its environment and name, such as dev/orders."`
+	instanceFlags
 }
 
 func (f unusedFlags) answer(ctx context.Context, out io.Writer, answer string, body api.UnusedAnswer) error {

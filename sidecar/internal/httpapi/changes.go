@@ -37,14 +37,14 @@ func (s *Server) evaluateChange(w http.ResponseWriter, r *http.Request, p provis
 	if !slices.Contains(previewed, action) {
 		return provision.Errorf(provision.Invalid, "action is %s; what can be looked at first is %s", quoted(string(action)), list(previewed))
 	}
-	preview, err := s.Service.Preview(r.Context(), p, id, action, body.Parameters, body.Advise)
+	preview, err := s.Service.PreviewChange(r.Context(), p, id, action, body.Parameters, body.Advise)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, previewView(preview))
 }
 
-func previewView(v provision.Preview) api.ChangePreview {
+func previewView(v provision.ChangePreview) api.ChangePreview {
 	return api.ChangePreview{
 		Verdict: VerdictView(v.Answer),
 		ChangeDifference: api.ChangeDifference{

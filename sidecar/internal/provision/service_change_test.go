@@ -196,7 +196,7 @@ func TestSecretsStayThroughAnUpdate(t *testing.T) {
 	}
 	s.work(t, kept.ID, `{}`)
 	given := provision.Parameters{"secret": "canary2"}
-	preview, err := s.Preview(t.Context(), ann, made.InstanceID, provision.Update, given, false)
+	preview, err := s.PreviewChange(t.Context(), ann, made.InstanceID, provision.Update, given, false)
 	mark := map[string]any{"set": true}
 	want := []provision.ParameterChange{{Parameter: "secret", Title: "Secret", Before: mark, After: mark}}
 	if diff := cmp.Diff(want, preview.Changes); diff != "" || err != nil {
@@ -215,7 +215,7 @@ func TestPreviewSaysWhatWouldChangeAndStoresNothing(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	made := s.provisioned(t, "orders")
-	v, err := s.Preview(t.Context(), ann, made.InstanceID, provision.Update, provision.Parameters{"size": "medium", "zone": "b", "engine": "16"}, false)
+	v, err := s.PreviewChange(t.Context(), ann, made.InstanceID, provision.Update, provision.Parameters{"size": "medium", "zone": "b", "engine": "16"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,11 +233,11 @@ func TestPreviewSaysWhatWouldChangeAndStoresNothing(t *testing.T) {
 	if v.Outcome != provision.OutcomeDeny || v.Findings[0].Rule != "immutable" || v.Findings[0].Path != "zone" || !cmp.Equal(v.Replaces, []string{"engine"}) {
 		t.Errorf("verdict %s with %+v, replaces %v; want what must not change denied", v.Outcome, v.Findings, v.Replaces)
 	}
-	end, err := s.Preview(t.Context(), ann, made.InstanceID, provision.Destroy, nil, true)
+	end, err := s.PreviewChange(t.Context(), ann, made.InstanceID, provision.Destroy, nil, true)
 	if err != nil || end.CostDifference.String() != "-$85.50" || len(end.After) != 0 || !end.Allowed() {
 		t.Errorf("of a destroy: %+v (%v), want allowed and all of its cost saved", end, err)
 	}
-	if _, err := s.Preview(t.Context(), bob, made.InstanceID, provision.Update, nil, false); provision.KindOf(err) != provision.Denied {
+	if _, err := s.PreviewChange(t.Context(), bob, made.InstanceID, provision.Update, nil, false); provision.KindOf(err) != provision.Denied {
 		t.Errorf("another team's: %v, want denied", err)
 	}
 	page, err := s.store.Requests(t.Context(), provision.RequestFilter{})

@@ -91,8 +91,8 @@ func (d Drift) Addresses() []string {
 
 // Adoption is what adopting an instance's drift would be.
 type Adoption struct {
-	Preview *Preview // nil when it cannot be adopted
-	WhyNot  string   // "" when it can
+	Preview *ChangePreview // nil when it cannot be adopted
+	WhyNot  string         // "" when it can
 }
 
 // adoption previews adopting the drift of an instance for p.
@@ -104,12 +104,8 @@ func (s *Service) adoption(ctx context.Context, p Principal, instance Instance) 
 	if err != nil {
 		return Adoption{}, err
 	}
-	verdict, input, err := s.Judge.weigh(ctx, ask.judged)
+	answer, err := s.foresee(ctx, &ask)
 	if err != nil {
-		return Adoption{}, err
-	}
-	answer := Answer{Verdict: verdict}
-	if answer.Allowance, err = s.Judge.Rules.Allowance(ctx, input); err != nil {
 		return Adoption{}, err
 	}
 	preview := ask.preview(answer)

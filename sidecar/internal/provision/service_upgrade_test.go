@@ -47,7 +47,7 @@ func TestAnUpgradeCarriesOverWhatTheNewVersionKnows(t *testing.T) {
 		t.Errorf("without what it needs: %v, want it and what must not change named", err)
 	}
 	given := provision.Parameters{"tier": "gold"}
-	v, err := s.Preview(t.Context(), ann, made.InstanceID, provision.Upgrade, given, false)
+	v, err := s.PreviewChange(t.Context(), ann, made.InstanceID, provision.Upgrade, given, false)
 	if err != nil {
 		t.Fatal(err)
 	}

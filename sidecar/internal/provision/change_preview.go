@@ -6,9 +6,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Preview is the answer to a change of an instance that nobody has asked for
+// ChangePreview is the answer to a change of an instance that nobody has asked for
 // yet: its verdict, what would change and what that costs.
-type Preview struct {
+type ChangePreview struct {
 	Answer
 	Before, After  Parameters // as people see them
 	Changes        []ParameterChange
@@ -23,13 +23,13 @@ type Preview struct {
 // immutableRule is the rule of the findings about what must not change.
 const immutableRule = "immutable"
 
-// Preview answers what a change of an instance would, and stores nothing. What
+// PreviewChange answers what a change of an instance would, and stores nothing. What
 // must not change is a finding that denies, so that a form can show it beside
 // the rest; every other fault is Invalid.
-func (s *Service) Preview(ctx context.Context, p Principal, instanceID uuid.UUID, action Action, given Parameters, advise bool) (Preview, error) {
+func (s *Service) PreviewChange(ctx context.Context, p Principal, instanceID uuid.UUID, action Action, given Parameters, advise bool) (ChangePreview, error) {
 	instance, err := s.forChange(ctx, p, instanceID)
 	if err != nil {
-		return Preview{}, err
+		return ChangePreview{}, err
 	}
 	var ask intended
 	if action == Destroy {
@@ -39,17 +39,34 @@ func (s *Service) Preview(ctx context.Context, p Principal, instanceID uuid.UUID
 		ask, err = s.intend(ctx, p, instance, action, given, StageForm)
 	}
 	if err != nil {
-		return Preview{}, err
+		return ChangePreview{}, err
 	}
-	if err := s.fund(ctx, &ask.judged, &instance); err != nil {
-		return Preview{}, err
+	answer, err := s.foresee(ctx, &ask)
+	if err != nil {
+		return ChangePreview{}, err
+	}
+	if advise && action != Destroy {
+		advice, err := s.Judge.Advise(ctx, ask.judged)
+		if err != nil {
+			return ChangePreview{}, err
+		}
+		answer.Advice = &advice
+	}
+	return ask.preview(answer), nil
+}
+
+// foresee judges a change that nobody has asked for yet as its submit would be,
+// budgets and holds included; ask then knows what those who would pay have taken.
+func (s *Service) foresee(ctx context.Context, ask *intended) (Answer, error) {
+	if err := s.fund(ctx, &ask.judged, &ask.instance); err != nil {
+		return Answer{}, err
 	}
 	verdict, input, err := s.Judge.weigh(ctx, ask.judged)
 	if err != nil {
-		return Preview{}, err
+		return Answer{}, err
 	}
 	if verdict.Budgets, err = s.Judge.budgets(ctx, ask.judged.Balances, input.Price.ChargeMills); err != nil {
-		return Preview{}, err
+		return Answer{}, err
 	}
 	for _, f := range ask.frozen {
 		verdict.Findings = append(verdict.Findings, Finding{Rule: immutableRule, Level: LevelDeny, Message: f.Message, Path: f.Path[1:]})
@@ -58,23 +75,14 @@ func (s *Service) Preview(ctx context.Context, p Principal, instanceID uuid.UUID
 	verdict.Outcome = outcomeOf(verdict.Findings)
 	answer := Answer{Verdict: verdict}
 	if answer.Allowance, err = s.Judge.Rules.Allowance(ctx, input); err != nil {
-		return Preview{}, err
+		return Answer{}, err
 	}
-	if answer.Holds, err = s.holdsNow(ctx, ask.judged); err != nil {
-		return Preview{}, err
-	}
-	if advise && action != Destroy {
-		advice, err := s.Judge.Advise(ctx, ask.judged)
-		if err != nil {
-			return Preview{}, err
-		}
-		answer.Advice = &advice
-	}
-	return ask.preview(answer), nil
+	answer.Holds, err = s.holdsNow(ctx, ask.judged)
+	return answer, err
 }
 
-func (n intended) preview(answer Answer) Preview {
-	view := Preview{
+func (n intended) preview(answer Answer) ChangePreview {
+	view := ChangePreview{
 		Answer: answer, Before: n.judged.Before, After: n.judged.Parameters, Changes: n.changes, Replaces: []string{},
 		CostBefore: n.instance.MonthlyCost, VersionBefore: n.instance.OfferingVersion, VersionAfter: n.offering.Version,
 	}

@@ -319,3 +319,30 @@ func (w *spender) finish(request provision.Request) {
 		w.t.Errorf("destroyed: %v", err)
 	}
 }
+
+// TestWhatAdoptingWouldBeIsHeldAgainstBudgets is law 8 before anyone asks: an
+// owner is not told that drift can be adopted when its submit would be denied.
+func TestWhatAdoptingWouldBeIsHeldAgainstBudgets(t *testing.T) {
+	t.Parallel()
+	s, _ := budgetShop(t, 0, 10_000)
+	made, err := s.Submit(t.Context(), ann, sized("orders", 4_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.work(t, made.ID, `{}`)
+	for actual, want := range map[string]provision.Outcome{"10000": provision.OutcomeAllow, "10001": provision.OutcomeDeny} {
+		_, err := s.store.ChangeDrift(t.Context(), made.InstanceID, func(r *provision.DriftRecord) error {
+			r.Instance.Drift = &provision.Drift{Generation: r.Instance.Generation, Differences: []provision.Difference{
+				{Address: "a.b", Kind: provision.DriftChanged, Attribute: "size", Actual: actual, Parameter: "size"},
+			}}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		drift, err := s.Drift(t.Context(), ann, made.InstanceID)
+		if err != nil || drift.Adoption.Preview == nil || drift.Adoption.Preview.Outcome != want {
+			t.Errorf("adopting %s mills of 10000 would be %+v (%v), want %s", actual, drift.Adoption, err, want)
+		}
+	}
+}

@@ -165,6 +165,7 @@ func newRoad(t testing.TB, o options) *road {
 		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", "", "--base-url", r.base(), "--backstage", r.portal.URL,
 		"--database", r.database, "--nats", r.nats.URL(), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
 		"--environments", r.path("environments"), "--lease", o.lease.String(),
+		"--caller-asks", "100000", // one person asks for a crowd
 	}
 	if o.drift > 0 {
 		args = append(args, "--drift-every", o.drift.String())

@@ -51,6 +51,13 @@ type sidecarConfig struct {
 
 	DecisionLog string `help:"File, or URL of a service, that each stored verdict is written to in the shape of OPA's decision logs." placeholder:"FILE|URL" env:"ROADBED_DECISION_LOG"`
 
+	CallerReads    int `help:"Reads a second of one person or plugin." default:"50" env:"ROADBED_CALLER_READS"`
+	CallerTries    int `help:"Prices and verdicts a second for the forms of one person." default:"20" env:"ROADBED_CALLER_TRIES"`
+	CallerAsks     int `help:"Asks, cancels and approvals a second of one person or plugin." default:"20" env:"ROADBED_CALLER_ASKS"`
+	CallerAtOnce   int `help:"Requests of one person or plugin that are answered at once." default:"32" env:"ROADBED_CALLER_AT_ONCE"`
+	PoolCalls      int `help:"Calls a second of all workers of one pool." default:"500" env:"ROADBED_POOL_CALLS"`
+	RequestsAtOnce int `help:"Requests of everybody that are answered at once, and as many of workers; more are answered 503." default:"256" env:"ROADBED_REQUESTS_AT_ONCE"`
+
 	auth func(*backstage.Authenticator) (httpapi.Authenticator, error) // dev only; nil takes Backstage's word alone
 
 	directory provision.Directory // dev only; nil asks Backstage's catalog
@@ -70,7 +77,23 @@ func (c *sidecarConfig) check() error {
 	case c.QueueTimeout < c.Lease:
 		return fmt.Errorf("--queue-timeout is %s; it must exceed the lease, %s", c.QueueTimeout, c.Lease)
 	}
+	for flag, n := range map[string]int{
+		"caller-reads": c.CallerReads, "caller-tries": c.CallerTries, "caller-asks": c.CallerAsks,
+		"caller-at-once": c.CallerAtOnce, "pool-calls": c.PoolCalls, "requests-at-once": c.RequestsAtOnce,
+	} {
+		if n < 1 {
+			return fmt.Errorf("--%s is %d; it must be at least 1, and a large number is as good as no limit", flag, n)
+		}
+	}
 	return c.PolicyFrom.check(c.Policies)
+}
+
+// limits are what the door asks callers to keep; dev's are the defaults.
+func (c *sidecarConfig) limits() httpapi.Limits {
+	return httpapi.Limits{
+		Reads: c.CallerReads, Tries: c.CallerTries, Asks: c.CallerAsks, Workers: c.PoolCalls,
+		PerCaller: c.CallerAtOnce, Active: c.RequestsAtOnce,
+	}
 }
 
 type serveCommand struct {
@@ -193,6 +216,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	s.api, err = httpapi.New(httpapi.Config{
 		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Pools: pools, KeySet: door.keySet,
 		Ready: s.ready, Note: s.domain.note, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
+		Limits: c.limits(),
 	})
 	if err != nil {
 		s.close()
@@ -233,13 +257,13 @@ func (s *sidecar) run(ctx context.Context) error {
 	if s.domain.watch != nil {
 		group.Go(func() error { return s.domain.watch(ctx) })
 	}
-	group.Go(func() error { return serveHTTP(ctx, listener, s.api, s.api.Drain) })
+	group.Go(func() error { return serveHTTP(ctx, listener, s.api.HTTPServer(), s.api.Drain) })
 	if s.config.Metrics != "" {
 		metrics, err := net.Listen("tcp", s.config.Metrics)
 		if err != nil {
 			return fmt.Errorf("listen for metrics: %w", err)
 		}
-		group.Go(func() error { return serveHTTP(ctx, metrics, s.meters.Handler(), func() {}) })
+		group.Go(func() error { return serveHTTP(ctx, metrics, s.meters.HTTPServer(), func() {}) })
 	}
 	s.log.Info("sidecar serves", "listen", listener.Addr().String())
 	return group.Wait()
@@ -342,11 +366,7 @@ func readPoolTokens(files map[string]string) (map[string]string, error) {
 }
 
 // serveHTTP serves until ctx ends, then drains for at most 25 s.
-func serveHTTP(ctx context.Context, l net.Listener, handler http.Handler, drain func()) error {
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		IdleTimeout: 75 * time.Second, MaxHeaderBytes: 64 << 10,
-	}
+func serveHTTP(ctx context.Context, l net.Listener, server *http.Server, drain func()) error {
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		drain()

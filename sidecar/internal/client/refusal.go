@@ -20,6 +20,7 @@ var kinds = map[string]provision.Kind{
 	"ConflictError":           provision.Conflict,
 	"GoneError":               provision.Gone,
 	"ServiceUnavailableError": provision.Unavailable,
+	"TooManyRequestsError":    provision.Unavailable,
 	"PayloadTooLargeError":    provision.Invalid,
 	"MethodNotAllowedError":   provision.Invalid,
 }

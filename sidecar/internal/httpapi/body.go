@@ -26,11 +26,14 @@ const (
 // Numbers in an any are json.Number. An absent body is an empty object when
 // optional is true.
 func readJSON(w http.ResponseWriter, r *http.Request, limit int64, optional bool, out any) error {
+	if limit > maxBody {
+		unhurried(w)
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return refusal{tooLarge, "the body is larger than " + size(large.Limit)}
+		return refusal{fault: tooLarge, message: "the body is larger than " + size(large.Limit)}
 	case err != nil:
 		return provision.Errorf(provision.Invalid, "the body could not be read to its end")
 	case len(bytes.TrimSpace(body)) == 0 && optional:

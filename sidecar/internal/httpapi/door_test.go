@@ -204,7 +204,7 @@ func (s slow) Authenticate(context.Context, string) (provision.Principal, error)
 func TestABusyDoorSaysSo(t *testing.T) {
 	t.Parallel()
 	gate := slow{make(chan struct{}), make(chan struct{})}
-	r := newRig(t, func(c *httpapi.Config) { c.Auth, c.MaxActive = gate, 1 })
+	r := newRig(t, func(c *httpapi.Config) { c.Auth, c.Limits.Active = gate, 1 })
 	done := make(chan answer)
 	go func() { done <- r.raw(http.MethodGet, httpapi.Base+"/me", nil, "") }()
 	<-gate.arrived
@@ -409,7 +409,7 @@ func TestTheServersLimitsDoNotEndWhatWaits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *httpapi.Config) { c.Beat = 20 * time.Millisecond })
 	hasty := httptest.NewUnstartedServer(nil)
-	hasty.Config = r.server.HTTPServer("")
+	hasty.Config = r.server.HTTPServer()
 	hasty.Config.ReadTimeout, hasty.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
 	hasty.Start()
 	t.Cleanup(hasty.Close)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,11 +39,15 @@ var faults = map[provision.Kind]fault{
 type refusal struct {
 	fault
 	message string
+	retry   time.Duration // after which asking again makes sense; 0 is never
 }
 
 func (r refusal) Error() string { return r.message }
 
-var tooLarge = fault{http.StatusRequestEntityTooLarge, "PayloadTooLargeError"}
+var (
+	tooLarge = fault{http.StatusRequestEntityTooLarge, "PayloadTooLargeError"}
+	tooMany  = fault{http.StatusTooManyRequests, "TooManyRequestsError"}
+)
 
 // defaultRetry is how long a caller waits before it asks again.
 const defaultRetry = 2 * time.Second
@@ -69,8 +74,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	info, status, retry := explain(err, state.id)
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", strconv.Itoa(int(max(retry, time.Second)/time.Second)))
+	if retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wholeSeconds(retry)/time.Second)))
 	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
@@ -88,7 +93,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, err error) {
 func explain(err error, logID string) (info api.ErrorInfo, status int, retry time.Duration) {
 	var refused refusal
 	if errors.As(err, &refused) {
-		return api.ErrorInfo{Name: refused.name, Message: refused.message}, refused.status, 0
+		return api.ErrorInfo{Name: refused.name, Message: refused.message}, refused.status, refused.retry
 	}
 	var shown *provision.Error
 	if !errors.As(err, &shown) || shown.Kind == provision.Internal {
@@ -100,9 +105,8 @@ func explain(err error, logID string) (info api.ErrorInfo, status int, retry tim
 		Name: f.name, Message: shown.Message, Details: shown.Details, Findings: shown.Findings,
 		Alternatives: shown.Alternatives, RequestId: shown.RequestID,
 	}
-	retry = shown.RetryAfter
-	if retry == 0 {
-		retry = defaultRetry
+	if shown.Kind == provision.Unavailable {
+		retry = cmp.Or(shown.RetryAfter, defaultRetry)
 	}
 	return info, f.status, retry
 }
@@ -135,8 +139,8 @@ func noMethod(root *mux.Router) handler {
 			}
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return refusal{fault{http.StatusMethodNotAllowed, "MethodNotAllowedError"},
-			fmt.Sprintf("%s is not a method of %s; use %s", r.Method, cut(r.URL.Path), strings.Join(allowed, " or "))}
+		return refusal{fault: fault{http.StatusMethodNotAllowed, "MethodNotAllowedError"},
+			message: fmt.Sprintf("%s is not a method of %s; use %s", r.Method, cut(r.URL.Path), strings.Join(allowed, " or "))}
 	}
 }
 

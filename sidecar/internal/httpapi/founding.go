@@ -19,7 +19,7 @@ import (
 func (s *Server) foundingPaths(root *mux.Router) {
 	for _, base := range []string{"", Base} {
 		at := func(method, path string, h asked) {
-			root.Handle(base+path, s.private(method+" "+path, h)).Methods(method)
+			root.Handle(base+path, s.private(method, path, h)).Methods(method)
 		}
 		at(http.MethodPost, "/api/v1/databases", s.createDatabase)
 		at(http.MethodPost, "/api/v1/catalog/{id}/estimate", s.estimateForm)

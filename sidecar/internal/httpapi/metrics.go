@@ -17,6 +17,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	streams  prometheus.Gauge
+	limited  *prometheus.CounterVec
 }
 
 // NewMetrics is a new registry with the API's, the process's and Go's metrics.
@@ -33,8 +34,11 @@ func NewMetrics() *Metrics {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "roadbed_http_streams", Help: "Event and log streams that are open.",
 		}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roadbed_http_limited_total", Help: "Requests refused for being too many, by the limit (a caller's rate, a caller's requests in hand, everybody's) and the class of route.",
+		}, []string{"limit", "class"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.streams,
+	m.registry.MustRegister(m.requests, m.duration, m.streams, m.limited,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -46,6 +50,14 @@ func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 // that only the monitoring can reach.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// HTTPServer is a server for Handler alone.
+func (m *Metrics) HTTPServer() *http.Server {
+	return &http.Server{
+		Handler: m.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second, MaxHeaderBytes: 16 << 10,
+	}
 }
 
 func (m *Metrics) observe(route string, status int, took time.Duration) {

@@ -130,18 +130,31 @@ func (s *Server) public(route string, h handler) http.Handler {
 // asked answers a request whose sender is known.
 type asked func(w http.ResponseWriter, r *http.Request, p provision.Principal) error
 
-func (s *Server) private(route string, h asked) http.Handler {
-	return s.public(route, func(w http.ResponseWriter, r *http.Request) error {
-		release, err := s.enter()
+func (s *Server) private(method, path string, h asked) http.Handler {
+	class := classOf(method, path)
+	return s.public(method+" "+path, func(w http.ResponseWriter, r *http.Request) error {
+		vacate, err := s.enter(class)
 		if err != nil {
 			return err
 		}
-		defer release()
+		defer vacate()
 		p, err := s.Auth.Authenticate(r.Context(), r.Header.Get("Authorization"))
 		if err != nil {
 			return err
 		}
 		stateOf(r).subject = p.Subject
+		if err := s.meter(class, p.Subject); err != nil {
+			return err
+		}
+		end, err := s.hold(class, p.Subject)
+		if err != nil {
+			return err
+		}
+		release := sync.OnceFunc(func() {
+			end()
+			vacate()
+		})
+		defer release()
 		return h(w, r.WithContext(context.WithValue(r.Context(), releaseKey{}, release)), p)
 	})
 }
@@ -152,17 +165,6 @@ type releaseKey struct{}
 func leave(r *http.Request) {
 	if release, ok := r.Context().Value(releaseKey{}).(func()); ok {
 		release()
-	}
-}
-
-// enter takes one of the slots for requests that are answered at once.
-func (s *Server) enter() (release func(), err error) {
-	select {
-	case s.active <- struct{}{}:
-		var once sync.Once
-		return func() { once.Do(func() { <-s.active }) }, nil
-	default:
-		return nil, &provision.Error{Kind: provision.Unavailable, Message: "Roadbed is answering as many requests as it can; ask again in a second", RetryAfter: time.Second}
 	}
 }
 
@@ -202,16 +204,20 @@ type worked func(w http.ResponseWriter, r *http.Request, c caller) error
 
 func (s *Server) worker(route string, h worked) http.Handler {
 	return s.public(route, func(w http.ResponseWriter, r *http.Request) error {
-		release, err := s.enter()
+		vacate, err := s.enter(works)
 		if err != nil {
 			return err
 		}
-		defer release()
+		defer vacate()
 		c, err := s.workerOf(r)
 		if err != nil {
 			return err
 		}
 		stateOf(r).subject = "worker:" + c.pool + "/" + c.worker
+		// A worker chooses its name; the pool is what its token shows.
+		if err := s.meter(works, "pool "+c.pool); err != nil {
+			return err
+		}
 		return h(w, r, c)
 	})
 }

@@ -162,7 +162,7 @@ func newRig(t testing.TB, edit func(*httpapi.Config)) *rig {
 		t.Fatal(err)
 	}
 	r.http = httptest.NewUnstartedServer(nil)
-	r.http.Config = r.server.HTTPServer("")
+	r.http.Config = r.server.HTTPServer()
 	r.http.Config.Handler = r.contract.wrap(r.server)
 	r.http.Start()
 	t.Cleanup(func() {

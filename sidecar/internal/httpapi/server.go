@@ -52,10 +52,10 @@ type Config struct {
 	BaseURL string // where others reach the API, as in https://host/api/roadbed
 	Portal  string // where people reach Backstage, as in https://host; "" leaves links out
 
-	Beat      time.Duration    // between comments on a stream; 0 is 15 s
-	Poll      time.Duration    // between looks of a stream; 0 is 1 s
-	MaxActive int              // requests answered at once, streams apart; 0 is 256
-	Now       func() time.Time // nil is time.Now
+	Limits Limits           // the zero value has every default
+	Beat   time.Duration    // between comments on a stream; 0 is 15 s
+	Poll   time.Duration    // between looks of a stream; 0 is 1 s
+	Now    func() time.Time // nil is time.Now
 }
 
 // Base is the path of the API on its server.
@@ -65,11 +65,13 @@ const Base = "/api/roadbed"
 type Server struct {
 	Config
 	pools    []pool
-	active   chan struct{}
+	gate     *gate
 	streams  streams
 	draining chan struct{}
 	drain    sync.Once
 	handler  http.Handler
+
+	slots, workerSlots slots
 }
 
 // New is a Server. A base URL or a pool's digest that makes no sense is Invalid.
@@ -80,9 +82,7 @@ func New(c Config) (*Server, error) {
 	if c.Poll == 0 {
 		c.Poll = time.Second
 	}
-	if c.MaxActive == 0 {
-		c.MaxActive = 256
-	}
+	c.Limits = c.Limits.orDefaults()
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -106,8 +106,9 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Config: c, pools: pools, active: make(chan struct{}, c.MaxActive), draining: make(chan struct{}),
+		Config: c, pools: pools, gate: newGate(c.Limits, c.Now), draining: make(chan struct{}),
 		streams: streams{perPrincipal: map[string]int{}},
+		slots:   make(slots, c.Limits.Active), workerSlots: make(slots, c.Limits.Active),
 	}
 	s.handler = s.outermost(s.routes())
 	return s, nil
@@ -120,11 +121,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // need not wait for readers. It returns at once and may be called twice.
 func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
 
-// HTTPServer is a server for this API on addr, with the time and size limits
-// that a slow or hostile caller meets.
-func (s *Server) HTTPServer(addr string) *http.Server {
+// HTTPServer is a server for this API, with the time and size limits that a slow
+// or hostile caller meets.
+func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
-		Addr: addr, Handler: s,
+		Handler:           s,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      15 * time.Second, // streams and large bodies set their own
@@ -147,7 +148,7 @@ func (s *Server) routes() *mux.Router {
 	open(http.MethodGet, Base+"/.backstage/auth/v1/jwks.json", s.keySet)
 
 	private := func(method, path string, h asked) {
-		root.Handle(Base+path, s.private(method+" "+path, h)).Methods(method)
+		root.Handle(Base+path, s.private(method, path, h)).Methods(method)
 	}
 	private(http.MethodGet, "/me", s.me)
 	private(http.MethodGet, "/environments", s.listEnvironments)

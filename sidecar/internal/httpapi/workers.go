@@ -128,7 +128,7 @@ func (s *Server) keepPlan(w http.ResponseWriter, r *http.Request, c caller) erro
 	if err != nil {
 		return err
 	}
-	sealed, err := s.readSealed(w, r, "plan", maxSealedPlan)
+	sealed, err := readSealed(w, r, "plan", maxSealedPlan)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *Server) pushState(w http.ResponseWriter, r *http.Request, c caller) err
 	if version.Lineage == "" || len(version.Lineage) > 255 {
 		return provision.Errorf(provision.Invalid, "the header Roadbed-State-Lineage must be the state's lineage, at most 255 characters")
 	}
-	if version.Sealed, err = s.readSealed(w, r, "state", maxState); err != nil {
+	if version.Sealed, err = readSealed(w, r, "state", maxState); err != nil {
 		return err
 	}
 	head, err := s.Runs.PushState(r.Context(), c.pool, version)
@@ -179,22 +179,28 @@ func (s *Server) pushState(w http.ResponseWriter, r *http.Request, c caller) err
 }
 
 // readSealed is a body of bytes, what it is in words.
-func (s *Server) readSealed(w http.ResponseWriter, r *http.Request, what string, limit int64) ([]byte, error) {
-	// A large body over a slow line must not meet the limit for small ones.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(2 * time.Minute))
-	s.patient(w, 3*time.Minute)
+func readSealed(w http.ResponseWriter, r *http.Request, what string, limit int64) ([]byte, error) {
+	unhurried(w)
 	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), 1<<20)))
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, refusal{tooLarge, "the " + what + " is larger than " + size(limit)}
+		return nil, refusal{fault: tooLarge, message: "the " + what + " is larger than " + size(limit)}
 	case err != nil:
 		return nil, provision.Errorf(provision.Invalid, "the %s could not be read to its end", what)
 	case body.Len() == 0:
 		return nil, provision.Errorf(provision.Invalid, "the %s is empty", what)
 	}
 	return body.Bytes(), nil
+}
+
+// unhurried lets a large body over a slow line take longer than a small one may.
+// Without a connection's own limits the server's hold.
+func unhurried(w http.ResponseWriter) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(2 * time.Minute))
+	_ = control.SetWriteDeadline(time.Now().Add(3 * time.Minute))
 }
 
 func number(r *http.Request, header string, least int64) (int64, error) {

@@ -2834,7 +2834,7 @@ export interface components {
         };
         ErrorInfo: {
             /** @enum {string} */
-            name: "InputError" | "AuthenticationError" | "NotAllowedError" | "NotFoundError" | "ConflictError" | "GoneError" | "ServiceUnavailableError" | "PayloadTooLargeError" | "MethodNotAllowedError" | "Error";
+            name: "InputError" | "AuthenticationError" | "NotAllowedError" | "NotFoundError" | "ConflictError" | "GoneError" | "ServiceUnavailableError" | "TooManyRequestsError" | "PayloadTooLargeError" | "MethodNotAllowedError" | "Error";
             message: string;
             details?: components["schemas"]["Fault"][];
             findings?: components["schemas"]["Finding"][];

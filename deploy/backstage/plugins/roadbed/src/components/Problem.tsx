@@ -66,6 +66,7 @@ function describe(what: string, { status }: Explanation): Words {
         title: `Cannot find ${what}`,
         advice: 'The address may be mistyped, or what it named is gone.',
       };
+    case 429:
     case 503:
     case undefined:
       return {

@@ -79,6 +79,21 @@ func (e MeasureTrend) Valid() bool {
 	}
 }
 
+// Defines values for OfferedActionPluginId.
+const (
+	Roadbed OfferedActionPluginId = "roadbed"
+)
+
+// Valid indicates whether the value is a known member of the OfferedActionPluginId enum.
+func (e OfferedActionPluginId) Valid() bool {
+	switch e {
+	case Roadbed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Status.
 const (
 	Completed         Status = "completed"
@@ -111,6 +126,43 @@ func (e Status) Valid() bool {
 
 // Action defines model for Action.
 type Action = provision.Action
+
+// ActionAttributes defines model for ActionAttributes.
+type ActionAttributes struct {
+	Destructive bool `json:"destructive"`
+	Idempotent  bool `json:"idempotent"`
+	ReadOnly    bool `json:"readOnly"`
+}
+
+// ActionInvocation defines model for ActionInvocation.
+type ActionInvocation struct {
+	Input   map[string]interface{}  `json:"input"`
+	Secrets *map[string]interface{} `json:"secrets,omitempty"`
+}
+
+// ActionList defines model for ActionList.
+type ActionList struct {
+	Actions []OfferedAction `json:"actions"`
+}
+
+// ActionOutput defines model for ActionOutput.
+type ActionOutput struct {
+	Output map[string]interface{} `json:"output"`
+}
+
+// ActionSchemas defines model for ActionSchemas.
+type ActionSchemas struct {
+	// Input JSON Schema.
+	Input map[string]interface{} `json:"input"`
+
+	// Output JSON Schema.
+	Output map[string]interface{} `json:"output"`
+}
+
+// ActionsStatus defines model for ActionsStatus.
+type ActionsStatus struct {
+	HasActions bool `json:"hasActions"`
+}
 
 // ActivityAnswer defines model for ActivityAnswer.
 type ActivityAnswer = provision.ActivityAnswer
@@ -910,6 +962,24 @@ type Measures struct {
 // Example: 85.5
 type Money = provision.Money
 
+// OfferedAction defines model for OfferedAction.
+type OfferedAction struct {
+	Attributes  ActionAttributes `json:"attributes"`
+	Description string           `json:"description"`
+
+	// Id Example: roadbed:check
+	Id string `json:"id"`
+
+	// Name Example: check
+	Name     string                `json:"name"`
+	PluginId OfferedActionPluginId `json:"pluginId"`
+	Schema   ActionSchemas         `json:"schema"`
+	Title    string                `json:"title"`
+}
+
+// OfferedActionPluginId defines model for OfferedAction.PluginId.
+type OfferedActionPluginId string
+
 // Offering defines model for Offering.
 type Offering = provision.Offering
 
@@ -1389,6 +1459,9 @@ type Verdict struct {
 	Recommendations []string `json:"recommendations"`
 }
 
+// ActionId Example: roadbed:check
+type ActionId = string
+
 // EnvironmentFilter defines model for EnvironmentFilter.
 type EnvironmentFilter = string
 
@@ -1433,6 +1506,9 @@ type Refusal = ErrorBody
 
 // ParametersInput defines model for ParametersInput.
 type ParametersInput = ParametersBody
+
+// InvokeActionJSONBody defines parameters for InvokeAction.
+type InvokeActionJSONBody map[string]interface{}
 
 // CreateDatabaseParams defines parameters for CreateDatabase.
 type CreateDatabaseParams struct {
@@ -1748,6 +1824,12 @@ type PushStateParams struct {
 	// RoadbedWorker The worker's name.
 	RoadbedWorker WorkerName `json:"Roadbed-Worker"`
 }
+
+// InvokeActionJSONRequestBody defines body for InvokeAction for application/json ContentType.
+type InvokeActionJSONRequestBody InvokeActionJSONBody
+
+// InvokeActionWithSecretsJSONRequestBody defines body for InvokeActionWithSecrets for application/json ContentType.
+type InvokeActionWithSecretsJSONRequestBody = ActionInvocation
 
 // EstimateFormJSONRequestBody defines body for EstimateForm for application/json ContentType.
 type EstimateFormJSONRequestBody = Parameters

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -67,6 +69,7 @@ type Server struct {
 	pools    []pool
 	gate     *gate
 	streams  streams
+	actions  json.RawMessage // the list of actions, as it is answered
 	draining chan struct{}
 	drain    sync.Once
 	handler  http.Handler
@@ -109,6 +112,9 @@ func New(c Config) (*Server, error) {
 		Config: c, pools: pools, gate: newGate(c.Limits, c.Now), draining: make(chan struct{}),
 		streams: streams{perPrincipal: map[string]int{}},
 		slots:   make(slots, c.Limits.Active), workerSlots: make(slots, c.Limits.Active),
+	}
+	if s.actions, err = actionList(); err != nil {
+		return nil, fmt.Errorf("list actions: %w", err)
 	}
 	s.handler = s.outermost(s.routes())
 	return s, nil
@@ -202,6 +208,7 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodGet, "/entities/changes", s.entityChanges)
 
 	s.foundingPaths(root)
+	s.actionPaths(root)
 
 	worker := func(method, path string, h worked) {
 		root.Handle(Base+path, s.worker(method+" "+path, h)).Methods(method)

@@ -1300,6 +1300,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.backstage/actions/v1/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Roadbed's actions, as Backstage lists them. */
+        get: operations["listActions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.backstage/actions/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether there are actions. */
+        get: operations["actionsStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.backstage/actions/v1/actions/{action}/invoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As in the list, URL-encoded. */
+                action: components["parameters"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run an action, with its input as the body.
+         * @description A denial, a conflict and a fault of the input are outcomes with status
+         *     200, because Backstage loses the words of an error.
+         */
+        post: operations["invokeAction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.backstage/actions/v2/actions/{action}/invoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As in the list, URL-encoded. */
+                action: components["parameters"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run an action, with its secrets apart from its input. */
+        post: operations["invokeActionWithSecrets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/.backstage/auth/v1/jwks.json": {
         parameters: {
             query?: never;
@@ -1355,6 +1433,52 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        ActionList: {
+            actions: components["schemas"]["OfferedAction"][];
+        };
+        OfferedAction: {
+            /** @example roadbed:check */
+            id: string;
+            /** @example check */
+            name: string;
+            title: string;
+            description: string;
+            /** @enum {string} */
+            pluginId: "roadbed";
+            attributes: components["schemas"]["ActionAttributes"];
+            schema: components["schemas"]["ActionSchemas"];
+        };
+        ActionAttributes: {
+            destructive: boolean;
+            idempotent: boolean;
+            readOnly: boolean;
+        };
+        ActionSchemas: {
+            /** @description JSON Schema. */
+            input: {
+                [key: string]: unknown;
+            };
+            /** @description JSON Schema. */
+            output: {
+                [key: string]: unknown;
+            };
+        };
+        ActionsStatus: {
+            hasActions: boolean;
+        };
+        ActionInvocation: {
+            input: {
+                [key: string]: unknown;
+            };
+            secrets?: {
+                [key: string]: unknown;
+            };
+        };
+        ActionOutput: {
+            output: {
+                [key: string]: unknown;
+            };
+        };
         /** Format: uuid */
         Id: string;
         /**
@@ -2865,6 +2989,8 @@ export interface components {
         };
     };
     parameters: {
+        /** @description As in the list, URL-encoded. */
+        ActionId: string;
         /** @description The offering's id. */
         OfferingId: string;
         RequestId: components["schemas"]["Id"];
@@ -4709,6 +4835,106 @@ export interface operations {
                     "application/json": components["schemas"]["LogList"];
                     "text/event-stream": string;
                     "text/plain": string;
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listActions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every action, the same for everybody. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActionList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    actionsStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There are. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActionsStatus"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    invokeAction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As in the list, URL-encoded. */
+                action: components["parameters"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            /** @description What it answers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActionOutput"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    invokeActionWithSecrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As in the list, URL-encoded. */
+                action: components["parameters"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActionInvocation"];
+            };
+        };
+        responses: {
+            /** @description What it answers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActionOutput"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -53,7 +53,7 @@ const listWithin = 2 * time.Second
 func (s *Server) actionPaths(root *mux.Router) {
 	const base = Base + "/.backstage/actions"
 	quick := func(path string, h asked) {
-		within := s.private(http.MethodGet+" "+path, h)
+		within := s.private(http.MethodGet, path, h)
 		root.HandleFunc(base+path, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), listWithin)
 			defer cancel()
@@ -67,7 +67,7 @@ func (s *Server) actionPaths(root *mux.Router) {
 		return writeJSON(w, http.StatusOK, api.ActionsStatus{HasActions: true})
 	})
 	invoke := func(path string, input func(w http.ResponseWriter, r *http.Request) ([]byte, error)) {
-		root.Handle(base+path, s.private(http.MethodPost+" "+path, func(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+		root.Handle(base+path, s.private(http.MethodPost, path, func(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 			return s.invoke(w, r, p, input)
 		})).Methods(http.MethodPost)
 	}

@@ -2,7 +2,9 @@
 # title: Authorisation
 # description: >
 #   Who may do what. Input is {subject, groups, verb, owner, environment}; refs are entity
-#   refs, groups are the subject's ownership refs and empty for a service.
+#   refs, groups are the subject's ownership refs and empty for a service. A pipeline has
+#   besides ci: {repository, pull_request (0 is each of them), owner, action, preview} with
+#   what it has proven, what it asks for, and what the thing is part of.
 # scope: package
 # related_resources:
 #   - ref: docs/policies.md#authorisation
@@ -19,7 +21,7 @@ allow if {
 }
 
 allow if {
-	input.verb in {"read", "cancel", "check_drift"}
+	input.verb in {"read", "cancel", "check_drift", "clone"}
 	_is_user
 	_acts_for_owner
 }
@@ -68,9 +70,49 @@ allow if {
 	input.verb in verbs
 }
 
+# A pipeline asks for ephemeral environments of its own pull requests alone, copied from
+# and made where data/previews.yaml says; their end it may ask for wherever they are.
+allow if {
+	input.verb == "clone"
+	_is_own_preview
+	input.environment in data.previews.bases
+}
+
+allow if {
+	input.verb == "submit"
+	input.ci.action in {"create", "extend"}
+	_is_own_preview
+	_is_team(input.owner)
+	input.ci.preview.base in data.previews.bases
+	input.environment in data.previews.environments
+}
+
+allow if {
+	input.verb == "submit"
+	input.ci.action == "destroy"
+	_is_own_preview
+}
+
+allow if {
+	input.verb in {"read", "cancel"}
+	_is_own_preview
+}
+
 # METADATA
 # description: Why not and who may, in a sentence or two for whoever asked; only read when allow is false.
-reason := sprintf("%s may not ask for anything: only a person may. Sign in, or pass the user's token along.", [
+reason := sprintf(
+	"%s may ask for ephemeral environments of its pull requests alone (%s), for %s, copied from %s and made in %s; this is none. Ask %s.",
+	[
+		input.subject,
+		_spoken_for,
+		input.ci.owner,
+		concat(" or ", data.previews.bases),
+		concat(" or ", data.previews.environments),
+		data.authz.contact,
+	],
+) if {
+	_is_ci
+} else := sprintf("%s may not ask for anything: only a person may. Sign in, or pass the user's token along.", [
 	input.subject,
 ]) if {
 	input.verb == "submit"
@@ -96,7 +138,7 @@ reason := sprintf("%s may not ask for anything: only a person may. Sign in, or p
 	replace(input.verb, "_drift", ""),
 	data.authz.contact,
 ]) if {
-	input.verb in {"read", "cancel", "check_drift"}
+	input.verb in {"read", "cancel", "check_drift", "clone"}
 	input.owner != ""
 } else := sprintf("Only %s sees every team's requests. List your own teams', or ask %s.", [
 	data.authz.platform_team,
@@ -123,6 +165,19 @@ _is_user if {
 	startswith(input.subject, "user:")
 	input.subject != "user:"
 }
+
+_is_ci if input.subject == concat("", ["ci:", input.ci.repository])
+
+_is_own_preview if {
+	_is_ci
+	input.owner == input.ci.owner
+	input.ci.preview.repository == input.ci.repository
+	input.ci.pull_request in {0, input.ci.preview.pull_request}
+}
+
+_spoken_for := "each of them" if {
+	input.ci.pull_request == 0
+} else := sprintf("number %d", [input.ci.pull_request])
 
 _acts_for_owner if _is_owner
 

@@ -214,3 +214,101 @@ test_a_service_approves_nothing_even_with_the_groups if {
 	service := object.union(_service("plugin:scaffolder", "approve"), {"groups": ["group:default/payments"]})
 	not _allowed(service, "approve", "group:default/payments")
 }
+
+_pipeline := {
+	"subject": "ci:acme/orders",
+	"groups": [],
+	"verb": "submit",
+	"owner": "group:default/payments",
+	"environment": "dev",
+	"ci": {
+		"repository": "acme/orders",
+		"pull_request": 42,
+		"owner": "group:default/payments",
+		"action": "create",
+		"preview": {"repository": "acme/orders", "pull_request": 42, "base": "staging"},
+	},
+}
+
+# _piped is whether the pipeline may, with these changes by path.
+_piped(changes) if {
+	patches := [{"op": "replace", "path": path, "value": value} | some path, value in changes]
+	authz.allow with input as json.patch(_pipeline, patches)
+}
+
+test_a_pipeline_makes_keeps_and_ends_its_own_previews if {
+	every action in ["create", "extend", "destroy"] {
+		_piped({"/ci/action": action})
+	}
+	_piped({"/verb": "read"})
+	_piped({"/verb": "cancel"})
+	_piped({"/verb": "clone", "/environment": "staging"})
+}
+
+test_a_pipeline_asks_for_nothing_else_of_them if {
+	every action in ["", "update", "upgrade", "hand_over", "rotate", "import", "revert", "adopt"] {
+		not _piped({"/ci/action": action})
+	}
+	every verb in ["open_credentials", "list_all", "approve", "feed", "pause", "check_drift", "expire", "read_budget"] {
+		not _piped({"/verb": verb})
+	}
+}
+
+test_a_pipeline_does_nothing_by_a_verb_that_is_not_asked if {
+	every verb in ["open_credentials", "check_drift", "expire"] {
+		not _piped({"/verb": verb, "/ci/action": "destroy"})
+		not _piped({"/verb": verb, "/environment": "staging"})
+	}
+}
+
+test_a_pipeline_reaches_no_other_pull_request if {
+	every verb in ["submit", "read", "cancel"] {
+		not _piped({"/verb": verb, "/ci/preview/pull_request": 43})
+		not _piped({"/verb": verb, "/ci/preview/repository": "acme/billing"})
+		not _piped({"/verb": verb, "/owner": "group:default/search"})
+		not authz.allow with input as json.remove(object.union(_pipeline, {"verb": verb}), ["/ci/preview"])
+	}
+	not _piped({"/ci/action": "destroy", "/ci/preview/pull_request": 43})
+	not _piped({"/verb": "clone", "/environment": "staging", "/ci/preview/pull_request": 43})
+}
+
+test_a_pipeline_that_speaks_for_its_repository_reaches_each_pull_request if {
+	_piped({"/ci/pull_request": 0, "/ci/preview/pull_request": 43})
+	not _piped({"/ci/pull_request": 0, "/ci/preview/repository": "acme/billing"})
+}
+
+test_a_pipeline_makes_previews_where_and_of_what_the_list_says if {
+	every action in ["create", "extend"] {
+		not _piped({"/ci/action": action, "/environment": "prod"})
+		not _piped({"/ci/action": action, "/ci/preview/base": "prod"})
+	}
+	not _piped({"/verb": "clone", "/environment": "prod"})
+	_piped({"/ci/action": "destroy", "/environment": "prod"})
+}
+
+test_a_pipeline_acts_for_a_team_only if {
+	not _piped({"/owner": "user:default/ann", "/ci/owner": "user:default/ann"})
+}
+
+test_nobody_passes_for_a_pipeline if {
+	not _piped({"/subject": "ci:acme/billing"})
+	not _piped({"/subject": "plugin:scaffolder"})
+	not authz.allow with input as json.remove(_pipeline, ["/ci"])
+}
+
+test_a_pipeline_is_told_what_it_may if {
+	said := authz.reason with input as json.patch(_pipeline, [{"op": "replace", "path": "/environment", "value": "prod"}])
+	said == concat("", [
+		"ci:acme/orders may ask for ephemeral environments of its pull requests alone (number 42), for group:default/payments, ",
+		"copied from staging and made in dev; this is none. Ask #platform-team.",
+	])
+	each := authz.reason with input as json.patch(_pipeline, [{"op": "replace", "path": "/ci/pull_request", "value": 0}])
+	contains(each, "(each of them)")
+}
+
+test_people_clone_what_their_team_has if {
+	_allowed(_ann, "clone", "group:default/payments")
+	_allowed(_pat, "clone", "group:default/payments")
+	not _allowed(_ann, "clone", "group:default/search")
+	contains(_reason(_ann, "clone", "group:default/search"), "may clone this")
+}

@@ -36,6 +36,7 @@ type sidecarConfig struct {
 	Endpoints    map[string]string `help:"Backstage plugins that are elsewhere, as plugin=base URL; later ones win." placeholder:"PLUGIN=URL" env:"ROADBED_BACKSTAGE_ENDPOINTS"`
 	Algorithms   []string          `help:"Token signatures that are accepted." default:"ES256" env:"ROADBED_TOKEN_ALGORITHMS"`
 	SigningKey   string            `help:"PEM file of the key that Roadbed signs its own plugin tokens with; without it nobody can approve anything." type:"existingfile" env:"ROADBED_SIGNING_KEY_FILE"`
+	Pipelines    string            `help:"File that says whose CI pipelines may ask for ephemeral environments, by OpenID Connect; without it none may." type:"existingfile" env:"ROADBED_PIPELINES_FILE"`
 	Database     string            `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
 	NATS         string            `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
 	KeysDir      string            `help:"Folder with sidecar.key and <pool>.pub; see roadbed keys." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
@@ -327,8 +328,11 @@ func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 		}
 	}
 	if c.auth != nil {
-		d.auth, err = c.auth(authenticator)
+		if d.auth, err = c.auth(authenticator); err != nil {
+			return door{}, err
+		}
 	}
+	d.auth, err = c.pipelines(d.auth, log)
 	return d, err
 }
 

@@ -82,7 +82,7 @@ func New(c Config) (*Authenticator, error) {
 	client := newHTTPClient()
 	return &Authenticator{
 		plugin: c.Plugin, discovery: c.Discovery, userKeys: auth + "/.well-known/jwks.json", now: c.Now,
-		verifier: verifier{newKeySets(client, c.Now, c.Log), slices.Clone(c.Algorithms), c.Now},
+		verifier: verifier{newKeySets(client, c.Now, c.Log, "Backstage"), slices.Clone(c.Algorithms), c.Now},
 		groups:   newGroups(client, auth+"/v1/userinfo", c.GroupsFor, c.Now, c.Log),
 		verified: newCache[identity](maxCached),
 	}, nil

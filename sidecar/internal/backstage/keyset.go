@@ -29,8 +29,10 @@ const (
 // errNoKey says that a set is current and has no such key.
 var errNoKey = errors.New("no such key in the key set")
 
-// keySets fetches and keeps the key sets of Backstage's plugins.
+// keySets fetches and keeps the key sets of Backstage's plugins, or of another
+// issuer.
 type keySets struct {
+	of      string // whose they are, for people
 	http    *http.Client
 	now     func() time.Time
 	log     *slog.Logger
@@ -50,9 +52,9 @@ type keySet struct {
 	forced    *rate.Limiter // refetches for an unknown kid
 }
 
-func newKeySets(client *http.Client, now func() time.Time, log *slog.Logger) *keySets {
+func newKeySets(client *http.Client, now func() time.Time, log *slog.Logger, of string) *keySets {
 	return &keySets{
-		http: client, now: now, log: log, sets: map[string]*keySet{},
+		of: of, http: client, now: now, log: log, sets: map[string]*keySet{},
 		unknown: rate.NewLimiter(rate.Every(time.Second), 30),
 	}
 }
@@ -132,7 +134,7 @@ func (s *keySets) fetch(ctx context.Context, url string) (keySet, error) {
 	})
 	select {
 	case <-ctx.Done():
-		return keySet{}, provision.Unreachable("the key set of Backstage", ctx.Err())
+		return keySet{}, provision.Unreachable("the key set of "+s.of, ctx.Err())
 	case got := <-answer:
 		if got.Err != nil {
 			return keySet{}, got.Err
@@ -144,17 +146,17 @@ func (s *keySets) fetch(ctx context.Context, url string) (keySet, error) {
 func (s *keySets) read(ctx context.Context, url string) ([]verifyKey, error) {
 	status, body, err := get(ctx, s.http, url, "")
 	if err != nil {
-		return nil, provision.Unreachable("the key set of Backstage", fmt.Errorf("fetch key set %s: %w", url, err))
+		return nil, provision.Unreachable("the key set of "+s.of, fmt.Errorf("fetch key set %s: %w", url, err))
 	}
 	if status == http.StatusNotFound {
 		return nil, fmt.Errorf("%s: %w", url, errNoKey)
 	}
 	if status != http.StatusOK {
-		return nil, provision.Unreachable("the key set of Backstage", fmt.Errorf("fetch key set %s: status %d", url, status))
+		return nil, provision.Unreachable("the key set of "+s.of, fmt.Errorf("fetch key set %s: status %d", url, status))
 	}
 	keys, err := decodeKeySet(body)
 	if err != nil {
-		return nil, provision.Unreachable("the key set of Backstage", fmt.Errorf("fetch key set %s: %w", url, err))
+		return nil, provision.Unreachable("the key set of "+s.of, fmt.Errorf("fetch key set %s: %w", url, err))
 	}
 	return keys, nil
 }

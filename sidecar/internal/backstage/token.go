@@ -2,6 +2,7 @@ package backstage
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"regexp"
 	"strings"
@@ -86,9 +87,14 @@ func (t unverified) claim(name string) string {
 	return s
 }
 
+// keySource has the keys at a URL.
+type keySource interface {
+	key(ctx context.Context, url, alg, kid string) (crypto.PublicKey, error)
+}
+
 // verifier checks signatures and times.
 type verifier struct {
-	keys       *keySets
+	keys       keySource
 	algorithms []string
 	now        func() time.Time
 }

@@ -254,13 +254,34 @@ func accessInput(a provision.Access) ast.Value {
 	for i, group := range a.Principal.Groups {
 		groups[i] = ast.StringTerm(group)
 	}
-	return ast.NewObject(
+	input := ast.NewObject(
 		[2]*ast.Term{ast.StringTerm("subject"), ast.StringTerm(a.Principal.Subject)},
 		[2]*ast.Term{ast.StringTerm("groups"), ast.ArrayTerm(groups...)},
 		[2]*ast.Term{ast.StringTerm("verb"), ast.StringTerm(string(a.Verb))},
 		[2]*ast.Term{ast.StringTerm("owner"), ast.StringTerm(a.Owner)},
 		[2]*ast.Term{ast.StringTerm("environment"), ast.StringTerm(a.Environment)},
 	)
+	if ci := a.Principal.CI; ci != nil {
+		input.Insert(ast.StringTerm("ci"), ciInput(*ci))
+	}
+	return input
+}
+
+func ciInput(ci provision.CI) *ast.Term {
+	asking := ast.NewObject(
+		[2]*ast.Term{ast.StringTerm("repository"), ast.StringTerm(ci.Repository)},
+		[2]*ast.Term{ast.StringTerm("pull_request"), ast.IntNumberTerm(ci.PullRequest)},
+		[2]*ast.Term{ast.StringTerm("owner"), ast.StringTerm(ci.Owner)},
+		[2]*ast.Term{ast.StringTerm("action"), ast.StringTerm(string(ci.Action))},
+	)
+	if pull := ci.Preview; pull != nil {
+		asking.Insert(ast.StringTerm("preview"), ast.ObjectTerm(
+			[2]*ast.Term{ast.StringTerm("repository"), ast.StringTerm(pull.Repository)},
+			[2]*ast.Term{ast.StringTerm("pull_request"), ast.IntNumberTerm(pull.Number)},
+			[2]*ast.Term{ast.StringTerm("base"), ast.StringTerm(pull.Base)},
+		))
+	}
+	return ast.NewTerm(asking)
 }
 
 // evaluate is the one value of a query; an undefined one is an error.

@@ -75,7 +75,10 @@ func (s *Service) MakeEphemeral(ctx context.Context, p Principal, ask EphemeralA
 		return pull, nil, Errorf(Invalid, "an ephemeral environment needs a repository, the number of a pull request, an owner and how long it lives")
 	}
 	pull.ID = uuid.NewSHA1(previewNamespace, []byte(pull.Repository+"#"+strconv.Itoa(pull.Number)))
-	page, err := s.Instances(ctx, p, InstanceFilter{Owners: []string{OwnerRef(ask.Owner)}, Environment: pull.Base, Limit: 100})
+	if err := s.Authorizer.Allow(ctx, Access{p.about(Create, &pull), VerbClone, OwnerRef(ask.Owner), pull.Base}); err != nil {
+		return pull, nil, err
+	}
+	page, err := s.Store.Instances(ctx, InstanceFilter{Owners: []string{OwnerRef(ask.Owner)}, Environment: pull.Base, Limit: 100})
 	if err != nil {
 		return pull, nil, err
 	}
@@ -148,7 +151,7 @@ func shrunk(o Offering, i Instance, environment, name string) Parameters {
 func (s *Service) Ephemerals(ctx context.Context, p Principal, id uuid.UUID) ([]Ephemeral, error) {
 	all, at := []Ephemeral{}, map[uuid.UUID]int{}
 	for cursor := ""; ; {
-		page, err := s.Instances(ctx, p, InstanceFilter{Ephemeral: true, PreviewID: id, Cursor: cursor, Limit: 100})
+		page, err := s.ephemeralInstances(ctx, p, InstanceFilter{Ephemeral: true, PreviewID: id, Cursor: cursor, Limit: 100})
 		if err != nil {
 			return nil, err
 		}
@@ -171,6 +174,29 @@ func (s *Service) Ephemerals(ctx context.Context, p Principal, id uuid.UUID) ([]
 		return nil, Errorf(NotFound, "there is no ephemeral environment %s that you may see", id)
 	}
 	return all, nil
+}
+
+// ephemeralInstances lists as Instances does; a pipeline lists its own.
+func (s *Service) ephemeralInstances(ctx context.Context, p Principal, f InstanceFilter) (Page[Instance], error) {
+	if p.CI == nil {
+		return s.Instances(ctx, p, f)
+	}
+	f.Owners = []string{p.CI.Owner}
+	page, err := s.Store.Instances(ctx, f)
+	if err != nil {
+		return Page[Instance]{}, err
+	}
+	own := page.Items[:0]
+	for _, i := range page.Items {
+		err := s.Authorizer.Allow(ctx, Access{p.about("", i.Preview), VerbRead, i.Owner, i.Environment})
+		if err == nil {
+			own = append(own, i)
+		} else if KindOf(err) != Denied {
+			return Page[Instance]{}, err
+		}
+	}
+	page.Items = own
+	return page, nil
 }
 
 // ExtendEphemeral asks for every instance of an ephemeral environment to live

@@ -40,8 +40,8 @@ func TestAnEphemeralEnvironmentIsASmallCopyOfItsBase(t *testing.T) {
 	if _, again, err := s.MakeEphemeral(t.Context(), ann, want, "k"); err != nil || again[0].Request.ID != members[0].Request.ID {
 		t.Errorf("the same again: %v, want the same requests", err)
 	}
-	if _, _, err := s.MakeEphemeral(t.Context(), bob, want, "b"); provision.KindOf(err) != provision.Invalid {
-		t.Errorf("of another team's: %v, want invalid: they see nothing to clone", err)
+	if _, _, err := s.MakeEphemeral(t.Context(), bob, want, "b"); provision.KindOf(err) != provision.Denied {
+		t.Errorf("of another team's: %v, want denied", err)
 	}
 	want.Of = []string{"ledger"}
 	if _, _, err := s.MakeEphemeral(t.Context(), ann, want, "o"); provision.KindOf(err) != provision.Invalid || !strings.Contains(err.Error(), `"ledger"`) {

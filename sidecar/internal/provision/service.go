@@ -51,7 +51,7 @@ type Submission struct {
 // finding and the request's id; a taken name is a stored Conflict. The same
 // principal, key and body get the same answer again; another body is a Conflict.
 func (s *Service) Submit(ctx context.Context, p Principal, sub Submission) (Request, error) {
-	ask, err := s.prepare(ctx, p, sub.Offering, sub.Parameters, StageSubmit)
+	ask, err := s.prepare(ctx, p.about(Create, sub.Preview), sub.Offering, sub.Parameters, StageSubmit)
 	if err != nil {
 		return Request{}, err
 	}
@@ -120,7 +120,7 @@ func (s *Service) submitOnce(ctx context.Context, p Principal, sub Submission, a
 // change that no worker has yet is cancelled for it; any other live request is a
 // Conflict.
 func (s *Service) Destroy(ctx context.Context, p Principal, instanceID uuid.UUID, sub Submission) (Request, error) {
-	instance, err := s.forChange(ctx, p, instanceID)
+	instance, err := s.forChange(ctx, p.about(Destroy, nil), instanceID)
 	if err != nil {
 		return Request{}, err
 	}
@@ -288,7 +288,7 @@ type prepared struct {
 }
 
 func (s *Service) prepare(ctx context.Context, p Principal, offeringID string, raw Parameters, stage Stage) (prepared, error) {
-	if err := person(p); err != nil {
+	if err := asker(p); err != nil {
 		return prepared{}, err
 	}
 	offering, err := s.Catalog.Offering(offeringID)

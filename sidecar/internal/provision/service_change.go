@@ -59,6 +59,9 @@ func (s *Service) forChange(ctx context.Context, p Principal, id uuid.UUID) (Ins
 	if err != nil {
 		return Instance{}, err
 	}
+	if p.CI != nil {
+		p = p.about(p.CI.Action, instance.Preview)
+	}
 	return instance, s.Authorizer.Allow(ctx, Access{p, VerbSubmit, instance.Owner, instance.Environment})
 }
 

@@ -12,7 +12,7 @@ import (
 // change is; until it has been applied the instance ends when it would have.
 // What lives without an end, or would exceed its offering's maximum, is Invalid.
 func (s *Service) Extend(ctx context.Context, p Principal, instanceID uuid.UUID, by time.Duration, sub Submission) (Request, error) {
-	instance, err := s.forChange(ctx, p, instanceID)
+	instance, err := s.forChange(ctx, p.about(Extend, nil), instanceID)
 	if err != nil {
 		return Request{}, err
 	}

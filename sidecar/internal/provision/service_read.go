@@ -11,6 +11,13 @@ import (
 // allowed is nil when p may do this to a request: as its owner's, and while
 // something is being handed over as the giver's too.
 func (s *Service) allowed(ctx context.Context, p Principal, verb Verb, request Request) error {
+	if p.CI != nil && request.InstanceID != uuid.Nil {
+		instance, err := s.Store.Instance(ctx, request.InstanceID)
+		if err != nil {
+			return err
+		}
+		p = p.about("", instance.Preview)
+	}
 	no := s.Authorizer.Allow(ctx, Access{p, verb, request.Owner, request.Environment})
 	if request.Action != HandOver || no == nil || KindOf(no) != Denied {
 		return no
@@ -40,7 +47,7 @@ func (s *Service) Instance(ctx context.Context, p Principal, id uuid.UUID) (Inst
 	if err != nil {
 		return Instance{}, err
 	}
-	return instance, s.Authorizer.Allow(ctx, Access{p, VerbRead, instance.Owner, instance.Environment})
+	return instance, s.Authorizer.Allow(ctx, Access{p.about("", instance.Preview), VerbRead, instance.Owner, instance.Environment})
 }
 
 // Requests lists what the principal may read: everything for who may list all,

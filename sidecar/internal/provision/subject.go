@@ -2,12 +2,13 @@ package provision
 
 import "slices"
 
-// Principal is who asks: a user, perhaps through a plugin, or a plugin or the
-// system itself.
+// Principal is who asks: a user, perhaps through a plugin, or a plugin, a
+// pipeline or the system itself.
 type Principal struct {
-	Subject string   // "user:default/ann", "plugin:catalog", "system:expiry"
+	Subject string   // "user:default/ann", "plugin:catalog", "ci:acme/orders", "system:expiry"
 	Groups  []string // ownership entity refs, sorted, the user's own among them; empty for a service
 	Actor   string   // who carried the ask: "plugin:scaffolder"; "" when the subject came alone
+	CI      *CI      // of a pipeline: what it has proven; nil for all others
 }
 
 // IsUser reports whether a person is asking.
@@ -26,6 +27,7 @@ const (
 	VerbOpenCredentials Verb = "open_credentials" // read an instance's secrets
 	VerbCancel          Verb = "cancel"           // stop a request
 	VerbApprove         Verb = "approve"          // answer for a group whose approval is needed; the owner is that group
+	VerbClone           Verb = "clone"            // copy what an owner has in an environment, for an ephemeral one
 	VerbExpire          Verb = "expire"           // ask for the end of what has expired
 	VerbCheckDrift      Verb = "check_drift"      // have an instance checked for drift
 	VerbFeed            Verb = "feed"             // read every instance as entities

@@ -17,7 +17,8 @@ import (
 )
 
 type eventsCommand struct {
-	Tail eventsTailCommand `cmd:"" help:"Print events as they happen."`
+	Tail      eventsTailCommand      `cmd:"" help:"Print events as they happen."`
+	Forgotten eventsForgottenCommand `cmd:"" help:"After a restore: list what was told and is not in the database."`
 }
 
 type eventsTailCommand struct {

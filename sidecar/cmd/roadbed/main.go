@@ -52,7 +52,7 @@ type cli struct {
 	Pauses      pausesCommand      `cmd:"" group:"Ask a server" help:"List the pauses in force."`
 	Unused      unusedCommand      `cmd:"" group:"Ask a server" help:"See what nobody uses, and answer for it."`
 	Measures    measuresCommand    `cmd:"" group:"Ask a server" help:"See how the platform fares; import ticket counts."`
-	Events      eventsCommand      `cmd:"" group:"Ask a server" help:"Follow the events on NATS."`
+	Events      eventsCommand      `cmd:"" group:"Ask a server" help:"Follow the events on NATS; see what a restored database has forgotten."`
 }
 
 func main() {

@@ -211,7 +211,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	runs := &provision.Runs{Service: service, Lease: c.Lease, DriftEvery: c.DriftEvery}
 	s.loops = control.New(control.Config{
 		Store: kept, Queue: s.queue, Runs: runs, Ends: service, Environments: s.domain.environments,
-		Limits: limits, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log,
+		Limits: limits, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log, Before: s.mindRestore,
 	})
 	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log)
 	s.api, err = httpapi.New(httpapi.Config{

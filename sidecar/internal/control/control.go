@@ -102,7 +102,8 @@ type Config struct {
 	Runs         Judge
 	Ends         Ender // nil ends nothing
 	Environments map[string]provision.Environment
-	Log          *slog.Logger // nil is silence
+	Log          *slog.Logger                // nil is silence
+	Before       func(context.Context) error // asked before any job is offered, until it answers nil; nil is not asked
 
 	Limits       func() provision.Limits // of runs in flight, those in force now; nil is the zero value
 	QueueTimeout time.Duration           // how long a request may be queued before it fails, from when it was asked for, approved or released; 0 is 24 h
@@ -137,9 +138,10 @@ func New(c Config) *Control {
 	c.Patience = cmp.Or(c.Patience, 5*time.Second)
 	c.DriftLook = cmp.Or(c.DriftLook, driftLook)
 	c.Stall = cmp.Or(c.Stall, time.Minute)
+	g := &gate{ask: c.Before}
 	control := &Control{
-		relay: newRelay(c), dispatcher: newDispatcher(c), recorder: &recorder{store: c.Store, queue: c.Queue, log: c.Log},
-		sweep: &sweep{Config: c}, checks: &checks{Config: c}, health: health{stall: c.Stall, now: time.Now},
+		relay: newRelay(c), dispatcher: newDispatcher(c, g), recorder: &recorder{store: c.Store, queue: c.Queue, log: c.Log},
+		sweep: &sweep{Config: c, gate: g}, checks: &checks{Config: c}, health: health{stall: c.Stall, now: time.Now},
 	}
 	c.Store.OnCommit(control.relay.offer)
 	c.Store.OnCommit(control.dispatcher.wake)

@@ -28,14 +28,15 @@ const heldPage = 20
 // limit is exceeded.
 type dispatcher struct {
 	Config
+	gate  *gate
 	pools map[string][]string // pool to its environments
 	names []string            // of pools, sorted
 	woken chan struct{}
 	held  uuid.UUID // the held request that the last round came to; zero at the end
 }
 
-func newDispatcher(c Config) *dispatcher {
-	d := &dispatcher{Config: c, pools: map[string][]string{}, woken: make(chan struct{}, 1)}
+func newDispatcher(c Config, g *gate) *dispatcher {
+	d := &dispatcher{Config: c, gate: g, pools: map[string][]string{}, woken: make(chan struct{}, 1)}
 	for name, environment := range c.Environments {
 		d.pools[environment.Pool] = append(d.pools[environment.Pool], name)
 	}
@@ -63,6 +64,9 @@ func (d *dispatcher) run(ctx context.Context, b *beat) error {
 }
 
 func (d *dispatcher) once(ctx context.Context) error {
+	if err := d.gate.pass(ctx); err != nil {
+		return err
+	}
 	_, err := d.Store.Dispatching(ctx, d.round)
 	return err
 }

@@ -15,7 +15,10 @@ import (
 const sweepPage = 100
 
 // sweep does what is due and offers again what was lost. Several may run.
-type sweep struct{ Config }
+type sweep struct {
+	Config
+	gate *gate
+}
 
 func (s *sweep) run(ctx context.Context, b *beat) error {
 	return every(ctx, s.Poll, nil, b, s.Log, s.once)
@@ -124,6 +127,9 @@ func (s *sweep) end(ctx context.Context) error {
 // publish, or by NATS. A pool that has as many messages as unclaimed runs has
 // lost none; its workers are busy or away.
 func (s *sweep) offerAgain(ctx context.Context) error {
+	if err := s.gate.pass(ctx); err != nil {
+		return err
+	}
 	unclaimed, err := s.Store.Unclaimed(ctx, s.Patience, sweepPage)
 	if err != nil || len(unclaimed) == 0 {
 		return err

@@ -95,3 +95,30 @@ func (s *Store) EventsAfter(ctx context.Context, subjectID uuid.UUID, sequence i
 	}
 	return eventsOf(rows)
 }
+
+// Unknown are those of the events that this database does not have: it has been
+// restored to a point before they were committed, or others are told of here.
+func (s *Store) Unknown(ctx context.Context, events []provision.Event) ([]provision.Event, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	n := len(events)
+	subjects, ids, sequences := make([]pgtype.UUID, n), make([]pgtype.UUID, n), make([]int64, n)
+	for i, e := range events {
+		subjects[i], ids[i], sequences[i] = key(e.SubjectID), key(e.ID), e.Sequence
+	}
+	type row struct{ Place int64 }
+	rows, err := many[row](ctx, s.pool, "events", `
+		SELECT t.place
+		  FROM unnest(@subject_ids::uuid[], @sequences::bigint[], @ids::uuid[]) WITH ORDINALITY AS t (subject_id, sequence, id, place)
+		 WHERE NOT EXISTS (SELECT FROM events e WHERE e.subject_id = t.subject_id AND e.sequence = t.sequence AND e.id = t.id)
+		 ORDER BY t.place`,
+		pgx.NamedArgs{"subject_ids": subjects, "sequences": sequences, "ids": ids})
+	if err != nil {
+		return nil, err
+	}
+	unknown := make([]provision.Event, len(rows))
+	for i, row := range rows {
+		unknown[i] = events[row.Place-1]
+	}
+	return unknown, nil
+}

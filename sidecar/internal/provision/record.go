@@ -363,6 +363,16 @@ func (r *Record) requeue(why string) error {
 	return r.move(Queued, "waiting for a worker: "+why)
 }
 
+// TakeBack ends a run that no worker has claimed; the request waits for another.
+// A run that is claimed or has ended stays as it is.
+func (r *Record) TakeBack(why string) {
+	if r.Run == nil || r.Run.State != RunDispatched {
+		return
+	}
+	r.Run.State, r.Run.UpdatedAt = RunEnded, r.now
+	r.tell("run", "abandoned", r.Request.ID, map[string]any{"run": r.Run.ID, "worker": r.Run.Worker, "reason": why})
+}
+
 // GiveUp fails a queued request that has waited past its deadline. Any other is
 // a Conflict: someone is at it.
 func (r *Record) GiveUp(why string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,7 +28,7 @@ type meters struct {
 	phases *prometheus.HistogramVec
 	missed prometheus.Counter
 
-	requests, instances, queued, unpublished, unpublishedFor, database, stalled, progress *prometheus.Desc
+	requests, instances, queued, unpublished, unpublishedFor, database, stalled, progress, pauses *prometheus.Desc
 }
 
 const (
@@ -64,6 +65,7 @@ func newMeters(store *postgres.Store, loops func() []control.LoopHealth, registr
 		unpublished:    prometheus.NewDesc("roadbed_outbox_events", "Events that NATS does not have yet.", nil, nil),
 		unpublishedFor: prometheus.NewDesc("roadbed_outbox_oldest_seconds", "How long the first event that NATS does not have has waited.", nil, nil),
 		database:       prometheus.NewDesc("roadbed_database_up", "1 when the database answered this scrape, else 0.", nil, nil),
+		pauses:         prometheus.NewDesc("roadbed_pauses", "Pauses in force, by what they hold and whether a person or the system began them.", []string{"kind", "by"}, nil),
 		stalled:        prometheus.NewDesc("roadbed_loop_stalled", "1 when a loop has made no progress for too long, else 0.", []string{"loop"}, nil),
 		progress:       prometheus.NewDesc("roadbed_loop_progress_timestamp_seconds", "When a loop last made progress.", []string{"loop"}, nil),
 	}
@@ -164,7 +166,7 @@ func phasesOf(events []provision.Event) map[string]time.Duration {
 
 // Describe implements prometheus.Collector.
 func (m *meters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.requests, m.instances, m.queued, m.unpublished, m.unpublishedFor, m.database, m.stalled, m.progress} {
+	for _, d := range []*prometheus.Desc{m.requests, m.instances, m.queued, m.unpublished, m.unpublishedFor, m.database, m.stalled, m.progress, m.pauses} {
 		ch <- d
 	}
 }
@@ -191,6 +193,7 @@ func (m *meters) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	gauge(m.database, 1)
+	m.collectPauses(ctx, gauge)
 	gauge(m.queued, load.OldestQueued.Seconds())
 	gauge(m.unpublished, float64(load.Unpublished))
 	gauge(m.unpublishedFor, load.OldestEvent.Seconds())
@@ -203,5 +206,28 @@ func (m *meters) Collect(ch chan<- prometheus.Metric) {
 		if !state.Gone() {
 			gauge(m.instances, float64(load.Instances[state]), string(state))
 		}
+	}
+}
+
+// collectPauses tells nothing while the database does not answer.
+func (m *meters) collectPauses(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string)) {
+	pauses, err := m.store.Pauses(ctx)
+	if err != nil {
+		return
+	}
+	counts := map[[2]string]int{}
+	for _, kind := range []provision.PauseKind{provision.PauseOffering, provision.PausePool, provision.PauseEverything} {
+		counts[[2]string{string(kind), "person"}] = 0
+	}
+	counts[[2]string{string(provision.PauseEverything), "system"}] = 0
+	for _, p := range pauses {
+		by := "person"
+		if strings.HasPrefix(p.By, "system:") {
+			by = "system"
+		}
+		counts[[2]string{string(p.Kind), by}]++
+	}
+	for labels, n := range counts {
+		gauge(m.pauses, float64(n), labels[:]...)
 	}
 }

@@ -86,6 +86,14 @@ func TestMetersOfRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, p := range []provision.Pause{
+		{ID: provision.NewID(), Kind: provision.PausePool, Name: "local", Reason: "patches", By: "user:default/pat"},
+		{ID: provision.NewID(), Kind: provision.PauseEverything, Reason: "restored", By: restoreSubject},
+	} {
+		if _, err := store.BeginPause(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
 	created := testkit.Created("done", nil)
 	if err := store.Accept(t.Context(), created); err != nil {
 		t.Fatal(err)
@@ -118,6 +126,7 @@ func TestMetersOfRequests(t *testing.T) {
 		"roadbed_requests":                        {"queued": 2, "submitted": 0, "planning": 0, "awaiting_approval": 0, "applying": 0, "lost": 0},
 		"roadbed_instances":                       {"reserved": 2, "ready": 1, "changing": 0, "incomplete": 0, "destroying": 0},
 		"roadbed_database_up":                     {"": 1},
+		"roadbed_pauses":                          {"person everything": 0, "person offering": 0, "person pool": 1, "system everything": 1},
 		"roadbed_requests_unmeasured_total":       {"": 0},
 		"roadbed_loop_stalled":                    {"relay": 1, "sweep": 0},
 		"roadbed_loop_progress_timestamp_seconds": {"relay": 5, "sweep": 6},
@@ -278,15 +287,22 @@ func TestDashboardAndAlertsAskForMetricsThatExist(t *testing.T) {
 		Groups []struct {
 			Rules []struct {
 				Alert, Expr string
-				Annotations struct{ Summary, Description string }
+				Annotations struct{ Summary, Description, Runbook string }
 			}
 		}
 	}
 	if err := yaml.Unmarshal(read("alerts.yaml"), &alerts); err != nil {
 		t.Fatal(err)
 	}
+	runbook, err := os.ReadFile(filepath.Join(repository(t), "docs/runbook.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, rule := range alerts.Groups[0].Rules {
 		checkQuery(t, rule.Alert, rule.Expr, known)
+		if !strings.Contains(string(runbook), "\n### "+rule.Alert+"\n") || rule.Annotations.Runbook != "docs/runbook.md#"+strings.ToLower(rule.Alert) {
+			t.Errorf("the alert %s leads to %q; docs/runbook.md must have a part of its name", rule.Alert, rule.Annotations.Runbook)
+		}
 		if rule.Annotations.Summary == "" || rule.Annotations.Description == "" {
 			t.Errorf("the alert %s does not say what is wrong", rule.Alert)
 		}

@@ -18,10 +18,12 @@ import (
 var migrations embed.FS
 
 // Migrate brings the database at dsn to this program's schema. It may be run
-// again and by several processes at once: they take turns. A database that is
-// down is Unavailable.
+// again and by several processes at once: they take turns. Each migration is
+// one transaction. None undoes another: a migration only adds, so that the
+// program of the release before works on the new schema, and to roll back is to
+// start that program. A database that is down is Unavailable.
 func Migrate(ctx context.Context, dsn string) error {
-	provider, done, err := migrator(dsn)
+	provider, done, err := migrator(dsn, embedded())
 	if err != nil {
 		return err
 	}
@@ -33,9 +35,9 @@ func Migrate(ctx context.Context, dsn string) error {
 }
 
 // CheckSchema is nil when the database at dsn has every migration of this
-// program, else a Conflict that says to run `roadbed migrate`.
+// program, and perhaps those of a newer one; else a Conflict that says to run `roadbed migrate`.
 func CheckSchema(ctx context.Context, dsn string) error {
-	provider, done, err := migrator(dsn)
+	provider, done, err := migrator(dsn, embedded())
 	if err != nil {
 		return err
 	}
@@ -50,14 +52,19 @@ func CheckSchema(ctx context.Context, dsn string) error {
 	return nil
 }
 
-func migrator(dsn string) (*goose.Provider, func(), error) {
+// embedded are the migrations of this program.
+func embedded() fs.FS {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the folder's name is written above
+	}
+	return files
+}
+
+func migrator(dsn string, files fs.FS) (*goose.Provider, func(), error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, nil, provision.Errorf(provision.Invalid, "the database's connection string cannot be read: it must look like postgres://user@host:5432/roadbed")
-	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, nil, fmt.Errorf("open migrations: %w", err)
 	}
 	// Tries each second for a minute: migrations are short.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))

@@ -83,5 +83,11 @@ test_the_rules_on_a_plan_speak_once_there_is_one if {
 	some finding in decision.findings with input as planned
 	finding.rule == "data_store_lost"
 	finding.approvers == ["group:default/platform-team"]
+	some approved in decision.findings with input as planned with input.stage as "approval"
+	approved == finding
 	decision.findings == set() with input as planned with input.stage as "queue"
+}
+
+test_what_is_no_finding_is_left_for_the_caller_to_refuse if {
+	decision.findings == {"nonsense"} with input as request with data.roadbed.guardrails.team_owner.findings as {"nonsense"}
 }

@@ -22,8 +22,13 @@ findings contains finding if {
 		]),
 		"path": "backup_retention_days",
 		"way_out": sprintf("Set it to %d or more.", [data.limits.backup_retention.minimum_days]),
+		"measure": 0 - _kept_days,
 	}
 }
+
+_kept_days := input.parameters.backup_retention_days if {
+	is_number(input.parameters.backup_retention_days)
+} else := 0
 
 # What is not a number is not long enough.
 _long_enough if {

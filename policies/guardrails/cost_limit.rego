@@ -26,6 +26,7 @@ findings contains finding if {
 		]),
 		"path": "",
 		"way_out": _way_out,
+		"measure": input.price.monthly_mills,
 	}
 }
 

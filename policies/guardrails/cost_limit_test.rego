@@ -27,6 +27,7 @@ test_outside_the_limit_is_denied_with_the_numbers if {
 		"message": "Estimated cost $171.00/month exceeds limit $100/month for dev.",
 		"path": "",
 		"way_out": "Please request approval from #platform-team.",
+		"measure": 171000,
 	}} with input as _at("dev", 171000)
 }
 

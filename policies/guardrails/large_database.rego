@@ -22,6 +22,7 @@ findings contains finding if {
 		]),
 		"path": "storage_gb",
 		"way_out": sprintf("Choose %d GB or less, or ask %s.", [_limit, data.limits.contact]),
+		"measure": storage_gb,
 	}
 }
 

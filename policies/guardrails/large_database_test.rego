@@ -26,6 +26,7 @@ test_outside_requires_approval if {
 		"message": "Databases over 800 GB require approval in prod; this asks for 801 GB.",
 		"path": "storage_gb",
 		"way_out": "Choose 800 GB or less, or ask #platform-team.",
+		"measure": 801,
 	}} with input as _in("prod", 801)
 }
 

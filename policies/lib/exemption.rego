@@ -24,7 +24,7 @@ applied(finding) := object.union(object.remove(finding, ["approvers", "count"]),
 	"exemption": granted,
 }) if {
 	finding.level in {"deny", "require_approval", "warn"}
-	not _unpriced(finding.rule)
+	not unpriced(finding.rule)
 	granted := of(finding.rule)
 } else := finding
 
@@ -59,7 +59,9 @@ _asked := {
 	"name": input.name,
 }
 
-_unpriced(rule) if {
+# METADATA
+# description: Whether a rule speaks of a price that nobody knows.
+unpriced(rule) if {
 	rule == "cost_limit"
 	not input.price.known == true
 }

@@ -33,6 +33,12 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 		"changes":     changes(in.Changes),
 		"at":          in.At.Format(time.RFC3339Nano),
 	}
+	if in.Was != nil {
+		value["was"] = map[string]any{
+			"version": in.Was.Version, "owner": in.Was.Owner, "cost_center": in.Was.CostCenter,
+			"price": priceInput(in.Was.Price), "lifetime_seconds": in.Was.LifetimeSeconds,
+		}
+	}
 	if len(in.Drifted) > 0 {
 		value["drifted"] = in.Drifted
 	}

@@ -164,7 +164,7 @@ func TestMutateSaysWhatOnlyThePastNotices(t *testing.T) {
 	files := shipped(t)
 	replace(files, "guardrails/backup_retention_test.rego", "test_exactly_at_the_minimum_is_allowed if {\n\tbackup_retention.findings == set() with input as _in(\"prod\", 7)",
 		"test_exactly_at_the_minimum_is_allowed if {\n\ttrue")
-	const change = "guardrails/backup_retention.rego:31: comparison: >= becomes >"
+	const change = "guardrails/backup_retention.rego:36: comparison: >= becomes >"
 	for name, tt := range map[string]struct {
 		days int64
 		want bool

@@ -326,6 +326,7 @@ func (s Side) priced(job replayJob, ask replayAsk) (ast.Value, price, error) {
 		Stage       provision.Stage       `json:"stage"`
 		Environment provision.Environment `json:"environment"`
 		Parameters  provision.Parameters  `json:"parameters"`
+		Before      provision.Parameters  `json:"before"`
 		Changes     []provision.Change    `json:"changes"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(job.past.Input))
@@ -333,25 +334,51 @@ func (s Side) priced(job replayJob, ask replayAsk) (ast.Value, price, error) {
 	if err := decoder.Decode(&given); err != nil {
 		return nil, price{}, fmt.Errorf("its parameters cannot be read: %w", err)
 	}
-	rule, err := provision.PriceAgain(s.Prices, provision.Ask{
-		Stage: given.Stage, Offering: *job.offering, Environment: given.Environment, Parameters: given.Parameters, Changes: given.Changes,
-	})
+	again := provision.Ask{
+		Stage: given.Stage, Offering: *job.offering, Environment: given.Environment,
+		Parameters: given.Parameters, Before: given.Before, Changes: given.Changes,
+		Was: &provision.Was{Offering: *job.offering}, // before an upgrade it was of another version, which the past does not have
+	}
+	rule, err := provision.PriceAgain(s.Prices, again)
 	if err != nil {
 		return nil, price{}, fmt.Errorf("it cannot be priced again: %w", err)
 	}
+	input, err := withPrice(ask.input, rule)
+	if err != nil {
+		return nil, price{}, err
+	}
+	if was, isChange := member(ask.input, "was").(ast.Object); isChange {
+		before, err := provision.PriceBefore(s.Prices, again)
+		if err != nil {
+			return nil, price{}, fmt.Errorf("what it would change cannot be priced again: %w", err)
+		}
+		if was, err = withPrice(was, before); err != nil {
+			return nil, price{}, err
+		}
+		input = with(input, "was", was)
+	}
+	return input, price{rule.Known, rule.MonthlyMills}, nil
+}
+
+// withPrice is an object with another price.
+func withPrice(object ast.Object, rule provision.RulePrice) (ast.Object, error) {
 	rule.ChargeMills = rule.MonthlyMills
 	value, err := ast.InterfaceToValue(priceInput(rule))
 	if err != nil {
-		return nil, price{}, fmt.Errorf("its price cannot be read: %w", err)
+		return nil, fmt.Errorf("its price cannot be read: %w", err)
 	}
-	input := ast.NewObject()
-	ask.input.Foreach(func(key, member *ast.Term) {
-		if key.Value.Compare(ast.String("price")) != 0 {
-			input.Insert(key, member)
+	return with(object, "price", value), nil
+}
+
+// with is an object with another value of a key.
+func with(object ast.Object, key string, value ast.Value) ast.Object {
+	other := ast.NewObject([2]*ast.Term{ast.StringTerm(key), ast.NewTerm(value)})
+	object.Foreach(func(k, member *ast.Term) {
+		if k.Value.Compare(ast.String(key)) != 0 {
+			other.Insert(k, member)
 		}
 	})
-	input.Insert(ast.StringTerm("price"), ast.NewTerm(value))
-	return input, price{rule.Known, rule.MonthlyMills}, nil
+	return other
 }
 
 // outcomeOf is the worst level in one word, as Judge has it.

@@ -316,6 +316,32 @@ func TestReplayPricesAgainOnlyWhereThePricesDiffer(t *testing.T) {
 	}
 }
 
+func TestReplayPricesWhatAChangeChangesAgainToo(t *testing.T) {
+	t.Parallel()
+	bundle := load(t)
+	input := postgres("dev", 90_000, with("storage_gb", int64(300)))
+	input.Action, input.Before = provision.Update, provision.Parameters{"storage_gb": int64(310)}
+	input.Was = &provision.RuleWas{Owner: input.Owner, CostCenter: input.CostCenter, Price: input.Price}
+	document, err := json.Marshal(input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	past := []provision.Past{
+		{Kind: provision.PastOffering, OfferingDigest: "sha256:o", Offering: &provision.Offering{ID: "postgres-database"}},
+		{
+			Kind: provision.PastVerdict, Stage: provision.StageSubmit, Outcome: provision.OutcomeAllow, BundleDigest: bundle.Digest(),
+			PricesDigest: pricesDigest, OfferingDigest: "sha256:o", Input: document,
+		},
+	}
+	dearer := changed(t, func(f fstest.MapFS) { replace(f, "data/prices.yaml", "db.t3.small: 30", "db.t3.small: 31") })
+	report := replay(t, past, policy.ReplayOptions{
+		Baseline: side(bundle), Candidate: policy.Side{Bundle: dearer, Prices: flat{1000}, PricesDigest: "sha256:dearer"},
+	})
+	if got := report.History; got.Decided != 1 || got.Prices.After != 300_000 || got.NewlyDenied.Count != 0 {
+		t.Errorf("at $300 after $310: %+v, want it let be", got)
+	}
+}
+
 func TestReplayFindsThatThePastWasTamperedWith(t *testing.T) {
 	t.Parallel()
 	bundle := load(t)

@@ -39,7 +39,7 @@ func (ask Ask) price(prices Pricer) (RulePrice, *Estimate, error) {
 	price := RulePrice{Items: map[string]int64{}}
 	estimate, err := prices.Price(ask.Offering, ask.Parameters)
 	pricing, has := ask.Offering.Pricing[ask.Environment.Implementation]
-	if has && ask.Stage == StagePlan && err == nil {
+	if has && ask.Stage.planned() && err == nil {
 		form := estimate.MonthlyCost
 		price.FormMills = &form
 		estimate, err = pricing.estimate(prices, ask, estimate)

@@ -23,10 +23,13 @@ func (byGB) Price(_ provision.Offering, p provision.Parameters) (provision.Estim
 }
 
 // hearing keeps what the rules are told.
-type hearing struct{ price provision.RulePrice }
+type hearing struct {
+	price provision.RulePrice
+	input provision.RuleInput
+}
 
 func (h *hearing) Findings(_ context.Context, input provision.RuleInput) ([]provision.Finding, string, error) {
-	h.price = input.Price
+	h.price, h.input = input.Price, input
 	return nil, "sha256:0", nil
 }
 

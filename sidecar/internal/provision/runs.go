@@ -183,7 +183,11 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 		Parameters: r.Request.Shown(), Changes: changes, Lifetime: r.Request.Lifetime, At: r.Now(), Balances: others(r.Balances, *r.Instance, r.held()),
 	}
 	if r.Request.Action != Create {
-		ask.Before = r.Instance.Shown()
+		now, err := s.offeringOf(ctx, *r.Instance, offering)
+		if err != nil {
+			return Verdict{}, err
+		}
+		ask.Before, ask.Was = r.Instance.Shown(), wasOf(*r.Instance, now)
 	}
 	if r.Request.Action == Extend {
 		ask.LifetimeBefore = r.Instance.Lifetime
@@ -192,6 +196,16 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 		ask.Drifted = drift.Addresses()
 	}
 	return s.Service.Judge.Judge(ctx, ask)
+}
+
+// offeringOf is the offering that an instance is of; asked is the one that a
+// request asks for.
+func (s *Runs) offeringOf(ctx context.Context, i Instance, asked Offering) (Offering, error) {
+	if i.OfferingDigest == asked.Digest {
+		return asked, nil
+	}
+	now, _, err := s.Service.Store.Bundle(ctx, i.OfferingDigest)
+	return now, err
 }
 
 // View tells a worker how its run stands; it needs no run token, because a

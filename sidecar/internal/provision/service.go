@@ -169,7 +169,7 @@ func (s *Service) unchanged(ctx context.Context, p Principal, instance Instance,
 		judged: Ask{
 			Stage: stage, Action: action, Principal: p, Offering: offering, Environment: environment,
 			Name: instance.Name, Owner: instance.Owner, CostCenter: instance.CostCenter,
-			Parameters: shown, Before: shown, Lifetime: instance.Lifetime, At: s.Now().UTC(),
+			Parameters: shown, Before: shown, Was: wasOf(instance, offering), Lifetime: instance.Lifetime, At: s.Now().UTC(),
 		},
 	}, nil
 }

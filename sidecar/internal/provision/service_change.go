@@ -175,7 +175,8 @@ func (s *Service) intend(ctx context.Context, p Principal, instance Instance, ac
 	next.judged = Ask{
 		Stage: stage, Action: action, Principal: p, Offering: offering, Environment: environment,
 		Name: next.name, Owner: next.owner, CostCenter: next.costCenter,
-		Parameters: unsealed(sealed), Before: unsealed(instance.Parameters), Lifetime: instance.Lifetime, At: s.Now().UTC(),
+		Parameters: unsealed(sealed), Before: unsealed(instance.Parameters), Was: wasOf(instance, now),
+		Lifetime: instance.Lifetime, At: s.Now().UTC(),
 	}
 	return next, nil
 }

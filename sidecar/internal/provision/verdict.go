@@ -36,6 +36,9 @@ const (
 	StageApproval Stage = "approval" // on that plan again, when someone approves it
 )
 
+// planned reports whether there is a plan to judge.
+func (s Stage) planned() bool { return s == StagePlan || s == StageApproval }
+
 // Level is how much a finding matters.
 type Level string
 
@@ -154,6 +157,7 @@ type Ask struct {
 	Confirm        string        // of a destroy: what was typed to confirm it
 	Parameters     Parameters    // final: defaults applied, sensitive ones {"set": true}
 	Before         Parameters    // nil on create
+	Was            *Was          // what Before is of; nil on create
 	Changes        []Change      // the plan's; nil at the other stages
 	Balances       []Balance     // of those that pay, without the instance itself; nil where nobody counts
 	Lifetime       time.Duration // of the instance in all, as it is asked for; 0 is without end
@@ -192,6 +196,7 @@ type RuleInput struct {
 	Confirm               string        `json:"confirm"` // of a destroy, at submit: what was typed to confirm it
 	Parameters            Parameters    `json:"parameters"`
 	Before                Parameters    `json:"before"`
+	Was                   *RuleWas      `json:"was,omitempty"` // what would be changed, as it is; nil when that is nothing
 	Price                 RulePrice     `json:"price"`
 	Balances              []RuleBalance `json:"balances"`
 	Changes               []Change      `json:"changes"`
@@ -350,7 +355,10 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 		Parameters: ask.Parameters, Before: ask.Before, Price: price, Balances: ruleBalances(ask.Balances), Changes: ask.Changes, Drifted: ask.Drifted, At: ask.At,
 		LifetimeSeconds: int64(ask.Lifetime / time.Second), LifetimeBeforeSeconds: int64(ask.LifetimeBefore / time.Second),
 	}
-	if ask.Stage == StagePlan {
+	if input.Was, err = ask.was(j.Prices); err != nil {
+		return Verdict{}, RuleInput{}, err
+	}
+	if ask.Stage.planned() {
 		input.Offering.Titles = ask.Offering.titles()
 	}
 	findings, digest, err := j.Rules.Findings(ctx, input)

@@ -375,7 +375,9 @@ type CredentialsAnswer struct {
 type DatabaseAccepted struct {
 	DatabaseName string `json:"database_name"`
 
-	// EstimatedCompletionTime Null until there is history to tell from.
+	// EstimatedCompletionTime What half and nine in ten took; null until there is history to tell from.
+	//
+	// Example: 5-10 minutes
 	EstimatedCompletionTime *string `json:"estimated_completion_time"`
 	RequestId               Id      `json:"request_id"`
 
@@ -608,6 +610,8 @@ type EphemeralEnvironment struct {
 
 // ErrorBody defines model for ErrorBody.
 type ErrorBody struct {
+	// Detail On the founding paths, where scripts read it: the message again.
+	Detail   string        `json:"detail,omitempty"`
 	Error    ErrorInfo     `json:"error"`
 	Request  ErrorRequest  `json:"request"`
 	Response ErrorResponse `json:"response"`
@@ -1242,9 +1246,9 @@ type RequestStatus struct {
 	Resource  RequestedResource      `json:"resource"`
 
 	// Status How the request fares, in six words.
-	Status    Status    `json:"status"`
-	Steps     []Step    `json:"steps"`
-	UpdatedAt time.Time `json:"updated_at"`
+	Status    Status       `json:"status"`
+	Steps     []StatusStep `json:"steps"`
+	UpdatedAt time.Time    `json:"updated_at"`
 }
 
 // RequestedResource defines model for RequestedResource.
@@ -1299,6 +1303,19 @@ type StateKept struct {
 
 // Status How the request fares, in six words.
 type Status string
+
+// StatusStep defines model for StatusStep.
+type StatusStep struct {
+	Details string `json:"details,omitempty"`
+
+	// DurationSeconds Until now while it is in progress; absent while it is pending.
+	DurationSeconds *float64             `json:"duration_seconds,omitempty"`
+	Name            string               `json:"name"`
+	Status          provision.StepStatus `json:"status"`
+
+	// Step Its number; the first is 1.
+	Step int `json:"step"`
+}
 
 // Step defines model for Step.
 type Step struct {

@@ -81,11 +81,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	_ = writeJSON(w, status, api.ErrorBody{
+	body := api.ErrorBody{
 		Error:    info,
 		Request:  api.ErrorRequest{Method: r.Method, Url: strings.TrimPrefix(r.URL.RequestURI(), Base)},
 		Response: api.ErrorResponse{StatusCode: status},
-	}) // the client is gone; nothing to do
+	}
+	if onFoundingPath(state.route) {
+		body.Detail = info.Message
+	}
+	_ = writeJSON(w, status, body) // the client is gone; nothing to do
 }
 
 // explain is what a caller is told of err. What is ours alone is named by the

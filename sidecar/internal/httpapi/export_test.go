@@ -27,3 +27,6 @@ func (g Gate) Pass(caller string) time.Duration { return g.pass(reads, caller) }
 
 // Kept is how many callers are remembered.
 func (g Gate) Kept() int { return len(g.paid) }
+
+// Minutes is minutes, for tests.
+var Minutes = minutes

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,18 +45,38 @@ func (s *Server) createDatabase(w http.ResponseWriter, r *http.Request, p provis
 	if err != nil {
 		return foundingWords(err, parameters)
 	}
-	var by *string
+	var within *string
 	// It is accepted, whatever can be said of its time.
-	if expected, err := s.Service.Expect(r.Context(), p, request); err == nil && expected != nil && expected.By != nil {
-		text := expected.By.UTC().Format(time.RFC3339)
-		by = &text
+	if expected, err := s.Service.Expect(r.Context(), p, request); err == nil && expected != nil {
+		within = minutes(expected.Half, expected.Ninety)
 	}
 	at := foundingURL(request.ID)
 	w.Header().Set("Location", at)
 	return writeJSON(w, http.StatusAccepted, api.DatabaseAccepted{
-		RequestId: request.ID, Status: status(request), DatabaseName: request.Name, EstimatedCompletionTime: by, StatusUrl: at,
+		RequestId: request.ID, Status: status(request), DatabaseName: request.Name, EstimatedCompletionTime: within, StatusUrl: at,
 	})
 }
+
+// minutes says what half and nine in ten took, "5-10 minutes"; nil when either
+// is not known.
+func minutes(half, ninety *time.Duration) *string {
+	if half == nil || ninety == nil {
+		return nil
+	}
+	from, to := max(1, int(half.Minutes())), int((*ninety + time.Minute - 1).Minutes())
+	text := fmt.Sprintf("%d-%d minutes", from, to)
+	switch {
+	case to <= 1:
+		text = "less than a minute"
+	case from >= to:
+		text = fmt.Sprintf("%d minutes", to)
+	}
+	return &text
+}
+
+// onFoundingPath reports whether a route is one of these, whose scripts read
+// what went wrong from the member detail.
+func onFoundingPath(route string) bool { return strings.Contains(route, "/api/v1/") }
 
 func foundingURL(id uuid.UUID) string { return "/api/v1/requests/" + id.String() }
 
@@ -102,7 +123,10 @@ func (s *Server) requestStatus(w http.ResponseWriter, r *http.Request, p provisi
 	view := api.RequestStatus{
 		RequestId: full.Id, Status: full.Status, CreatedAt: full.CreatedAt, UpdatedAt: full.UpdatedAt,
 		Resource: api.RequestedResource{Type: full.Offering, Name: full.Name, Environment: full.Environment},
-		Steps:    full.Steps, LogsUrl: foundingURL(full.Id) + "/logs",
+		Steps:    make([]api.StatusStep, len(full.Steps)), LogsUrl: foundingURL(full.Id) + "/logs",
+	}
+	for i, step := range full.Steps {
+		view.Steps[i] = api.StatusStep{Step: step.Step, Name: step.Name, Status: step.Status, DurationSeconds: step.DurationSeconds, Details: step.Details}
 	}
 	if full.Expected != nil {
 		view.EstimatedCompletion = full.Expected.By
@@ -111,7 +135,21 @@ func (s *Server) requestStatus(w http.ResponseWriter, r *http.Request, p provisi
 		view.Outputs = full.Outputs
 	}
 	if full.Status == api.Failed && full.Error != nil {
-		view.Error = &full.Error.Message
+		text := failureText(*full.Error)
+		view.Error = &text
 	}
 	return writeJSON(w, http.StatusOK, view)
+}
+
+// failureText is why it failed, what the provider said, and what likely helps,
+// each on its line.
+func failureText(f provision.Failure) string {
+	text := f.Message
+	if f.Detail != "" {
+		text += "\nError: " + f.Detail
+	}
+	if f.WayOut != "" {
+		text += "\nSolution: " + f.WayOut
+	}
+	return text
 }

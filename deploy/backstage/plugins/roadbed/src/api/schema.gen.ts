@@ -2903,7 +2903,10 @@ export interface components {
             request_id: components["schemas"]["Id"];
             status: components["schemas"]["Status"];
             database_name: string;
-            /** @description Null until there is history to tell from. */
+            /**
+             * @description What half and nine in ten took; null until there is history to tell from.
+             * @example 5-10 minutes
+             */
             estimated_completion_time: string | null;
             status_url: string;
         };
@@ -2917,7 +2920,7 @@ export interface components {
             /** Format: date-time */
             estimated_completion: string | null;
             resource: components["schemas"]["RequestedResource"];
-            steps: components["schemas"]["Step"][];
+            steps: components["schemas"]["StatusStep"][];
             /** @description Null until it is completed. */
             outputs: {
                 [key: string]: unknown;
@@ -2925,6 +2928,19 @@ export interface components {
             /** @description Null unless it has failed. */
             error: string | null;
             logs_url: string;
+        };
+        StatusStep: {
+            /** @description Its number; the first is 1. */
+            step: number;
+            name: string;
+            /** @enum {string} */
+            status: "pending" | "in_progress" | "completed" | "failed";
+            /**
+             * Format: double
+             * @description Until now while it is in progress; absent while it is pending.
+             */
+            duration_seconds?: number;
+            details?: string;
         };
         RequestedResource: {
             type: string;
@@ -2953,6 +2969,8 @@ export interface components {
         };
         ErrorBody: {
             error: components["schemas"]["ErrorInfo"];
+            /** @description On the founding paths, where scripts read it: the message again. */
+            detail?: string;
             request: components["schemas"]["ErrorRequest"];
             response: components["schemas"]["ErrorResponse"];
         };

@@ -27,7 +27,7 @@ allow if {
 }
 
 allow if {
-	input.verb in {"list_all", "import_tickets", "pause"}
+	input.verb in {"list_all", "import_tickets", "pause", "publish"}
 	_is_user
 	_is_platform_team
 }
@@ -155,6 +155,11 @@ reason := sprintf(
 	input.owner != ""
 } else := sprintf("Only %s may pause and resume. Ask %s.", [data.authz.platform_team, data.authz.contact]) if {
 	input.verb == "pause"
+} else := sprintf("Only %s publishes, deprecates and withdraws versions of offerings. Ask %s.", [
+	data.authz.platform_team,
+	data.authz.contact,
+]) if {
+	input.verb == "publish"
 } else := sprintf("Only %s reads the entity feed. Read an instance by its id instead.", [
 	concat(", ", data.authz.feed_readers),
 ]) if {

@@ -111,7 +111,7 @@ test_a_person_never_reads_the_feed_whatever_the_list_says if {
 }
 
 test_the_catalog_does_nothing_else if {
-	every verb in ["submit", "read", "cancel", "open_credentials", "list_all", "import_tickets", "pause"] {
+	every verb in ["submit", "read", "cancel", "open_credentials", "list_all", "import_tickets", "pause", "publish"] {
 		not authz.allow with input as _service("plugin:catalog", verb)
 	}
 }
@@ -311,4 +311,12 @@ test_people_clone_what_their_team_has if {
 	_allowed(_pat, "clone", "group:default/payments")
 	not _allowed(_ann, "clone", "group:default/search")
 	contains(_reason(_ann, "clone", "group:default/search"), "may clone this")
+}
+
+test_only_the_platform_team_publishes_versions if {
+	_allowed(_pat, "publish", "")
+	not _allowed(_ann, "publish", "")
+	not authz.allow with input as _service("system:sweep", "publish")
+	said := authz.reason with input as object.union(_ann, {"verb": "publish", "owner": "", "environment": ""})
+	said == "Only group:default/platform-team publishes, deprecates and withdraws versions of offerings. Ask #platform-team."
 }

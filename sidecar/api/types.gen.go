@@ -992,6 +992,29 @@ type OfferingList struct {
 	Items []Offering `json:"items"`
 }
 
+// OfferingVersion defines model for OfferingVersion.
+type OfferingVersion struct {
+	At time.Time `json:"at"`
+
+	// By Who gave it this state; system:serve for what a folder of offerings has.
+	By     string `json:"by"`
+	Digest string `json:"digest"`
+
+	// Instances How many living instances are of it.
+	Instances int    `json:"instances"`
+	Offering  string `json:"offering"`
+
+	// Reason Why it has this state; empty when nobody said.
+	Reason  string                 `json:"reason"`
+	State   provision.VersionState `json:"state"`
+	Version string                 `json:"version"`
+}
+
+// OfferingVersionList defines model for OfferingVersionList.
+type OfferingVersionList struct {
+	Items []OfferingVersion `json:"items"`
+}
+
 // Option defines model for Option.
 type Option = provision.Option
 
@@ -1476,6 +1499,12 @@ type Verdict struct {
 	Recommendations []string `json:"recommendations"`
 }
 
+// VersionMove defines model for VersionMove.
+type VersionMove struct {
+	// Reason Why; needed to deprecate and to withdraw.
+	Reason string `json:"reason,omitempty"`
+}
+
 // ActionId Example: roadbed:check
 type ActionId = string
 
@@ -1651,6 +1680,12 @@ type GetMeasuresParams struct {
 type ImportTicketsParams struct {
 	// IdempotencyKey The caller's name for this ask, as POST /requests has; optional here.
 	IdempotencyKey *OptionalIdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// MoveOfferingVersionParams defines parameters for MoveOfferingVersion.
+type MoveOfferingVersionParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // BeginPauseParams defines parameters for BeginPause.
@@ -1898,6 +1933,9 @@ type EstimateJSONRequestBody = ParametersBody
 
 // EvaluateJSONRequestBody defines body for Evaluate for application/json ContentType.
 type EvaluateJSONRequestBody = Evaluation
+
+// MoveOfferingVersionJSONRequestBody defines body for MoveOfferingVersion for application/json ContentType.
+type MoveOfferingVersionJSONRequestBody = VersionMove
 
 // BeginPauseJSONRequestBody defines body for BeginPause for application/json ContentType.
 type BeginPauseJSONRequestBody = PauseStart

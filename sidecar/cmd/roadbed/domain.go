@@ -50,7 +50,9 @@ type domain struct {
 	authorizer provision.Authorizer        // the policies in force
 	calendar   provision.Calendar          // the same
 	limits     func() provision.Limits     // the same
-	served     provision.Catalog           // the catalog at the prices in force
+	served     provision.Catalog           // what is published, at the prices in force
+
+	publication *provision.Publication // of the catalog
 }
 
 func (o ownedFiles) load() (*domain, error) {
@@ -71,7 +73,8 @@ func (o ownedFiles) load() (*domain, error) {
 		return nil, err
 	}
 	d.judge = provision.Judge{Prices: d.prices, Rules: d.bundle}
-	d.authorizer, d.calendar, d.limits, d.served = d.bundle, d.bundle, d.bundle.Limits, d.catalog
+	d.publication = provision.NewPublication(d.catalog)
+	d.authorizer, d.calendar, d.limits, d.served = d.bundle, d.bundle, d.bundle.Limits, d.publication
 	return d, nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"roadbed.dev/roadbed/sidecar/internal/cost"
-	"roadbed.dev/roadbed/sidecar/internal/offering"
 	"roadbed.dev/roadbed/sidecar/internal/policy"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -32,7 +31,7 @@ func (p *livePrices) Price(o provision.Offering, given provision.Parameters) (pr
 
 // liveCatalog shows presets at the price that is in force.
 type liveCatalog struct {
-	*offering.Catalog
+	provision.Catalog
 	prices *livePrices
 }
 
@@ -119,7 +118,7 @@ func (d *domain) follow(dir string, from policySource, log *slog.Logger) error {
 		}
 		d.live, d.watch = live, func(ctx context.Context) error { return live.Run(ctx, policyInterval) }
 	}
-	d.authorizer, d.calendar, d.limits, d.served = d.live, d.live, d.live.Limits, liveCatalog{d.catalog, prices}
+	d.authorizer, d.calendar, d.limits, d.served = d.live, d.live, d.live.Limits, liveCatalog{d.publication, prices}
 	d.judge.Prices, d.judge.Rules = prices, d.live
 	return nil
 }

@@ -50,6 +50,8 @@ type sidecarConfig struct {
 	Notifications string        `help:"File that says whom to tell of what, in Slack, by mail, by webhook or in Backstage; without it approvers and requesters are told in Backstage." type:"existingfile" env:"ROADBED_NOTIFICATIONS_FILE"`
 	DriftEvery    time.Duration `help:"How often each instance is checked for drift; 0 checks only what someone asks for." default:"24h" env:"ROADBED_DRIFT_EVERY"`
 
+	Publish string `help:"What becomes of a later version of an offering in the folder: auto publishes it at once, manual makes it a draft until somebody publishes it." enum:"auto,manual" default:"auto" env:"ROADBED_PUBLISH"`
+
 	DecisionLog string `help:"File, or URL of a service, that each stored verdict is written to in the shape of OPA's decision logs." placeholder:"FILE|URL" env:"ROADBED_DECISION_LOG"`
 
 	CallerReads    int `help:"Reads a second of one person or plugin." default:"50" env:"ROADBED_CALLER_READS"`
@@ -206,7 +208,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		Catalog: s.domain.served, Judge: s.domain.judge, Authorizer: s.domain.authorizer,
 		Store: kept, Keys: ring, Environments: s.domain.environments, Now: time.Now,
 		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout, Calendar: s.domain.calendar,
-		Line: s.store, Limits: limits, History: s.store,
+		Line: s.store, Limits: limits, History: s.store, Publication: s.domain.publication,
 	}
 	runs := &provision.Runs{Service: service, Lease: c.Lease, DriftEvery: c.DriftEvery}
 	s.loops = control.New(control.Config{
@@ -252,6 +254,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.loops.Run(ctx) })
 	group.Go(func() error { return s.counts.run(ctx) })
+	group.Go(func() error { return s.followVersions(ctx) })
 	if s.notifier != nil {
 		group.Go(func() error { return s.notifier.Run(ctx) })
 	}
@@ -277,6 +280,9 @@ func (s *sidecar) publishOfferings(ctx context.Context) error {
 		err := postgres.CheckSchema(ctx, s.config.Database)
 		if err == nil {
 			err = s.domain.publish(ctx, s.store)
+		}
+		if err == nil {
+			err = s.makeVersionsKnown(ctx)
 		}
 		if provision.KindOf(err) != provision.Unavailable {
 			return err

@@ -166,6 +166,8 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodGet, "/calendar", s.listCalendar)
 	private(http.MethodGet, "/offerings", s.listOfferings)
 	private(http.MethodGet, "/offerings/{id}", s.getOffering)
+	private(http.MethodGet, "/offerings/{id}/versions", s.listVersions)
+	private(http.MethodPost, "/offerings/{id}/versions/{version}/{move:publish|deprecate|withdraw}", s.moveVersion)
 	private(http.MethodPost, "/offerings/{id}/estimate", s.estimate)
 	private(http.MethodPost, "/offerings/{id}/evaluate", s.evaluate)
 	private(http.MethodGet, "/requests", s.listRequests)

@@ -92,6 +92,9 @@ func priceInput(p provision.RulePrice) map[string]any {
 
 func offering(o provision.RuleOffering) map[string]any {
 	entries := map[string]any{"id": o.ID, "version": o.Version, "category": o.Category}
+	if o.State != "" {
+		entries["state"] = string(o.State)
+	}
 	if len(o.Titles) > 0 {
 		entries["titles"] = object(o.Titles)
 	}

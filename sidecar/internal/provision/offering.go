@@ -33,6 +33,7 @@ type Offering struct {
 	Preview         PreviewRules            `json:"preview"`      // how its instances are shrunk in an ephemeral environment
 	Expiry          ExpiryRules             `json:"expiry"`
 	ApplyTimeout    time.Duration           `json:"-"`
+	State           VersionState            `json:"-"`      // how far this version has come; "" is published
 	Schema          json.RawMessage         `json:"schema"` // JSON Schema 2020-12 of the parameters
 }
 

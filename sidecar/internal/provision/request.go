@@ -148,11 +148,11 @@ type Step struct {
 }
 
 // Event is a committed fact. SubjectID is the request's id for events of
-// requests, steps, runs, approvals and reservations, the pause's for pauses, else the instance's; Sequence counts per SubjectID
+// requests, steps, runs, approvals and reservations, the pause's for pauses, the version's for offerings, else the instance's; Sequence counts per SubjectID
 // from 1 without gap.
 type Event struct {
 	ID          uuid.UUID
-	Entity      string // request, step, run, approval, reservation, instance, drift, credentials, pause
+	Entity      string // request, step, run, approval, reservation, instance, drift, credentials, pause, offering
 	Verb        string // past tense: submitted, started, opened
 	SubjectID   uuid.UUID
 	Sequence    int64

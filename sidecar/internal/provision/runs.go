@@ -173,6 +173,7 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 	if err != nil {
 		return Verdict{}, err
 	}
+	offering.State = s.Service.versionState(offering.Digest)
 	environment, ok := s.Service.Environments[r.Request.Environment]
 	if !ok {
 		return Verdict{}, Errorf(Unavailable, "environment %q is not configured; restore its file and the request goes on", r.Request.Environment)

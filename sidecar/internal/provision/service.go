@@ -29,6 +29,7 @@ type Service struct {
 	Line         Line             // nil: a queued request does not say where it stands
 	Limits       func() Limits    // those in force now; nil is the zero value
 	History      History          // nil: nothing is said of how long things take
+	Publication  *Publication     // what Catalog shows; nil: every version is published
 	Now          func() time.Time // the sidecar's clock, for verdicts only; the database's decides everything else
 
 	AlternativesWithin time.Duration // how long a denial waits for what would be allowed; 0 is 150 ms

@@ -111,6 +111,13 @@ type Store interface {
 	PutBundle(ctx context.Context, o Offering, bundle []byte) error
 	Bundle(ctx context.Context, digest string) (Offering, []byte, error)
 
+	// Versions are those of an offering, or of all with "", the latest served
+	// first. ChangeVersion reads one, by its version or digest, under a lock, lets
+	// decide change it, and commits that with the event that decide answers; nil
+	// changes nothing. An unknown one is NotFound.
+	Versions(ctx context.Context, offering string) ([]Version, error)
+	ChangeVersion(ctx context.Context, offering, version string, decide func(*Version) (*Event, error)) (Version, error)
+
 	// Measure counts what measures are made of, in one snapshot.
 	Measure(ctx context.Context, w MeasureWindow) (Counts, error)
 

@@ -33,6 +33,7 @@ const (
 	VerbFeed            Verb = "feed"             // read every instance as entities
 	VerbReadBudget      Verb = "read_budget"      // see a budget; the owner is its team, "" for a cost centre's or an environment's
 	VerbPause           Verb = "pause"            // pause and resume
+	VerbPublish         Verb = "publish"          // publish, deprecate and withdraw versions of offerings
 	VerbListAll         Verb = "list_all"         // see every team's requests
 	VerbImportTickets   Verb = "import_tickets"   // say how many tickets a day had
 )

@@ -218,6 +218,9 @@ type RuleOffering struct {
 	Version  string `json:"version"`
 	Category string `json:"category"`
 
+	// State is how far the version has come, where that is not published.
+	State VersionState `json:"state,omitempty"`
+
 	// Titles are the parameters' labels by name, for what a plan's rules say;
 	// nil at the other stages.
 	Titles map[string]string `json:"titles,omitempty"`
@@ -357,6 +360,9 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 	}
 	if input.Was, err = ask.was(j.Prices); err != nil {
 		return Verdict{}, RuleInput{}, err
+	}
+	if ask.Offering.State != Published {
+		input.Offering.State = ask.Offering.State
 	}
 	if ask.Stage.planned() {
 		input.Offering.Titles = ask.Offering.titles()

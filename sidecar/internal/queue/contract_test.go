@@ -32,6 +32,7 @@ func TestEveryEventIsDescribed(t *testing.T) {
 	}
 	pause := provision.Pause{ID: provision.NewID(), Kind: provision.PausePool, Name: "local", Reason: "the disk is full", By: "user:default/pat"}
 	told = append(told, pause.Begun(), pause.Ended("user:default/sam"))
+	told = append(told, versions(t)...)
 	for batch := range slices.Chunk(told, 250) {
 		publish(t, q, batch...)
 	}
@@ -48,6 +49,25 @@ func TestEveryEventIsDescribed(t *testing.T) {
 	if diff := cmp.Diff(described, slices.Sorted(maps.Keys(types))); diff != "" {
 		t.Errorf("described(-) told(+):\n%s", diff)
 	}
+}
+
+// versions is what the versions of an offering tell.
+func versions(t *testing.T) []provision.Event {
+	t.Helper()
+	first := provision.Version{ID: provision.NewID(), Offering: "postgres-database", Version: "1.0.0", Digest: "sha256:1", State: provision.Published, By: provision.ServeSubject}
+	later := provision.Version{ID: provision.NewID(), Offering: "postgres-database", Version: "2.0.0", Digest: "sha256:2", State: provision.Draft, By: provision.ServeSubject}
+	told := []provision.Event{first.Known(), later.Known()}
+	for _, move := range []struct {
+		version *provision.Version
+		next    provision.VersionState
+	}{{&later, provision.Published}, {&first, provision.Deprecated}, {&first, provision.Withdrawn}} {
+		event, err := move.version.Move(move.next, "user:default/pat", "2.0.0 encrypts", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, *event)
+	}
+	return told
 }
 
 // asRead is data as it is after a journey, numbers as they were written.

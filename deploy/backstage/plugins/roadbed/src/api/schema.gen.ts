@@ -86,6 +86,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/offerings/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The offering's id. */
+                id: components["parameters"]["OfferingId"];
+            };
+            cookie?: never;
+        };
+        /** An offering's versions and how far each has come, the latest served first. */
+        get: operations["listOfferingVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/offerings/{id}/versions/{version}/{move}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The offering's id. */
+                id: components["parameters"]["OfferingId"];
+                /** @description The version, or its digest; of several with one version, the one that was served last. */
+                version: string;
+                /** @description What becomes of it. */
+                move: "publish" | "deprecate" | "withdraw";
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publish, deprecate or withdraw a version.
+         * @description For the platform team. Creates and upgrades take the published version that
+         *     was served last. Of a deprecated one only what is there may stay: it is made
+         *     where no other is published, with a warning. Nothing is made with a withdrawn
+         *     one or upgraded to it. Repeating it changes nothing.
+         */
+        post: operations["moveOfferingVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/environments": {
         parameters: {
             query?: never;
@@ -1769,6 +1819,28 @@ export interface components {
             /** Format: date-time */
             at: string;
         };
+        OfferingVersion: {
+            offering: string;
+            version: string;
+            digest: string;
+            /** @enum {string} */
+            state: "draft" | "published" | "deprecated" | "withdrawn";
+            /** @description Why it has this state; empty when nobody said. */
+            reason: string;
+            /** @description Who gave it this state; system:serve for what a folder of offerings has. */
+            by: string;
+            /** Format: date-time */
+            at: string;
+            /** @description How many living instances are of it. */
+            instances: number;
+        };
+        OfferingVersionList: {
+            items: components["schemas"]["OfferingVersion"][];
+        };
+        VersionMove: {
+            /** @description Why; needed to deprecate and to withdraw. */
+            reason?: string;
+        };
         PauseStart: {
             /** @description offering, pool or everything. */
             kind: string;
@@ -3137,6 +3209,65 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Verdict"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listOfferingVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The offering's id. */
+                id: components["parameters"]["OfferingId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferingVersionList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    moveOfferingVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The offering's id. */
+                id: components["parameters"]["OfferingId"];
+                /** @description The version, or its digest; of several with one version, the one that was served last. */
+                version: string;
+                /** @description What becomes of it. */
+                move: "publish" | "deprecate" | "withdraw";
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["VersionMove"];
+            };
+        };
+        responses: {
+            /** @description The version. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferingVersion"];
                 };
             };
             default: components["responses"]["Refusal"];

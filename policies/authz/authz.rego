@@ -27,7 +27,7 @@ allow if {
 }
 
 allow if {
-	input.verb in {"list_all", "import_tickets", "pause", "publish"}
+	input.verb in {"list_all", "import_tickets", "pause", "publish", "recover"}
 	_is_user
 	_is_platform_team
 }
@@ -160,6 +160,11 @@ reason := sprintf(
 	data.authz.contact,
 ]) if {
 	input.verb == "publish"
+} else := sprintf("Only %s says what becomes of a request whose worker is lost. Ask %s.", [
+	data.authz.platform_team,
+	data.authz.contact,
+]) if {
+	input.verb == "recover"
 } else := sprintf("Only %s reads the entity feed. Read an instance by its id instead.", [
 	concat(", ", data.authz.feed_readers),
 ]) if {

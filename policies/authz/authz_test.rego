@@ -61,6 +61,16 @@ test_only_the_platform_team_pauses if {
 	_reason(_ann, "pause", "") == "Only group:default/platform-team may pause and resume. Ask #platform-team."
 }
 
+test_only_the_platform_team_recovers if {
+	_allowed(_pat, "recover", "group:default/payments")
+	not _allowed(_ann, "recover", "group:default/payments")
+	not authz.allow with input as _service("plugin:scaffolder", "recover")
+	_reason(_ann, "recover", "group:default/payments") == concat(" ", [
+		"Only group:default/platform-team says what becomes of a request whose worker is lost.",
+		"Ask #platform-team.",
+	])
+}
+
 test_people_see_their_teams_budgets_and_everyones_places if {
 	_allowed(_ann, "read_budget", "group:default/payments")
 	_allowed(_ann, "read_budget", "")

@@ -869,6 +869,9 @@ type LogList struct {
 	Items []LogLine `json:"items"`
 }
 
+// MadeResource defines model for MadeResource.
+type MadeResource = provision.MadeResource
+
 // Me defines model for Me.
 type Me struct {
 	Groups       []string `json:"groups"`
@@ -1013,6 +1016,21 @@ type OfferingVersion struct {
 // OfferingVersionList defines model for OfferingVersionList.
 type OfferingVersionList struct {
 	Items []OfferingVersion `json:"items"`
+}
+
+// OperatorsConclusion defines model for OperatorsConclusion.
+type OperatorsConclusion struct {
+	// Reason Whoever asked for it reads it, when it failed.
+	Reason string `json:"reason"`
+
+	// Result succeeded or failed.
+	Result string `json:"result"`
+}
+
+// OperatorsWord defines model for OperatorsWord.
+type OperatorsWord struct {
+	// Reason Whoever looks at it later reads it.
+	Reason string `json:"reason"`
 }
 
 // Option defines model for Option.
@@ -1163,6 +1181,14 @@ type Range = provision.Range
 // Reading What a worker has measured of an instance's use.
 type Reading = provision.Reading
 
+// Recovery defines model for Recovery.
+type Recovery = provision.Recovery
+
+// RecoveryAnswer defines model for RecoveryAnswer.
+type RecoveryAnswer struct {
+	Recovery Recovery `json:"recovery"`
+}
+
 // Repetition defines model for Repetition.
 type Repetition struct {
 	// Source Where the ask came from.
@@ -1281,6 +1307,16 @@ type RequestedResource struct {
 	Type        string `json:"type"`
 }
 
+// ResourceNote defines model for ResourceNote.
+type ResourceNote struct {
+	// Address Its address in Terraform.
+	Address string `json:"address"`
+	Reason  string `json:"reason"`
+
+	// ResourceId What its provider imports it by; left out when it is not there.
+	ResourceId string `json:"resource_id,omitempty"`
+}
+
 // Roles Which parameters carry the meanings that every request has.
 type Roles = provision.Roles
 
@@ -1322,6 +1358,13 @@ type State = provision.State
 type StateKept struct {
 	// Head Whether it is now the state to go on from.
 	Head bool `json:"head"`
+}
+
+// StateRemoval defines model for StateRemoval.
+type StateRemoval struct {
+	// Address Its address in Terraform.
+	Address string `json:"address"`
+	Reason  string `json:"reason"`
 }
 
 // Status How the request fares, in six words.
@@ -1646,10 +1689,22 @@ type HandOverParams struct {
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
 }
 
+// NoteResourceParams defines parameters for NoteResource.
+type NoteResourceParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RotateCredentialsParams defines parameters for RotateCredentials.
 type RotateCredentialsParams struct {
 	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
 	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RemoveFromStateParams defines parameters for RemoveFromState.
+type RemoveFromStateParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // AnswerUnusedParams defines parameters for AnswerUnused.
@@ -1773,6 +1828,24 @@ type RequestLogsParams struct {
 
 	// LastEventID Go on after this position; for text/event-stream.
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
+}
+
+// AttestDeadParams defines parameters for AttestDead.
+type AttestDeadParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ConcludeRequestParams defines parameters for ConcludeRequest.
+type ConcludeRequestParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RecoverRequestParams defines parameters for RecoverRequest.
+type RecoverRequestParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RejectRequestParams defines parameters for RejectRequest.
@@ -1913,8 +1986,14 @@ type ExtendInstanceJSONRequestBody = Extension
 // HandOverJSONRequestBody defines body for HandOver for application/json ContentType.
 type HandOverJSONRequestBody = HandOver
 
+// NoteResourceJSONRequestBody defines body for NoteResource for application/json ContentType.
+type NoteResourceJSONRequestBody = ResourceNote
+
 // RotateCredentialsJSONRequestBody defines body for RotateCredentials for application/json ContentType.
 type RotateCredentialsJSONRequestBody = Rotation
+
+// RemoveFromStateJSONRequestBody defines body for RemoveFromState for application/json ContentType.
+type RemoveFromStateJSONRequestBody = StateRemoval
 
 // AnswerUnusedJSONRequestBody defines body for AnswerUnused for application/json ContentType.
 type AnswerUnusedJSONRequestBody = UnusedAnswer
@@ -1954,6 +2033,15 @@ type ApproveRequestJSONRequestBody = ApprovalAnswer
 
 // CancelRequestJSONRequestBody defines body for CancelRequest for application/json ContentType.
 type CancelRequestJSONRequestBody = Cancellation
+
+// AttestDeadJSONRequestBody defines body for AttestDead for application/json ContentType.
+type AttestDeadJSONRequestBody = OperatorsWord
+
+// ConcludeRequestJSONRequestBody defines body for ConcludeRequest for application/json ContentType.
+type ConcludeRequestJSONRequestBody = OperatorsConclusion
+
+// RecoverRequestJSONRequestBody defines body for RecoverRequest for application/json ContentType.
+type RecoverRequestJSONRequestBody = OperatorsWord
 
 // RejectRequestJSONRequestBody defines body for RejectRequest for application/json ContentType.
 type RejectRequestJSONRequestBody = ApprovalAnswer

@@ -50,6 +50,7 @@ type cli struct {
 	Pause       pauseCommand       `cmd:"" group:"Ask a server" help:"Hold what is asked for of an offering, of a pool or at all."`
 	Resume      resumeCommand      `cmd:"" group:"Ask a server" help:"Let go on what a pause holds."`
 	Pauses      pausesCommand      `cmd:"" group:"Ask a server" help:"List the pauses in force."`
+	Operator    operatorCommand    `cmd:"" group:"Ask a server" help:"Say what becomes of a request whose worker is lost."`
 	Unused      unusedCommand      `cmd:"" group:"Ask a server" help:"See what nobody uses, and answer for it."`
 	Measures    measuresCommand    `cmd:"" group:"Ask a server" help:"See how the platform fares; import ticket counts."`
 	Events      eventsCommand      `cmd:"" group:"Ask a server" help:"Follow the events on NATS; see what a restored database has forgotten."`

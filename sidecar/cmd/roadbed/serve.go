@@ -21,6 +21,7 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 	"roadbed.dev/roadbed/sidecar/internal/queue"
+	"roadbed.dev/roadbed/sidecar/internal/terraform"
 )
 
 // sidecarConfig is what the sidecar is told. `serve` reads all of it from flags
@@ -206,7 +207,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	}
 	service := &provision.Service{
 		Catalog: s.domain.served, Judge: s.domain.judge, Authorizer: s.domain.authorizer,
-		Store: kept, Keys: ring, Environments: s.domain.environments, Now: time.Now,
+		Store: kept, Keys: ring, StateFiles: terraform.StateFiles{}, Environments: s.domain.environments, Now: time.Now,
 		Directory: door.directory, ApprovalTimeout: c.ApprovalTimeout, Calendar: s.domain.calendar,
 		Line: s.store, Limits: limits, History: s.store, Publication: s.domain.publication,
 	}

@@ -26,6 +26,7 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/policy"
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/terraform"
 	"roadbed.dev/roadbed/sidecar/internal/testkit"
 )
 
@@ -121,7 +122,7 @@ func newRig(t testing.TB, edit func(*httpapi.Config)) *rig {
 	r := &rig{t: t, store: store, log: &logBuffer{}, contract: newContract(t)}
 	r.service = &provision.Service{
 		Catalog: shipped.catalog, Judge: provision.Judge{Prices: shipped.prices, Rules: shipped.bundle}, Authorizer: shipped.bundle,
-		Store: store, Keys: ring, Now: time.Now,
+		Store: store, Keys: ring, StateFiles: terraform.StateFiles{}, Now: time.Now,
 		Environments: map[string]provision.Environment{
 			"dev":     {Name: "dev", Title: "Development", Implementation: "local", Pool: "local", Region: "local"},
 			"staging": {Name: "staging", Title: "Staging", Implementation: "local", Pool: "local", Region: "local"},

@@ -267,6 +267,7 @@ func changes(r *provision.Record, before state) (*pgx.Batch, error) {
 	if err := queueVerdicts(batch, r); err != nil {
 		return nil, err
 	}
+	queueJournal(batch, r)
 	if len(r.Events()) > 0 {
 		events, err := tellArgs(r.Events(), &now)
 		if err != nil {

@@ -56,6 +56,8 @@ func TestEveryQueryHasItsIndex(t *testing.T) {
 	try("instance by name", err)
 	_, err = store.Verdicts(ctx, made.Request.ID)
 	try("verdicts", err)
+	_, err = store.Journal(ctx, made.Instance.ID)
+	try("journal", err)
 	_, err = store.EventsAfter(ctx, made.Request.ID, 0, 10)
 	try("events", err)
 	try("append log", store.AppendLog(ctx, []provision.LogLine{{RunID: made.Run.ID, Fence: 1, Number: 1, At: time.Now(), Text: "x"}}))

@@ -63,6 +63,10 @@ func liveAnyLife(t *testing.T, first func(*testing.T) *life, law func(provision.
 		"wait":                              wait, "pat approves": approve("user:default/pat"), "sam approves": approve("user:default/sam"),
 		"ann approves her own": approve("user:default/ann"), "ben approves": approve("user:default/ben"),
 		"pat rejects": reject("user:default/pat"), "approval expires": func(r *provision.Record) error { return r.ExpireApproval() },
+		"attest": attest, "recover": recoverIt, "conclude well": conclude(provision.ResultSucceeded), "conclude badly": conclude(provision.ResultFailed),
+		"note": func(r *provision.Record) error {
+			return r.NoteByHand("user:default/pat", "terraform_data.user", "u-1", "seen there")
+		},
 		"cancelled": reported(outcome(provision.ResultCancelled, "")), "refused": reported(outcome(provision.ResultRefused, "denied")),
 	}
 	names := slices.Sorted(maps.Keys(moves))
@@ -110,8 +114,14 @@ func broken(before, after provision.Record, err error) string {
 		return "a move failed with " + provision.KindOf(err).String()
 	case before.Request.State.Terminal() && before.Request.State != request.State:
 		return "a request left its terminal state"
-	case before.Request.State == provision.Lost && before.Run.Worker != run.Worker:
+	case before.Request.State == provision.Lost && before.Run.State == provision.RunClaimed && before.Run.ID != run.ID:
 		return "a lost run was taken over"
+	case before.Request.State == provision.Lost && before.Run.State == provision.RunClaimed && request.State != provision.Lost && request.State != provision.Applying && !request.State.Terminal():
+		return "a lost request became " + string(request.State) + " without an operator's word"
+	case before.Request.State == provision.Lost && before.Run.State == provision.RunEnded && request.State == provision.Applying:
+		return "a run that was attested to be dead applies"
+	case run != nil && run.State == provision.RunEnded && run.TokenDigest != "" && request.State == provision.Lost:
+		return "a run that was attested to be dead keeps its token"
 	case instance.Fence < before.Instance.Fence || instance.Fence > before.Instance.Fence+1:
 		return "the fence did not rise by steps of one"
 	case run != nil && run.State == provision.RunClaimed && run.Fence != instance.Fence:

@@ -23,6 +23,8 @@ type Record struct {
 	before   spending  // what the instance had taken when it was read
 	budgets  []BudgetLeft
 	events   []Event
+	journal  []JournalEntry
+	settled  bool // the journal is to be forgotten
 	now      time.Time
 	newID    func() uuid.UUID
 }
@@ -177,9 +179,14 @@ func (r *Record) atWork() InstanceState {
 }
 
 // Take folds a report into the record. A report of an older token or one that
-// was taken before changes nothing and is no error; ok says whether it counted.
+// was taken before changes nothing but the journal and is no error; ok says
+// whether it counted.
 func (r *Record) Take(report Report) (ok bool, err error) {
-	if r.Run == nil || report.RunID != r.Run.ID || report.Fence != r.Run.Fence || r.Run.Fence != r.Instance.Fence {
+	if r.Run == nil || report.RunID != r.Run.ID || report.Fence != r.Run.Fence {
+		return false, nil
+	}
+	r.note(report)
+	if r.Run.Fence != r.Instance.Fence {
 		return false, nil
 	}
 	if report.Sequence <= r.Run.ReportSequence || r.Run.State != RunClaimed {
@@ -231,7 +238,7 @@ func (r *Record) succeed(outputs map[string]any) error {
 	for i := range r.Request.Steps {
 		r.setStep(i, StepCompleted, "")
 	}
-	r.Request.Outputs = outputs
+	r.Request.Outputs, r.settled = outputs, true
 	if r.Request.Action == Destroy {
 		r.settle(0)
 	} else {
@@ -281,7 +288,7 @@ func (r *Record) end(state State, began bool) error {
 		return err
 	}
 	switch {
-	case began:
+	case began && r.Instance.State != Incomplete: // it is already when the request was lost
 		return r.moveInstance(Incomplete)
 	case r.Request.Action == Create && r.Instance.State == Reserved:
 		return r.moveInstance(Released)

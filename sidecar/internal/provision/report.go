@@ -31,6 +31,11 @@ type Report struct {
 	Status  string `json:"status,omitempty"`  // started, completed, failed
 	Details string `json:"details,omitempty"` // for people; redacted by the worker
 
+	// Of a resource: what is done to it, and what its provider knows it by once it is made.
+	Action     string `json:"action,omitempty"` // create, update, delete
+	ResourceID string `json:"resource_id,omitempty"`
+	SealedID   []byte `json:"sealed_id,omitempty"` // instead, for the pool, where it is among what is sensitive
+
 	Outcome *RunOutcome `json:"outcome,omitempty"`
 }
 
@@ -85,6 +90,7 @@ type Claim struct {
 	ApplyTimeoutSeconds int               `json:"apply_timeout_seconds"`
 	StateRecipients     []string          `json:"state_recipients"`      // age public keys that pushed state is sealed for
 	PlanDigest          string            `json:"plan_digest,omitempty"` // SHA-256, in hex, of the sealed plan that was approved; "" when there is none
+	Made                []MadeResource    `json:"made,omitempty"`        // by runs that were cut short; what state lacks of it is imported before planning
 }
 
 // LogLine is one line of a run's log, redacted by the worker.

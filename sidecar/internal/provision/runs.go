@@ -58,6 +58,10 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 	if err != nil {
 		return Claim{}, err
 	}
+	journal, err := s.Service.Store.Journal(ctx, record.Instance.ID)
+	if err != nil {
+		return Claim{}, err
+	}
 	return Claim{
 		RunID: runID, RequestID: record.Request.ID, InstanceID: record.Instance.ID, ShortID: record.Instance.ShortID,
 		Action: record.Request.Action, Fence: record.Run.Fence, Token: token, LeaseSeconds: int(s.Lease / time.Second),
@@ -65,6 +69,7 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: record.Request.Parameters,
 		Tags: tags(offering, record.Request), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
 		PlanDigest: record.Request.Approval.approvedPlan(), CredentialsVersion: record.credentialsVersion(),
+		Made: madeOf(journal),
 	}, nil
 }
 

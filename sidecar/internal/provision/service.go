@@ -23,6 +23,7 @@ type Service struct {
 	Authorizer   Authorizer
 	Store        Store
 	Keys         Keys
+	StateFiles   StateFiles
 	Environments map[string]Environment
 	Directory    Directory        // nil: no approval can be given
 	Calendar     Calendar         // nil: nothing is held and nobody is exempt

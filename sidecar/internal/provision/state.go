@@ -62,7 +62,7 @@ var instanceMoves = map[InstanceState][]InstanceState{
 	Reserved:   {Changing, Released},
 	Ready:      {Changing, Destroying},
 	Changing:   {Ready, Incomplete},
-	Incomplete: {Changing, Destroying, Ready},
+	Incomplete: {Changing, Destroying, Ready, Destroyed},
 	Destroying: {Destroyed, Incomplete},
 }
 

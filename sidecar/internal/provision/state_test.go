@@ -45,7 +45,7 @@ var legalInstance = map[provision.InstanceState]string{
 	provision.Reserved:   "0   0   1   0   0   0   1",
 	provision.Ready:      "0   0   1   0   1   0   0",
 	provision.Changing:   "0   1   0   1   0   0   0",
-	provision.Incomplete: "0   1   1   0   1   0   0",
+	provision.Incomplete: "0   1   1   0   1   1   0",
 	provision.Destroying: "0   0   0   1   0   1   0",
 	provision.Destroyed:  "0   0   0   0   0   0   0",
 	provision.Released:   "0   0   0   0   0   0   0",

@@ -67,6 +67,10 @@ type Store interface {
 	PushState(ctx context.Context, s StateVersion) (head bool, err error)
 	LatestState(ctx context.Context, instanceID uuid.UUID) (StateVersion, error)
 
+	// Journal is what was said of an instance's resources since its last good end,
+	// oldest first.
+	Journal(ctx context.Context, instanceID uuid.UUID) ([]JournalEntry, error)
+
 	// KeepPlan keeps a run's sealed plan, at most 16 MiB (else Invalid), until its
 	// request has ended; an earlier one of the request is dropped. KeptPlan reads
 	// it by the run; NotFound when there is none.

@@ -34,6 +34,7 @@ const (
 	VerbReadBudget      Verb = "read_budget"      // see a budget; the owner is its team, "" for a cost centre's or an environment's
 	VerbPause           Verb = "pause"            // pause and resume
 	VerbPublish         Verb = "publish"          // publish, deprecate and withdraw versions of offerings
+	VerbRecover         Verb = "recover"          // say what becomes of a request whose worker is lost
 	VerbListAll         Verb = "list_all"         // see every team's requests
 	VerbImportTickets   Verb = "import_tickets"   // say how many tickets a day had
 )

@@ -224,6 +224,20 @@ func move(chance *rand.Rand, r *provision.Record, verdict func() provision.Verdi
 		until := r.Now().Add(time.Hour)
 		r.Hold(pick(chance, nil, []provision.Hold{{Kind: provision.HoldFreeze, Name: "year end", Until: &until, Message: "waiting for the change freeze"}}))
 	}
+	if r.Request.State == provision.Lost && chance.IntN(2) == 0 {
+		// One that comes too early is refused.
+		switch chance.IntN(3) {
+		case 0:
+			_ = r.Attest("user:default/pat", "its machine is gone")
+		case 1:
+			_ = r.Recover("user:default/pat", "local", "its machine is gone")
+		default:
+			_ = r.Conclude("user:default/pat", pick(chance, provision.ResultSucceeded, provision.ResultFailed), "made by hand", nil)
+		}
+	}
+	if chance.IntN(16) == 0 {
+		_ = r.NoteByHand("user:default/pat", "a.b", pick(chance, "", "b-1"), "found by its tag")
+	}
 	switch chance.IntN(14) {
 	case 0, 1:
 		if r.Request.State == provision.Queued && (r.Run == nil || r.Run.State == provision.RunEnded) {
@@ -289,7 +303,9 @@ func TestPrivateMessagesAreDescribed(t *testing.T) {
 		{Kind: provision.ReportPhase, Phase: "init", Status: "started"},
 		{Kind: provision.ReportPhase, Phase: "plan", Status: "failed", Details: "no such region"},
 		{Kind: provision.ReportPhase, Phase: "apply", Status: "completed"},
-		{Kind: provision.ReportAddress, Address: `module.x.a["b"]`, Status: "started"},
+		{Kind: provision.ReportAddress, Address: `module.x.a["b"]`, Status: "started", Action: "create"},
+		{Kind: provision.ReportAddress, Address: `module.x.a["b"]`, Status: "completed", Action: "create", ResourceID: "b-1"},
+		{Kind: provision.ReportAddress, Address: "x.c", Status: "completed", Action: "create", SealedID: []byte("sealed")},
 		{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{Result: provision.ResultSucceeded, Applied: true, Outputs: map[string]any{"port": 5432}}},
 		{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{Result: provision.ResultFailed, Message: "it failed", Detail: "quota"}},
 		{Kind: provision.ReportOutcome, Outcome: &provision.RunOutcome{Result: provision.ResultCancelled}},

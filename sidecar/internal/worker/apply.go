@@ -207,12 +207,12 @@ func (n *narrator) hear(line []byte) {
 	}
 	switch event.Kind {
 	case "apply_start":
-		n.run.keep(n.run.reporter.address(event.Address, "started", doing(event.Action)))
+		n.run.keep(n.run.reporter.resource(event, "started", doing(event.Action)))
 	case "apply_complete":
 		if n.replaced[event.Address] && event.Action == "delete" {
 			return // only half of it
 		}
-		n.run.keep(n.run.reporter.address(event.Address, "completed", fmt.Sprintf("%s, %.0f s", done(event.Action), event.Elapsed)))
+		n.run.keep(n.run.reporter.resource(event, "completed", fmt.Sprintf("%s, %.0f s", done(event.Action), event.Elapsed)))
 	case "apply_errored":
 		n.erred[event.Address] = true
 	case "diagnostic":

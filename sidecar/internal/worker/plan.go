@@ -50,6 +50,9 @@ func (r *run) plan(ctx context.Context) error {
 	if err := r.pullState(ctx, tf); err != nil {
 		return err
 	}
+	if err := r.importMade(ctx, tf); err != nil {
+		return err
+	}
 	r.keep(r.reporter.phase("init", "completed", ""))
 
 	warm.Wait()

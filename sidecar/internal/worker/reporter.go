@@ -147,6 +147,22 @@ func (r *reporter) address(address, status, details string) error {
 	return r.report(provision.Report{Kind: provision.ReportAddress, Address: address, Status: status, Details: details})
 }
 
+// resource is address for what Terraform says of it itself: with what is done to
+// it, and what its provider knows it by, sealed where that is among what is
+// sensitive.
+func (r *reporter) resource(event terraform.Event, status, details string) error {
+	report := provision.Report{Kind: provision.ReportAddress, Address: event.Address, Status: status, Details: details, Action: event.Action}
+	if r.redactor.Text(event.IDValue) == event.IDValue {
+		report.ResourceID = event.IDValue
+		return r.report(report)
+	}
+	var err error
+	if report.SealedID, err = seal(r.rec.Claim.StateRecipients, []byte(event.IDValue)); err != nil {
+		return err
+	}
+	return r.report(report)
+}
+
 // finish reports the outcome; there is one, and the first stands.
 func (r *reporter) finish(o provision.RunOutcome) error {
 	return r.report(provision.Report{Kind: provision.ReportOutcome, Outcome: &o})

@@ -357,6 +357,142 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/requests/{id}/recovery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * What is known of a request that was cut short.
+         * @description For the platform team, as are all that follow it.
+         */
+        get: operations["getRecovery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/requests/{id}/recovery/attest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Vouch for it that the Terraform process of a lost request cannot run any more.
+         * @description From then on its worker cannot take it up any more. Say it only when the
+         *     machine is gone or the process has ended: a second apply beside a first
+         *     one that runs after all is what it would allow. Repeating it changes
+         *     nothing; 409 when the request is not lost.
+         */
+        post: operations["attestDead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/requests/{id}/recovery/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have an attested request taken up by another worker.
+         * @description It imports what the journal names and state lacks, and plans anew. The plan
+         *     meets policy and, where it needs people, they approve it again. Repeating
+         *     it changes nothing.
+         */
+        post: operations["recoverRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/requests/{id}/recovery/conclude": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End an attested request by word, as succeeded or failed. */
+        post: operations["concludeRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/journal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what is known of a resource, for the next run.
+         * @description With `resource_id` the next run imports it, unless state has it. Without,
+         *     it is not there, and nothing is imported. 409 while a worker is at the
+         *     instance.
+         */
+        post: operations["noteResource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{id}/state/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a resource out of state, without touching the resource.
+         * @description Older versions of the state are kept. 409 while a worker is at the instance.
+         */
+        post: operations["removeFromState"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/requests/{id}/approve": {
         parameters: {
             query?: never;
@@ -1841,6 +1977,89 @@ export interface components {
             /** @description Why; needed to deprecate and to withdraw. */
             reason?: string;
         };
+        Recovery: {
+            request_id: components["schemas"]["Id"];
+            instance_id: components["schemas"]["Id"];
+            state: components["schemas"]["State"];
+            /** @description What it waits for. */
+            waiting?: string;
+            /** @description The newest run; absent before the first. */
+            run?: {
+                id: components["schemas"]["Id"];
+                /** @enum {string} */
+                state: "dispatched" | "claimed" | "ended";
+                worker?: string;
+                pool: string;
+                /** Format: int64 */
+                fence: number;
+                /** Format: date-time */
+                lease_expires_at?: string;
+            };
+            /** @description What became of resources since the instance's last good end, oldest first. */
+            journal: {
+                run_id?: components["schemas"]["Id"];
+                /** Format: int64 */
+                fence: number;
+                address: string;
+                /** @enum {string} */
+                did: "begun" | "made" | "failed" | "gone";
+                /** @description What its provider knows it by, unless that is sealed. */
+                resource_id?: string;
+                /** @description It is known by what is among the sensitive, sealed for the pool. */
+                sealed?: boolean;
+                /** @description The operator who said it; absent when a worker did. */
+                by?: string;
+                reason?: string;
+                /** Format: date-time */
+                at: string;
+            }[];
+            /** @description What the next run imports. */
+            imports: components["schemas"]["MadeResource"][];
+            /** @description The addresses that state has. */
+            resources: string[];
+            /**
+             * Format: int64
+             * @description The state's; absent when there is none.
+             */
+            serial?: number;
+            /** @description What can be done now, in words. */
+            next: string;
+        };
+        MadeResource: {
+            address: string;
+            /** @description What its provider knows it by, unless that is sealed. */
+            resource_id?: string;
+            /**
+             * Format: byte
+             * @description The same, sealed for the pool.
+             */
+            sealed_id?: string;
+        };
+        RecoveryAnswer: {
+            recovery: components["schemas"]["Recovery"];
+        };
+        OperatorsWord: {
+            /** @description Whoever looks at it later reads it. */
+            reason: string;
+        };
+        OperatorsConclusion: {
+            /** @description succeeded or failed. */
+            result: string;
+            /** @description Whoever asked for it reads it, when it failed. */
+            reason: string;
+        };
+        ResourceNote: {
+            /** @description Its address in Terraform. */
+            address: string;
+            /** @description What its provider imports it by; left out when it is not there. */
+            resource_id?: string;
+            reason: string;
+        };
+        StateRemoval: {
+            /** @description Its address in Terraform. */
+            address: string;
+            reason: string;
+        };
         PauseStart: {
             /** @description offering, pool or everything. */
             kind: string;
@@ -2872,6 +3091,8 @@ export interface components {
             state_recipients: string[];
             /** @description SHA-256, in hex, of the sealed plan that was approved; absent when there is none. */
             plan_digest?: string;
+            /** @description By runs that were cut short; what state lacks of it is imported before planning. */
+            made?: components["schemas"]["MadeResource"][];
         };
         Lease: {
             /** Format: date-time */
@@ -3597,6 +3818,179 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    getRecovery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its run, the journal of its instance, and what state has. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    attestDead: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperatorsWord"];
+            };
+        };
+        responses: {
+            /** @description How it stands now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    recoverRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperatorsWord"];
+            };
+        };
+        responses: {
+            /** @description How it stands now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    concludeRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["RequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperatorsConclusion"];
+            };
+        };
+        responses: {
+            /** @description How it stands now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    noteResource: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourceNote"];
+            };
+        };
+        responses: {
+            /** @description How it stands now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    removeFromState: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["InstanceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StateRemoval"];
+            };
+        };
+        responses: {
+            /** @description How it stands now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryAnswer"];
                 };
             };
             default: components["responses"]["Refusal"];

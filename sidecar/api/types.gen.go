@@ -560,10 +560,13 @@ type EntityLink struct {
 type EntityMetadata struct {
 	Annotations map[string]string `json:"annotations"`
 	Description string            `json:"description,omitempty"`
-	Links       []EntityLink      `json:"links"`
-	Name        string            `json:"name"`
-	Namespace   string            `json:"namespace"`
-	Title       string            `json:"title"`
+
+	// Labels Of what is part of an ephemeral environment.
+	Labels    map[string]string `json:"labels,omitempty"`
+	Links     []EntityLink      `json:"links"`
+	Name      string            `json:"name"`
+	Namespace string            `json:"namespace"`
+	Title     string            `json:"title"`
 }
 
 // EntitySnapshot defines model for EntitySnapshot.
@@ -601,6 +604,9 @@ type EphemeralEnvironment struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	Id        Id         `json:"id"`
 	Instances []Instance `json:"instances"`
+
+	// MonthlyCost Of all its instances; null when that of one is not known.
+	MonthlyCost *Money `json:"monthly_cost"`
 
 	// Name Example: pr-42
 	Name        string `json:"name"`
@@ -1160,9 +1166,19 @@ type PreviewMember struct {
 	Request  *Request `json:"request,omitempty"`
 }
 
-// PreviewRequests defines model for PreviewRequests.
-type PreviewRequests struct {
-	Items []Request `json:"items"`
+// PreviewOutcome defines model for PreviewOutcome.
+type PreviewOutcome struct {
+	// Error Why it was not accepted.
+	Error      string   `json:"error,omitempty"`
+	InstanceId Id       `json:"instance_id"`
+	Name       string   `json:"name"`
+	Offering   string   `json:"offering"`
+	Request    *Request `json:"request,omitempty"`
+}
+
+// PreviewOutcomes defines model for PreviewOutcomes.
+type PreviewOutcomes struct {
+	Items []PreviewOutcome `json:"items"`
 }
 
 // PublicKey defines model for PublicKey.

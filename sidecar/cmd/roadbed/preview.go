@@ -121,8 +121,8 @@ func (c *previewExtendCommand) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	requests, err := conn.ExtendPreview(ctx, cmp.Or(c.Key, uuid.NewString()), c.ID, c.By)
-	return printAsked(out, requests, err)
+	outcomes, err := conn.ExtendPreview(ctx, cmp.Or(c.Key, uuid.NewString()), c.ID, c.By)
+	return printOutcomes(out, outcomes, err)
 }
 
 type previewDeleteCommand struct {
@@ -137,16 +137,27 @@ func (c *previewDeleteCommand) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	requests, err := conn.DestroyPreview(ctx, cmp.Or(c.Key, uuid.NewString()), c.ID)
-	return printAsked(out, requests, err)
+	outcomes, err := conn.DestroyPreview(ctx, cmp.Or(c.Key, uuid.NewString()), c.ID)
+	return printOutcomes(out, outcomes, err)
 }
 
-func printAsked(out io.Writer, requests []api.Request, err error) error {
+// printOutcomes tells what became of each instance, and exits as refused when
+// one was.
+func printOutcomes(out io.Writer, outcomes []api.PreviewOutcome, err error) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range requests {
-		fmt.Fprintf(out, "%s %s: request %s\n", r.Action, r.Name, r.Id)
+	refused := false
+	for _, o := range outcomes {
+		if o.Error != "" {
+			refused = true
+			fmt.Fprintf(out, "✕ %s: %s\n", o.Name, o.Error)
+			continue
+		}
+		fmt.Fprintf(out, "✓ %s %s: request %s\n", o.Request.Action, o.Name, o.Request.Id)
+	}
+	if refused {
+		return exit(exitDenied)
 	}
 	return nil
 }

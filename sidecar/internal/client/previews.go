@@ -26,16 +26,16 @@ func (c *Client) Previews(ctx context.Context) ([]api.EphemeralEnvironment, erro
 
 // ExtendPreview asks for an ephemeral environment to live longer, with a key as
 // Submit has.
-func (c *Client) ExtendPreview(ctx context.Context, key string, id uuid.UUID, by string) ([]api.Request, error) {
-	var answer api.PreviewRequests
+func (c *Client) ExtendPreview(ctx context.Context, key string, id uuid.UUID, by string) ([]api.PreviewOutcome, error) {
+	var answer api.PreviewOutcomes
 	_, err := c.do(ctx, keyed("/previews/"+id.String()+"/extend", key, api.Extension{By: by}), &answer)
 	return answer.Items, err
 }
 
 // DestroyPreview asks for the end of an ephemeral environment, with a key as
 // Submit has.
-func (c *Client) DestroyPreview(ctx context.Context, key string, id uuid.UUID) ([]api.Request, error) {
-	var answer api.PreviewRequests
+func (c *Client) DestroyPreview(ctx context.Context, key string, id uuid.UUID) ([]api.PreviewOutcome, error) {
+	var answer api.PreviewOutcomes
 	_, err := c.do(ctx, call{
 		method: http.MethodDelete, path: "/previews/" + id.String(), header: http.Header{"Idempotency-Key": {key}}, repeatable: true,
 	}, &answer)

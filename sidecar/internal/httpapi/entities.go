@@ -147,6 +147,16 @@ func (s *Server) entity(r *http.Request, i provision.Instance) (entity api.Entit
 	if i.Drift != nil && !i.Drift.Hidden(s.Now()) {
 		entity.Metadata.Annotations["roadbed.dev/drift"] = i.Drift.Cause
 	}
+	if i.ExpiresAt != nil {
+		entity.Metadata.Annotations["roadbed.dev/expires-at"] = i.ExpiresAt.UTC().Format(time.RFC3339)
+	}
+	if pull := i.Preview; pull != nil {
+		entity.Metadata.Annotations["roadbed.dev/pull-request"] = pull.Repository + "#" + strconv.Itoa(pull.Number)
+		entity.Metadata.Labels = map[string]string{"type": "ephemeral", "pull_request": strconv.Itoa(pull.Number)}
+		if i.ExpiresAt != nil { // ISO 8601 without what a label cannot have
+			entity.Metadata.Labels["expires_at"] = i.ExpiresAt.UTC().Format("20060102T150405Z")
+		}
+	}
 	if s.Portal != "" { // else the catalog would send people to the API, where a browser has no token
 		entity.Metadata.Annotations["backstage.io/view-url"] = s.requestPage(i.RequestID)
 	}

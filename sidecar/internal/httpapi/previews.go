@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -33,31 +32,26 @@ func (s *Server) makePreview(w http.ResponseWriter, r *http.Request, p provision
 		return err
 	}
 	answer := api.PreviewAnswer{
-		Id: pull.ID, Name: previewName(pull), Repository: pull.Repository, PullRequest: pull.Number, Base: pull.Base,
+		Id: pull.ID, Name: pull.Name, Repository: pull.Repository, PullRequest: pull.Number, Base: pull.Base,
 		Members: make([]api.PreviewMember, len(members)),
 	}
 	for i, m := range members {
-		answer.Members[i] = api.PreviewMember{Of: m.Of.Name, Offering: m.Of.Offering}
-		if m.Err != nil {
-			answer.Members[i].Error = shownError(m.Err)
-		}
-		if m.Request.ID != uuid.Nil {
-			view := s.requestView(m.Request, p, s.Now())
-			answer.Members[i].Request = &view
-		}
+		answer.Members[i] = api.PreviewMember{Of: m.Of.Name, Offering: m.Of.Offering, Request: s.asked(m.Request, p), Error: shownError(m.Err)}
 	}
 	return writeJSON(w, http.StatusAccepted, answer)
 }
 
-// shownError is what an error says to people; what is internal stays so.
+// shownError is what an error says to people, "" for none; what is internal
+// stays so.
 func shownError(err error) string {
-	if provision.KindOf(err) == provision.Internal {
+	switch {
+	case err == nil:
+		return ""
+	case provision.KindOf(err) == provision.Internal:
 		return "internal error"
 	}
 	return err.Error()
 }
-
-func previewName(pull provision.PullRequest) string { return fmt.Sprintf("pr-%d", pull.Number) }
 
 func (s *Server) listPreviews(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	found, err := s.Service.Ephemerals(r.Context(), p, uuid.Nil)
@@ -86,8 +80,8 @@ func (s *Server) getPreview(w http.ResponseWriter, r *http.Request, p provision.
 func (s *Server) previewOf(e provision.Ephemeral) api.EphemeralEnvironment {
 	pull := e.PullRequest
 	view := api.EphemeralEnvironment{
-		Id: pull.ID, Name: previewName(pull), Repository: pull.Repository, PullRequest: pull.Number, Base: pull.Base,
-		ExpiresAt: utc(e.ExpiresAt()), Instances: make([]api.Instance, len(e.Instances)),
+		Id: pull.ID, Name: pull.Name, Repository: pull.Repository, PullRequest: pull.Number, Base: pull.Base,
+		ExpiresAt: utc(e.ExpiresAt()), MonthlyCost: e.MonthlyCost(), Instances: make([]api.Instance, len(e.Instances)),
 	}
 	for i, instance := range e.Instances {
 		view.Instances[i] = s.instanceView(instance)
@@ -104,11 +98,11 @@ func (s *Server) destroyPreview(w http.ResponseWriter, r *http.Request, p provis
 	if err != nil {
 		return err
 	}
-	requests, err := s.Service.DestroyEphemeral(r.Context(), p, id, key)
+	outcomes, err := s.Service.DestroyEphemeral(r.Context(), p, id, key)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusAccepted, api.PreviewRequests{Items: s.requestViews(requests, p)})
+	return writeJSON(w, http.StatusAccepted, s.outcomes(outcomes, p))
 }
 
 func (s *Server) extendPreview(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
@@ -128,9 +122,28 @@ func (s *Server) extendPreview(w http.ResponseWriter, r *http.Request, p provisi
 	if err != nil {
 		return err
 	}
-	requests, err := s.Service.ExtendEphemeral(r.Context(), p, id, by, key)
+	outcomes, err := s.Service.ExtendEphemeral(r.Context(), p, id, by, key)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusAccepted, api.PreviewRequests{Items: s.requestViews(requests, p)})
+	return writeJSON(w, http.StatusAccepted, s.outcomes(outcomes, p))
+}
+
+func (s *Server) outcomes(outcomes []provision.EphemeralOutcome, p provision.Principal) api.PreviewOutcomes {
+	list := api.PreviewOutcomes{Items: make([]api.PreviewOutcome, len(outcomes))}
+	for i, o := range outcomes {
+		list.Items[i] = api.PreviewOutcome{
+			InstanceId: o.Instance.ID, Name: o.Instance.Name, Offering: o.Instance.Offering, Request: s.asked(o.Request, p), Error: shownError(o.Err),
+		}
+	}
+	return list
+}
+
+// asked is a request to show; nil when nothing was stored.
+func (s *Server) asked(request provision.Request, p provision.Principal) *api.Request {
+	if request.ID == uuid.Nil {
+		return nil
+	}
+	view := s.requestView(request, p, s.Now())
+	return &view
 }

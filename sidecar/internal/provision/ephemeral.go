@@ -3,8 +3,9 @@ package provision
 import (
 	"cmp"
 	"context"
-	"errors"
+	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,9 +24,17 @@ type PreviewRules struct {
 // PullRequest is what an ephemeral environment is for.
 type PullRequest struct {
 	ID         uuid.UUID `json:"id"`         // of the environment; the same for the same pull request
+	Name       string    `json:"name"`       // pr-42; what its instances' names begin with
 	Repository string    `json:"repository"` // owner/name
 	Number     int       `json:"number"`
 	Base       string    `json:"base"` // the environment that it is cloned from
+}
+
+// names are what the environment may be called, the first that is free: two
+// repositories may have a pull request of the same number.
+func (p PullRequest) names() []string {
+	plain, of := fmt.Sprintf("pr-%d", p.Number), sha256.Sum256([]byte(p.Repository))
+	return []string{plain, fmt.Sprintf("%s-%x", plain, of[:2]), fmt.Sprintf("%s-%x", plain, of[:6])}
 }
 
 // previewNamespace makes an environment's id of its pull request.
@@ -33,7 +42,7 @@ var previewNamespace = uuid.MustParse("6a7c5b1e-7f0e-4d0e-9a51-6d0d5f5b8f3a")
 
 // EphemeralAsk asks for an ephemeral environment.
 type EphemeralAsk struct {
-	PullRequest PullRequest // without its id
+	PullRequest PullRequest // without its id and name
 	Owner       string      // entity ref or bare name of a team
 	Environment string      // where it is made
 	Lifetime    time.Duration
@@ -65,14 +74,27 @@ func (e Ephemeral) ExpiresAt() *time.Time {
 	return first
 }
 
+// MonthlyCost is that of all its instances; nil when that of one is not known.
+func (e Ephemeral) MonthlyCost() *Money {
+	var sum Money
+	for _, i := range e.Instances {
+		if i.MonthlyCost == nil {
+			return nil
+		}
+		sum += *i.MonthlyCost
+	}
+	return &sum
+}
+
 // MakeEphemeral asks for a copy of each of an owner's instances in a base
 // environment, shrunk as its offering says, called pr-<number>-<name> and all
 // with one lifetime. Each is a request of its own that meets policy; those that
-// are not accepted say why. The same key gives the same answer.
+// are not accepted say why. What it has already is left as it is and answered
+// with its newest request, so that every push may ask again.
 func (s *Service) MakeEphemeral(ctx context.Context, p Principal, ask EphemeralAsk, key string) (PullRequest, []EphemeralMember, error) {
 	pull := ask.PullRequest
-	if pull.Repository == "" || pull.Number <= 0 || ask.Owner == "" || ask.Lifetime <= 0 {
-		return pull, nil, Errorf(Invalid, "an ephemeral environment needs a repository, the number of a pull request, an owner and how long it lives")
+	if err := s.wellFormed(ask); err != nil {
+		return pull, nil, err
 	}
 	pull.ID = uuid.NewSHA1(previewNamespace, []byte(pull.Repository+"#"+strconv.Itoa(pull.Number)))
 	if err := s.Authorizer.Allow(ctx, Access{p.about(Create, &pull), VerbClone, OwnerRef(ask.Owner), pull.Base}); err != nil {
@@ -96,6 +118,9 @@ func (s *Service) MakeEphemeral(ctx context.Context, p Principal, ask EphemeralA
 	slices.SortFunc(of, func(a, b Instance) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Offering, b.Offering))
 	})
+	if pull.Name, err = s.Store.PreviewName(ctx, ask.Environment, pull.ID, pull.names()); err != nil {
+		return pull, nil, err
+	}
 	members := make([]EphemeralMember, len(of))
 	for n, i := range of {
 		members[n].Of = i
@@ -107,14 +132,59 @@ func (s *Service) MakeEphemeral(ctx context.Context, p Principal, ask EphemeralA
 	return pull, members, nil
 }
 
+// repository is owner/name, or a project with the groups that it is in.
+var repository = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$`)
+
+// wellFormed is nil for an ask that can be understood, else Invalid with every
+// fault.
+func (s *Service) wellFormed(ask EphemeralAsk) error {
+	var faults []Fault
+	fault := func(path, format string, args ...any) {
+		faults = append(faults, Fault{Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+	if pull := ask.PullRequest; len(pull.Repository) > 200 || !repository.MatchString(pull.Repository) {
+		fault("/repository", "give the repository as owner/name")
+	}
+	if number := ask.PullRequest.Number; number <= 0 || number > 999_999_999 {
+		fault("/pull_request", "give the number of the pull request, such as 42")
+	}
+	if ask.Owner == "" {
+		fault("/owner", "give the team whose instances are copied")
+	}
+	if ask.Lifetime <= 0 {
+		fault("/ttl_hours", "say how long it lives")
+	}
+	for _, place := range [][2]string{{"/base", ask.PullRequest.Base}, {"/environment", ask.Environment}} {
+		if _, known := s.Environments[place[1]]; !known {
+			fault(place[0], "environment %q is not configured; there are %s", place[1], strings.Join(s.environmentNames(), ", "))
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	messages := make([]string, len(faults))
+	for i, f := range faults {
+		messages[i] = f.Message
+	}
+	return &Error{Kind: Invalid, Message: strings.Join(messages, "; "), Details: faults}
+}
+
 // cloned asks for the copy of one instance.
 func (s *Service) cloned(ctx context.Context, p Principal, ask EphemeralAsk, pull PullRequest, i Instance, key string) (Request, error) {
 	offering, err := s.Catalog.Offering(i.Offering)
 	if err != nil {
 		return Request{}, err
 	}
+	name := pull.Name + "-" + i.Name
+	there, err := s.Store.InstanceByName(ctx, offering.ID, ask.Environment, name)
+	if err == nil && there.Preview != nil && there.Preview.ID == pull.ID && there.State != Destroying {
+		return s.Store.Request(ctx, there.RequestID)
+	}
+	if err != nil && KindOf(err) != NotFound {
+		return Request{}, err
+	}
 	return s.Submit(ctx, p, Submission{
-		Offering: offering.ID, Parameters: shrunk(offering, i, ask.Environment, fmt.Sprintf("pr-%d-%s", pull.Number, i.Name)),
+		Offering: offering.ID, Parameters: shrunk(offering, i, ask.Environment, name),
 		IdempotencyKey: key + "/" + i.ShortID, ExpiresIn: ask.Lifetime, Preview: &pull,
 	})
 }
@@ -199,42 +269,68 @@ func (s *Service) ephemeralInstances(ctx context.Context, p Principal, f Instanc
 	return page, nil
 }
 
+// EphemeralOutcome is what became of an ask about one instance of an ephemeral
+// environment.
+type EphemeralOutcome struct {
+	Instance Instance
+	Request  Request // zero when it was not accepted and nothing was stored
+	Err      error   // why it was not accepted; nil when it was
+}
+
 // ExtendEphemeral asks for every instance of an ephemeral environment to live
-// longer, DestroyEphemeral for their ends. Each is a request of its own; errors
-// of several are joined.
-func (s *Service) ExtendEphemeral(ctx context.Context, p Principal, id uuid.UUID, by time.Duration, key string) ([]Request, error) {
+// longer, DestroyEphemeral for their ends. Each is a request of its own, and
+// what is not accepted says why; an error is that none was, or that something is
+// down and the same key goes on.
+func (s *Service) ExtendEphemeral(ctx context.Context, p Principal, id uuid.UUID, by time.Duration, key string) ([]EphemeralOutcome, error) {
 	return s.ofEphemeral(ctx, p, id, func(i Instance) (Request, error) {
 		return s.Extend(ctx, p, i.ID, by, Submission{IdempotencyKey: key + "/" + i.ShortID})
 	})
 }
 
 // DestroyEphemeral is described with ExtendEphemeral.
-func (s *Service) DestroyEphemeral(ctx context.Context, p Principal, id uuid.UUID, key string) ([]Request, error) {
+func (s *Service) DestroyEphemeral(ctx context.Context, p Principal, id uuid.UUID, key string) ([]EphemeralOutcome, error) {
 	return s.ofEphemeral(ctx, p, id, func(i Instance) (Request, error) {
 		return s.Destroy(ctx, p, i.ID, Submission{IdempotencyKey: key + "/" + i.ShortID, Confirm: i.Name})
 	})
 }
 
-func (s *Service) ofEphemeral(ctx context.Context, p Principal, id uuid.UUID, do func(Instance) (Request, error)) ([]Request, error) {
+func (s *Service) ofEphemeral(ctx context.Context, p Principal, id uuid.UUID, ask func(Instance) (Request, error)) ([]EphemeralOutcome, error) {
 	found, err := s.Ephemerals(ctx, p, id)
 	if err != nil {
 		return nil, err
 	}
-	var requests []Request
-	var faults []error
-	for _, i := range found[0].Instances {
-		request, err := do(i)
-		if err != nil {
-			faults = append(faults, err)
-			continue
+	outcomes, first := make([]EphemeralOutcome, len(found[0].Instances)), error(nil)
+	accepted := 0
+	for n, i := range found[0].Instances {
+		request, err := ask(i)
+		outcomes[n] = EphemeralOutcome{i, request, err}
+		switch {
+		case err == nil:
+			accepted++
+		case KindOf(err) == Unavailable:
+			return nil, err
+		case first == nil:
+			first = err
 		}
-		requests = append(requests, request)
 	}
-	if len(requests) == 0 && len(faults) > 0 {
-		return nil, faults[0]
+	if accepted == 0 {
+		return nil, first
 	}
-	if len(faults) > 0 {
-		return requests, Errorf(Conflict, "%d of %d were asked for; the rest: %w", len(requests), len(found[0].Instances), errors.Join(faults...))
+	return outcomes, nil
+}
+
+// labels are put on what is made for a pull request, so that whoever finds it
+// knows what it is for and until when; nil for anything else. lifetime is that
+// which the instance has once they are there.
+func (i Instance) labels(lifetime time.Duration) map[string]string {
+	if i.Preview == nil {
+		return nil
 	}
-	return requests, nil
+	labels := map[string]string{
+		"type": "ephemeral", "repository": i.Preview.Repository, "pull_request": strconv.Itoa(i.Preview.Number),
+	}
+	if lifetime > 0 {
+		labels["expires_at"] = i.CreatedAt.Add(lifetime).UTC().Format(time.RFC3339)
+	}
+	return labels
 }

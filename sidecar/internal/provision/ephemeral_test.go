@@ -59,18 +59,18 @@ func TestAnEphemeralEnvironmentIsASmallCopyOfItsBase(t *testing.T) {
 		t.Errorf("another team sees %v (%v)", theirs, err)
 	}
 	longer, err := s.ExtendEphemeral(t.Context(), ann, pull.ID, 12*hour, "e")
-	if err != nil || len(longer) != 2 || longer[0].Lifetime != 36*hour {
+	if err != nil || len(longer) != 2 || longer[0].Request.Lifetime != 36*hour || longer[1].Err != nil {
 		t.Fatalf("extend: %+v (%v), want both by 12 h", longer, err)
 	}
-	for _, r := range longer {
-		s.work(t, r.ID, `{"outputs": {}}`)
+	for _, o := range longer {
+		s.work(t, o.Request.ID, `{"outputs": {}}`)
 	}
 	gone, err := s.DestroyEphemeral(t.Context(), ann, pull.ID, "d")
-	if err != nil || len(gone) != 2 || gone[0].Action != provision.Destroy {
+	if err != nil || len(gone) != 2 || gone[0].Request.Action != provision.Destroy {
 		t.Fatalf("destroy: %+v (%v), want both", gone, err)
 	}
-	for _, r := range gone {
-		s.work(t, r.ID, `{"outputs": {}}`)
+	for _, o := range gone {
+		s.work(t, o.Request.ID, `{"outputs": {}}`)
 	}
 	if _, err := s.Ephemerals(t.Context(), ann, pull.ID); provision.KindOf(err) != provision.NotFound {
 		t.Errorf("once it is gone: %v, want not found", err)

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,18 +68,19 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 		Action: record.Request.Action, Fence: record.Run.Fence, Token: token, LeaseSeconds: int(s.Lease / time.Second),
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
 		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: record.Request.Parameters,
-		Tags: tags(offering, record.Request), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
+		Tags: tags(offering, record.Request, record.Instance.labels(record.Request.Lifetime)), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
 		PlanDigest: record.Request.Approval.approvedPlan(), CredentialsVersion: record.credentialsVersion(),
 		Made: madeOf(journal),
 	}, nil
 }
 
 // tags are put on whatever is made, so that its bill and its owner can be found.
-func tags(o Offering, r Request) map[string]string {
+func tags(o Offering, r Request, labels map[string]string) map[string]string {
 	tags := map[string]string{}
 	for key, value := range o.Tags {
 		tags[key] = value
 	}
+	maps.Copy(tags, labels)
 	tags["Name"], tags["Environment"] = r.Name, r.Environment
 	tags["Team"], tags["CostCenter"] = r.Owner, r.CostCenter
 	tags["ManagedBy"], tags["RequestID"] = "platform", r.ID.String()

@@ -107,7 +107,7 @@ func (s *Runs) claimCheck(ctx context.Context, worker string, id uuid.UUID) (*Ch
 	return &Check{
 		InstanceID: i.ID, ShortID: i.ShortID, RequestID: record.AppliedBy, Token: token, LeaseSeconds: int(lease / time.Second),
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
-		Name: i.Name, Owner: i.Owner, Parameters: i.Parameters, Tags: tags(offering, applied),
+		Name: i.Name, Owner: i.Owner, Parameters: i.Parameters, Tags: tags(offering, applied, i.labels(i.Lifetime)),
 		CredentialsVersion: i.CredentialsVersion,
 		Activity:           offering.activity(environment.Implementation),
 	}, nil

@@ -165,8 +165,19 @@ func (s *shop) provisioned(t *testing.T, name string) provision.Request {
 	return request
 }
 
+// workTags is work, and answers the tags that the worker was given.
+func (s *shop) workTags(t *testing.T, request uuid.UUID) map[string]string {
+	t.Helper()
+	return s.worked(t, request, `{"outputs": {}}`).Tags
+}
+
 // work does what a worker does to make a request succeed.
 func (s *shop) work(t *testing.T, request uuid.UUID, state string) {
+	t.Helper()
+	s.worked(t, request, state)
+}
+
+func (s *shop) worked(t *testing.T, request uuid.UUID, state string) provision.Claim {
 	t.Helper()
 	record, err := s.store.Change(t.Context(), request, func(r *provision.Record) error {
 		verdict, err := s.runs.JudgeQueued(t.Context(), r)
@@ -193,6 +204,7 @@ func (s *shop) work(t *testing.T, request uuid.UUID, state string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return claim
 }
 
 func TestSubmitAnswersTheSameKeyAlike(t *testing.T) {

@@ -45,6 +45,10 @@ type Store interface {
 	Instances(ctx context.Context, f InstanceFilter) (Page[Instance], error)
 	InstanceByName(ctx context.Context, offering, environment, name string) (Instance, error)
 
+	// PreviewName is the name that an ephemeral environment has among those in an
+	// environment, and keeps: the first of names that no other has which lives.
+	PreviewName(ctx context.Context, environment string, preview uuid.UUID, names []string) (string, error)
+
 	// Verdicts are every stored verdict of a request, oldest first.
 	Verdicts(ctx context.Context, requestID uuid.UUID) ([]StageVerdict, error)
 

@@ -817,7 +817,10 @@ export interface paths {
          * Ask for an ephemeral environment for a pull request.
          * @description A copy of each of an owner's instances in the base environment, shrunk as
          *     its offering says, called pr-<number>-<name>, all with one lifetime. Each is
-         *     a request of its own that meets policy; what is not accepted says why.
+         *     a request of its own that meets policy; what is not accepted says why. What
+         *     is there already stays as it is, so asking for it again is no fault. Where
+         *     another repository has that number there, the name has the repository's
+         *     digest too: pr-<number>-<digest>-<name>.
          */
         post: operations["makePreview"];
         delete?: never;
@@ -2314,13 +2317,23 @@ export interface components {
              * @description When the first of its instances ends.
              */
             expires_at?: string;
+            /** @description Of all its instances; null when that of one is not known. */
+            monthly_cost: components["schemas"]["Money"] | null;
             instances: components["schemas"]["Instance"][];
         };
         PreviewList: {
             items: components["schemas"]["EphemeralEnvironment"][];
         };
-        PreviewRequests: {
-            items: components["schemas"]["Request"][];
+        PreviewOutcomes: {
+            items: components["schemas"]["PreviewOutcome"][];
+        };
+        PreviewOutcome: {
+            instance_id: components["schemas"]["Id"];
+            name: string;
+            offering: string;
+            request?: components["schemas"]["Request"];
+            /** @description Why it was not accepted. */
+            error?: string;
         };
         Extension: {
             /**
@@ -2910,6 +2923,10 @@ export interface components {
             name: string;
             title: string;
             description?: string;
+            /** @description Of what is part of an ephemeral environment. */
+            labels?: {
+                [key: string]: string;
+            };
             annotations: {
                 [key: string]: string;
             };
@@ -4466,13 +4483,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A request for each of its instances. */
+            /** @description What became of it for each of its instances; at least one was accepted. */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PreviewRequests"];
+                    "application/json": components["schemas"]["PreviewOutcomes"];
                 };
             };
             default: components["responses"]["Refusal"];
@@ -4496,13 +4513,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A request for each of its instances. */
+            /** @description What became of it for each of its instances; at least one was accepted. */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PreviewRequests"];
+                    "application/json": components["schemas"]["PreviewOutcomes"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -15,3 +15,6 @@ limit_mills := money.mills(object.get(
 ))
 
 scope := input.environment.name
+
+# The guardrail that holds a request to it.
+rule := "cost_limit"

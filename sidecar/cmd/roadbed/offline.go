@@ -247,7 +247,11 @@ func printAnswer(out io.Writer, a provision.Answer, o provision.Offering, all bo
 
 func leftOf(a provision.Allowance) string {
 	if a.Left < 0 {
-		return fmt.Sprintf("%s over the limit of %s / month in %s", -a.Left, a.Limit, a.Scope)
+		over := fmt.Sprintf("%s over the limit of %s / month in %s", -a.Left, a.Limit, a.Scope)
+		if a.Waived != "" {
+			over += ": " + a.Waived
+		}
+		return over
 	}
 	return fmt.Sprintf("%s left of %s / month in %s", a.Left, a.Limit, a.Scope)
 }

@@ -42,3 +42,15 @@ func TestAChangeIsHeldOnlyAgainstWhatItMakesWorse(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsOverALimitAndAllowedSaysWhy(t *testing.T) {
+	t.Parallel()
+	for why, want := range map[string]string{
+		"":                    "$71.00 over the limit of $100.00 / month in dev",
+		"no more than before": "$71.00 over the limit of $100.00 / month in dev: no more than before",
+	} {
+		if got := leftOf(provision.Allowance{Limit: 100 * provision.Dollar, Left: -71 * provision.Dollar, Scope: "dev", Waived: why}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

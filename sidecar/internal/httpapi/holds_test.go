@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"roadbed.dev/roadbed/policies"
+	"roadbed.dev/roadbed/sidecar/api"
 	"roadbed.dev/roadbed/sidecar/internal/policy"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -59,6 +60,10 @@ exemptions:
 	}
 	if !exempt {
 		t.Errorf("findings %+v, want the cost limit as a note with %+v", request.Findings, want)
+	}
+	verdict, err := r.as(ann).Ask(t.Context(), "postgres-database", api.Evaluation{Parameters: dear.Parameters})
+	if err != nil || !verdict.Allowed || verdict.Allowance.Left >= 0 || verdict.Allowance.Waived != "exempt until "+day(30) {
+		t.Errorf("what is left is %+v (%v), want it below nothing, and why that is allowed", verdict.Allowance, err)
 	}
 	worker := r.worker(poolToken)
 	claim, err := worker.Claim(t.Context(), r.dispatch(request.Id))

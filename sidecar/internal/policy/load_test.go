@@ -60,6 +60,7 @@ func TestLoadRefuses(t *testing.T) {
 				}
 			}
 		}, "no guardrails"},
+		"budgets without their guardrail": {func(f fstest.MapFS) { delete(f, "guardrails/budget.rego") }, "hold no guardrails/budget.rego"},
 		"a guardrail without findings": {func(f fstest.MapFS) {
 			f["guardrails/extra.rego"] = extra("violations contains 1 if input.x")
 		}, "has no rule `findings contains"},

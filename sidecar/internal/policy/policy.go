@@ -90,7 +90,8 @@ func (b *Bundle) Allowance(ctx context.Context, input provision.RuleInput) (*pro
 		return nil, fmt.Errorf("evaluate allowance: limit_mills is %v and scope %v; they must be a whole number and a text", said["limit_mills"], said["scope"])
 	}
 	limit := provision.Money(mills)
-	return &provision.Allowance{Limit: limit, Left: limit - input.Price.MonthlyMills, Scope: scope}, nil
+	rule, _ := said["rule"].(string)
+	return &provision.Allowance{Limit: limit, Left: limit - input.Price.MonthlyMills, Scope: scope, Rule: rule}, nil
 }
 
 // required are the paths in an input without which a rule would be undefined,

@@ -151,9 +151,9 @@ func TestAllowance(t *testing.T) {
 		input provision.RuleInput
 		want  *provision.Allowance
 	}{
-		"what is left is the limit less the price": {postgres("dev", 85500), &provision.Allowance{Limit: 100_000, Left: 14_500, Scope: "dev"}},
-		"what is too much is negative":             {postgres("dev", 100005), &provision.Allowance{Limit: 100_000, Left: -5, Scope: "dev"}},
-		"each environment has its own":             {postgres("prod", 1), &provision.Allowance{Limit: 10_000_000, Left: 9_999_999, Scope: "prod"}},
+		"what is left is the limit less the price": {postgres("dev", 85500), &provision.Allowance{Limit: 100_000, Left: 14_500, Scope: "dev", Rule: "cost_limit"}},
+		"what is too much is negative":             {postgres("dev", 100005), &provision.Allowance{Limit: 100_000, Left: -5, Scope: "dev", Rule: "cost_limit"}},
+		"each environment has its own":             {postgres("prod", 1), &provision.Allowance{Limit: 10_000_000, Left: 9_999_999, Scope: "prod", Rule: "cost_limit"}},
 		"nothing is left of an unknown price":      {unknown, nil},
 	}
 	for name, tt := range tests {

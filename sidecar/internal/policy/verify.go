@@ -32,6 +32,10 @@ func verify(modules map[string]*ast.Module, compiler *ast.Compiler, data map[str
 			faults = append(faults, fmt.Errorf("policies define no %s", rule))
 		}
 	}
+	counted, spoken := ast.MustParseRef("data.roadbed.lib.budget.applying"), ast.MustParseRef("data.roadbed.guardrails.budget.findings")
+	if len(compiler.GetRulesExact(counted)) > 0 && len(compiler.GetRulesExact(spoken)) == 0 {
+		faults = append(faults, errors.New("policies cap budgets (lib/budget.rego) but hold no guardrails/budget.rego, so nobody would be told why an ask above one is refused; add it, or remove lib/budget.rego"))
+	}
 	for _, name := range names {
 		faults = append(faults, verifyReferences(name, compiler, data))
 	}

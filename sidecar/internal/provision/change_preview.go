@@ -77,6 +77,7 @@ func (s *Service) foresee(ctx context.Context, ask *intended) (Answer, error) {
 	if answer.Allowance, err = s.Judge.Rules.Allowance(ctx, input); err != nil {
 		return Answer{}, err
 	}
+	answer.Allowance.waive(verdict.Findings)
 	answer.Holds, err = s.holdsNow(ctx, ask.judged)
 	return answer, err
 }

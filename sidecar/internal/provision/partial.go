@@ -46,6 +46,7 @@ func (s *Service) Evaluate(ctx context.Context, p Principal, q Question) (Answer
 		if answer.Allowance, err = s.Judge.Rules.Allowance(ctx, input); err != nil {
 			return Answer{}, err
 		}
+		answer.Allowance.waive(verdict.Findings)
 	}
 	if answer.Holds, err = s.holdsNow(ctx, ask); err != nil {
 		return Answer{}, err

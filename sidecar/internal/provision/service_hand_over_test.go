@@ -73,6 +73,18 @@ func TestHandingOverGivesTheInstanceFromTheApplyOn(t *testing.T) {
 	if _, err := s.Credentials(t.Context(), ann, made.InstanceID); provision.KindOf(err) != provision.Denied {
 		t.Errorf("the giver opens its credentials: %v, want a denial", err)
 	}
+	if created, err := s.Request(t.Context(), bob, made.ID); err != nil || created.Owner != "group:default/payments" {
+		t.Errorf("the receiver reads how it was made: %v", err)
+	}
+	if past, err := s.Requests(t.Context(), bob, provision.RequestFilter{InstanceID: made.InstanceID}); err != nil || len(past.Items) != 2 {
+		t.Errorf("the receiver sees %d requests of it (%v), want its past too", len(past.Items), err)
+	}
+	if others, err := s.Requests(t.Context(), bob, provision.RequestFilter{}); err != nil || len(others.Items) != 1 {
+		t.Errorf("elsewhere the receiver sees %d requests (%v), want their own alone", len(others.Items), err)
+	}
+	if _, err := s.Cancel(t.Context(), bob, made.ID, "not mine"); provision.KindOf(err) != provision.Denied {
+		t.Errorf("the receiver cancels what another team asked for: %v, want a denial", err)
+	}
 	retried, err := s.Retry(t.Context(), bob, first.ID, provision.Submission{})
 	if err != nil {
 		t.Fatalf("the receiver goes on: %v", err)

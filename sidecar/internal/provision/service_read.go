@@ -8,8 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// allowed is nil when p may do this to a request: as its owner's, and while
-// something is being handed over as the giver's too.
+// allowed is nil when p may do this to a request: as its owner's, while something
+// is being handed over as the giver's too, and to read it as whoever owns what
+// it has come to: an instance's past goes with it.
 func (s *Service) allowed(ctx context.Context, p Principal, verb Verb, request Request) error {
 	if p.CI != nil && request.InstanceID != uuid.Nil {
 		instance, err := s.Store.Instance(ctx, request.InstanceID)
@@ -19,7 +20,8 @@ func (s *Service) allowed(ctx context.Context, p Principal, verb Verb, request R
 		p = p.about("", instance.Preview)
 	}
 	no := s.Authorizer.Allow(ctx, Access{p, verb, request.Owner, request.Environment})
-	if request.Action != HandOver || no == nil || KindOf(no) != Denied {
+	passesOn := verb == VerbRead && request.InstanceID != uuid.Nil || request.Action == HandOver
+	if !passesOn || no == nil || KindOf(no) != Denied {
 		return no
 	}
 	instance, err := s.Store.Instance(ctx, request.InstanceID)
@@ -51,18 +53,35 @@ func (s *Service) Instance(ctx context.Context, p Principal, id uuid.UUID) (Inst
 }
 
 // Requests lists what the principal may read: everything for who may list all,
-// else what the principal's groups own.
+// else what the principal's groups own, and all that was asked of an instance
+// which they own by now.
 func (s *Service) Requests(ctx context.Context, p Principal, f RequestFilter) (Page[Request], error) {
-	owners, err := s.visible(ctx, p, f.Owners)
+	all, err := s.readsInstance(ctx, p, f.InstanceID)
 	if err != nil {
 		return Page[Request]{}, err
 	}
-	f.Owners = owners
+	if !all {
+		if f.Owners, err = s.visible(ctx, p, f.Owners); err != nil {
+			return Page[Request]{}, err
+		}
+	}
 	found, err := s.Store.Requests(ctx, f)
 	if err != nil {
 		return Page[Request]{}, err
 	}
 	return found, s.standInLine(ctx, found.Items)
+}
+
+// readsInstance reports whether p may read an instance; there is none without an id.
+func (s *Service) readsInstance(ctx context.Context, p Principal, id uuid.UUID) (bool, error) {
+	if id == uuid.Nil {
+		return false, nil
+	}
+	_, err := s.Instance(ctx, p, id)
+	if kind := KindOf(err); err != nil && (kind == Denied || kind == NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Instances lists as Requests does.

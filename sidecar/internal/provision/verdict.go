@@ -142,6 +142,25 @@ type Allowance struct {
 	Limit Money  `json:"limit"`
 	Left  Money  `json:"left"`  // the limit less the price; negative when that exceeds it
 	Scope string `json:"scope"` // whose limit it is: an environment's name
+
+	Rule   string `json:"-"`                // that holds an ask to it
+	Waived string `json:"waived,omitempty"` // why more than the limit is allowed, such as "exempt until 2027-01-31"; "" when it is not
+}
+
+// waive has the allowance say why findings let the ask exceed it.
+func (a *Allowance) waive(findings []Finding) {
+	if a == nil || a.Left >= 0 {
+		return
+	}
+	for _, f := range findings {
+		switch {
+		case f.Rule != a.Rule:
+		case f.Exemption != nil:
+			a.Waived = "exempt until " + f.Exemption.Until
+		case f.Level == LevelWarn:
+			a.Waived = "no more than before"
+		}
+	}
 }
 
 // Ask is all that Judge looks at; Judge reads no clock and no store.

@@ -2146,6 +2146,8 @@ export interface components {
             left: components["schemas"]["Money"];
             /** @description Whose limit it is: the environment. */
             scope: string;
+            /** @description Why more than the limit is allowed, such as "exempt until 2027-01-31"; absent when it is not. */
+            waived?: string;
         };
         /** @enum {string} */
         BudgetKind: "team" | "cost_center" | "environment";

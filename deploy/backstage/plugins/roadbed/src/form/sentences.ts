@@ -11,17 +11,21 @@ export function sayAnswer({ allowed, outcome }: Verdict, environment: string | u
   return outcome === 'require_approval' ? `Needs approval${where}` : `Not allowed${where}`;
 }
 
-/** sayAllowance is how far the price is from the limit: "Under dev's $100 limit by $14.50." */
+/**
+ * sayAllowance is how far the price is from the limit, and why that is allowed all the same: "Under dev's $100 limit by
+ * $14.50.", "Over dev's $100 limit by $71.00: exempt until 2027-01-31."
+ */
 export function sayAllowance({ allowance }: Verdict): string | undefined {
   if (!allowance) {
     return undefined;
   }
-  const { left, scope } = allowance;
+  const { left, scope, waived } = allowance;
   const limit = `${scope}'s ${formatLimit(allowance.limit)} limit`;
   if (left === 0) {
     return `Exactly ${limit}.`;
   }
-  return `${left > 0 ? 'Under' : 'Over'} ${limit} by ${formatMoney(Math.abs(left))}.`;
+  const why = waived ? `: ${waived}` : '';
+  return `${left > 0 ? 'Under' : 'Over'} ${limit} by ${formatMoney(Math.abs(left))}${why}.`;
 }
 
 /** sayAnnouncement is what a screen reader is told when a verdict comes. */

@@ -149,19 +149,15 @@ var phaseOf = map[provision.State]string{
 // in order.
 func phasesOf(events []provision.Event) map[string]time.Duration {
 	spent := map[string]time.Duration{}
-	var phase string
-	var since time.Time
-	for _, e := range events {
-		state := provision.State(e.Verb)
-		if e.Entity != "request" || !slices.Contains(provision.States(), state) {
-			continue // not a move
-		}
-		if phase != "" {
-			spent[phase] += e.At.Sub(since)
-		}
-		phase, since = phaseOf[state], e.At
+	for _, s := range stretchesOf(events) {
+		spent[s.phase] += s.to.Sub(s.from)
 	}
 	return spent
+}
+
+// moves reports whether an event is of a request that has come to another state.
+func moves(e provision.Event) bool {
+	return e.Entity == "request" && slices.Contains(provision.States(), provision.State(e.Verb))
 }
 
 // Describe implements prometheus.Collector.

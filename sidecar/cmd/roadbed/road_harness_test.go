@@ -91,6 +91,7 @@ type options struct {
 	notices   string           // the file of notifications; "" for none
 	policies  func(dir string) // writes the policies to serve into dir, likewise
 	drift     time.Duration    // between drift checks; 0 is the usual day
+	env       []string         // of the sidecar, beside what every process has
 	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
 }
 
@@ -188,7 +189,7 @@ func newRoad(t testing.TB, o options) *road {
 		args = append(args, "--policies", r.path("policies"))
 	}
 	r.writeTerraform()
-	r.sidecar = &process{t: t, args: args, log: r.path("sidecar.log")}
+	r.sidecar = &process{t: t, args: args, env: o.env, log: r.path("sidecar.log")}
 	r.sidecar.start()
 	t.Cleanup(r.endRuns)
 	t.Cleanup(r.sidecar.kill)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"roadbed.dev/roadbed/sidecar/internal/backstage"
@@ -21,6 +22,7 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 	"roadbed.dev/roadbed/sidecar/internal/queue"
+	"roadbed.dev/roadbed/sidecar/internal/telemetry"
 	"roadbed.dev/roadbed/sidecar/internal/terraform"
 )
 
@@ -133,6 +135,8 @@ type sidecar struct {
 	meters *httpapi.Metrics
 	counts *meters
 
+	traces    *telemetry.Traces
+	tracing   *tracing         // nil when nobody wants traces
 	decisions *decisionLog     // nil when there is none
 	notifier  *notify.Notifier // nil when nobody is told anything
 }
@@ -140,6 +144,9 @@ type sidecar struct {
 func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sidecar, error) {
 	s := &sidecar{config: c, log: log}
 	var err error
+	if s.traces, err = telemetry.Start(ctx, "roadbed", version, log); err != nil {
+		return nil, err
+	}
 	if s.domain, err = c.load(); err != nil {
 		return nil, err
 	}
@@ -216,10 +223,15 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		Store: kept, Queue: s.queue, Runs: runs, Ends: service, Environments: s.domain.environments,
 		Limits: limits, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log, Before: s.mindRestore,
 	})
+	var tracer trace.Tracer // nil traces nothing
+	if s.traces.On() {
+		tracer, service.Trace = s.traces.Tracer(), telemetry.Parent
+		s.tracing = newTracing(s.store, tracer, log)
+	}
 	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log)
 	s.api, err = httpapi.New(httpapi.Config{
 		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Pools: pools, KeySet: door.keySet,
-		Ready: s.ready, Note: s.domain.note, Log: log, Metrics: s.meters, BaseURL: c.BaseURL, Portal: c.Portal,
+		Ready: s.ready, Note: s.domain.note, Log: log, Metrics: s.meters, Tracer: tracer, BaseURL: c.BaseURL, Portal: c.Portal,
 		Limits: c.limits(),
 	})
 	if err != nil {
@@ -256,6 +268,9 @@ func (s *sidecar) run(ctx context.Context) error {
 	group.Go(func() error { return s.loops.Run(ctx) })
 	group.Go(func() error { return s.counts.run(ctx) })
 	group.Go(func() error { return s.followVersions(ctx) })
+	if s.tracing != nil {
+		group.Go(func() error { return s.tracing.run(ctx) })
+	}
 	if s.notifier != nil {
 		group.Go(func() error { return s.notifier.Run(ctx) })
 	}
@@ -271,7 +286,13 @@ func (s *sidecar) run(ctx context.Context) error {
 		group.Go(func() error { return serveHTTP(ctx, metrics, s.meters.HTTPServer(), func() {}) })
 	}
 	s.log.Info("sidecar serves", "listen", listener.Addr().String())
-	return group.Wait()
+	err = group.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if stopped := s.traces.Stop(last); stopped != nil {
+		s.log.Warn("last traces not sent", "err", stopped)
+	}
+	return err
 }
 
 // publishOfferings waits for the database: a sidecar that starts before it is

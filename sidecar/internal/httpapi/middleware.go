@@ -25,6 +25,7 @@ type state struct {
 	id      string
 	route   string
 	subject string
+	trace   string // its trace's id, "" when it has none
 	err     error
 }
 
@@ -110,6 +111,9 @@ func (s *Server) record(r *http.Request, st *state, status int, took time.Durati
 	fields := []any{"call_id", st.id, "route", st.route, "status", status, "duration_ms", took.Milliseconds()}
 	if st.subject != "" {
 		fields = append(fields, "subject", st.subject)
+	}
+	if st.trace != "" {
+		fields = append(fields, "trace_id", st.trace)
 	}
 	if st.err != nil {
 		fields = append(fields, "err", st.err)

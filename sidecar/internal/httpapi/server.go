@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
+	"go.opentelemetry.io/otel/trace"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -51,8 +52,9 @@ type Config struct {
 	Note    func() string               // what to know of a service that is ready, "" for nothing; may be nil
 	Log     *slog.Logger
 	Metrics *Metrics
-	BaseURL string // where others reach the API, as in https://host/api/roadbed
-	Portal  string // where people reach Backstage, as in https://host; "" leaves links out
+	Tracer  trace.Tracer // nil traces nothing
+	BaseURL string       // where others reach the API, as in https://host/api/roadbed
+	Portal  string       // where people reach Backstage, as in https://host; "" leaves links out
 
 	Limits Limits           // the zero value has every default
 	Beat   time.Duration    // between comments on a stream; 0 is 15 s
@@ -116,7 +118,7 @@ func New(c Config) (*Server, error) {
 	if s.actions, err = actionList(); err != nil {
 		return nil, fmt.Errorf("list actions: %w", err)
 	}
-	s.handler = s.outermost(s.routes())
+	s.handler = s.outermost(s.traced(s.routes()))
 	return s, nil
 }
 

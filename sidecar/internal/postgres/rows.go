@@ -14,7 +14,7 @@ import (
 const requestColumns = `r.id, r.action, r.offering, r.offering_version, r.offering_digest,
 	COALESCE(r.instance_id, '00000000-0000-0000-0000-000000000000') AS instance_id, r.generation,
 	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.state, r.waiting, r.holds, r.released_at, r.requested_by, r.actor, r.task,
-	r.idempotency_key, r.body_digest, r.monthly_cost_mills, r.lifetime_seconds, r.verdict, r.cancel_reason, r.approval, r.plan, r.error, r.outputs, r.steps,
+	r.idempotency_key, r.body_digest, r.traceparent, r.monthly_cost_mills, r.lifetime_seconds, r.verdict, r.cancel_reason, r.approval, r.plan, r.error, r.outputs, r.steps,
 	r.sequence, r.created_at, r.updated_at`
 
 // requestRow is a row of requests as it is read.
@@ -39,6 +39,7 @@ type requestRow struct {
 	Actor            string
 	Task             string
 	IdempotencyKey   string
+	Traceparent      string
 	BodyDigest       string
 	MonthlyCostMills *int64
 	LifetimeSeconds  int64
@@ -59,7 +60,7 @@ func (r requestRow) request() (provision.Request, error) {
 		ID: r.ID, Action: r.Action, Offering: r.Offering, OfferingVersion: r.OfferingVersion, OfferingDigest: r.OfferingDigest,
 		InstanceID: r.InstanceID, Generation: r.Generation, Environment: r.Environment, Name: r.Name, Owner: r.Owner,
 		CostCenter: r.CostCenter, State: r.State, Waiting: r.Waiting, ReleasedAt: r.ReleasedAt, RequestedBy: r.RequestedBy, Actor: r.Actor, Task: r.Task,
-		IdempotencyKey: r.IdempotencyKey, BodyDigest: r.BodyDigest, MonthlyCost: money(r.MonthlyCostMills), Lifetime: time.Duration(r.LifetimeSeconds) * time.Second,
+		IdempotencyKey: r.IdempotencyKey, BodyDigest: r.BodyDigest, Trace: r.Traceparent, MonthlyCost: money(r.MonthlyCostMills), Lifetime: time.Duration(r.LifetimeSeconds) * time.Second,
 		CancelReason: r.CancelReason, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	err := errors.Join(
@@ -91,7 +92,7 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 		"offering_digest": r.OfferingDigest, "instance_id": pgtype.UUID{Bytes: r.InstanceID, Valid: r.InstanceID != uuid.Nil},
 		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": clean(r.Owner), "cost_center": clean(r.CostCenter),
 		"parameters": parameters, "state": string(r.State), "waiting": clean(r.Waiting), "holds": holds, "released_at": r.ReleasedAt, "requested_by": r.RequestedBy,
-		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest,
+		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest, "traceparent": r.Trace,
 		"monthly_cost_mills": mills(r.MonthlyCost), "lifetime_seconds": int64(r.Lifetime / time.Second), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
 		"approval": approval, "plan": plan, "approval_expires_at": expires, "approved_at": granted,
 		"outputs": outputs, "steps": steps, "sequence": r.Sequence, "finished": r.State.Terminal(),

@@ -31,6 +31,7 @@ type Request struct {
 	BodyDigest      string        // of the submission, to tell a replay from a misuse of its key
 	MonthlyCost     *Money        // nil when the price is unknown
 	Lifetime        time.Duration // how long its instance lives in all once it has succeeded; 0 is without end
+	Trace           string        // W3C traceparent of the ask, "" when it is not traced
 	Verdict         Verdict
 	CancelReason    string       // set once someone asked to cancel
 	Approval        *Approval    // nil when it needs none

@@ -33,6 +33,8 @@ type Service struct {
 	Publication  *Publication     // what Catalog shows; nil: every version is published
 	Now          func() time.Time // the sidecar's clock, for verdicts only; the database's decides everything else
 
+	Trace func(ctx context.Context) string // the traceparent of what is going on; nil traces nothing
+
 	AlternativesWithin time.Duration // how long a denial waits for what would be allowed; 0 is 150 ms
 	ApprovalTimeout    time.Duration // how long a request waits for approval before it is denied; 0 is 72 h
 }
@@ -80,7 +82,7 @@ func (s *Service) submitOnce(ctx context.Context, p Principal, sub Submission, a
 	if err != nil {
 		return Request{}, err
 	}
-	request := s.newRequest(p, sub, ask, verdict)
+	request := s.newRequest(ctx, p, sub, ask, verdict)
 	request.Approval = approval
 	if !verdict.Acceptable() {
 		record := Refused(request, "", verdict.At)
@@ -365,7 +367,7 @@ func (s *Service) environmentNames() []string {
 	return names
 }
 
-func (s *Service) newRequest(p Principal, sub Submission, ask prepared, verdict Verdict) Request {
+func (s *Service) newRequest(ctx context.Context, p Principal, sub Submission, ask prepared, verdict Verdict) Request {
 	request := Request{
 		ID: NewID(), Action: ask.judged.Action, Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter, Parameters: ask.sealed,
@@ -375,6 +377,9 @@ func (s *Service) newRequest(p Principal, sub Submission, ask prepared, verdict 
 	if verdict.Estimate != nil {
 		cost := verdict.Estimate.MonthlyCost
 		request.MonthlyCost = &cost
+	}
+	if s.Trace != nil {
+		request.Trace = s.Trace(ctx)
 	}
 	return request
 }

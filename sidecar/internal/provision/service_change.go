@@ -398,7 +398,7 @@ func (s *Service) judgeChange(ctx context.Context, p Principal, instance Instanc
 	if err != nil {
 		return Request{}, err
 	}
-	request := s.newRequest(p, sub, ask, verdict)
+	request := s.newRequest(ctx, p, sub, ask, verdict)
 	request.InstanceID, request.Approval = instance.ID, approval
 	return request, nil
 }

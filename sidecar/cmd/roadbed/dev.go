@@ -25,10 +25,11 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/keys"
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/queue"
 )
 
-// devPool is the one pool of a development environment.
-const devPool = "local"
+// devPool is the one pool of a development environment, devWorker its worker.
+const devPool, devWorker = "local", "dev"
 
 type devCommand struct {
 	ownedFiles
@@ -138,7 +139,11 @@ func (d *dev) run(ctx context.Context) (err error) {
 	}
 	defer d.control.Stop()
 	defer d.target.Stop()
-	ns, err := devenv.StartNATS(d.site.Path("nats"), d.site.NATSPort, d.site.NATSToken)
+	worker, err := d.natsWorker()
+	if err != nil {
+		return err
+	}
+	ns, err := devenv.StartNATS(d.site.Path("nats"), d.site.NATSPort, d.site.NATSSidecar(), worker)
 	if err != nil {
 		return err
 	}
@@ -171,7 +176,7 @@ func (d *dev) run(ctx context.Context) (err error) {
 		}
 	})
 	if d.command.Worker {
-		group.Go(func() error { return runWorker(ctx, d.workerConfig(), d.log) })
+		group.Go(func() error { return runWorker(ctx, d.workerConfig(worker), d.log) })
 	}
 	d.step("sidecar is up at %s", d.site.SidecarURL())
 	if d.command.Portal == "" {
@@ -296,10 +301,16 @@ func (d *dev) owned() (ownedFiles, error) {
 
 func (d *dev) tokenFile() string { return d.site.Path("keys", devPool+".token") }
 
-func (d *dev) workerConfig() workerConfig {
+// natsWorker is the user of NATS that the worker is, with a worker's permissions.
+func (d *dev) natsWorker() (devenv.NATSUser, error) {
+	may, err := queue.WorkerPermissions(devPool, devWorker)
+	return devenv.NATSUser{Name: devWorker, Password: d.site.NATSWorker, Publish: may.Publish, Subscribe: may.Subscribe}, err
+}
+
+func (d *dev) workerConfig(user devenv.NATSUser) workerConfig {
 	return workerConfig{
-		Pool: devPool, Name: "dev", Dir: d.site.Path("worker"), Slots: 2, Sidecar: d.site.SidecarURL(),
-		TokenFile: d.tokenFile(), NATS: d.site.NATSURL(), KeysDir: d.site.Path("keys"),
+		Pool: devPool, Name: devWorker, Dir: d.site.Path("worker"), Slots: 2, Sidecar: d.site.SidecarURL(),
+		TokenFile: d.tokenFile(), NATS: devenv.NATSURL(d.site.NATSPort, user), KeysDir: d.site.Path("keys"),
 		Terraform: os.Getenv("ROADBED_TERRAFORM"), CLIConfig: filepath.Join(d.command.Mirror, "terraform.rc"),
 		variables: map[string]string{"ROADBED_POSTGRES_DSN": d.target.DSN("postgres")},
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +114,15 @@ func readEnvironments(fsys fs.FS) (map[string]provision.Environment, error) {
 		return nil, fmt.Errorf("there is no environment file; add one such as dev.yaml")
 	}
 	return read, nil
+}
+
+// pools are the pools of all environments, each once.
+func (d *domain) pools() []string {
+	named := map[string]bool{}
+	for _, e := range d.environments {
+		named[e.Pool] = true
+	}
+	return slices.Sorted(maps.Keys(named))
 }
 
 // offlineService answers without a store: only Evaluate and what it needs.

@@ -25,6 +25,7 @@ type eventsTailCommand struct {
 	Subject string `help:"Only events with this NATS subject, which may have wildcards: entity, verb, environment, id." default:"roadbed.evt.v1.>" placeholder:"SUBJECT"`
 	All     bool   `help:"Begin with the oldest event that is kept."`
 	NATS    string `name:"nats" help:"NATS URL; by default the development site's." placeholder:"URL" env:"ROADBED_NATS_URL"`
+	NATSKey string `name:"nats-key" help:"File with the seed of a NATS user that may follow events." type:"existingfile" env:"ROADBED_NATS_KEY_FILE"`
 	Data    string `help:"Folder of the development site." default:".build/dev" type:"path" env:"ROADBED_DATA"`
 	JSON    bool   `name:"json" help:"Print each event as a CloudEvent in JSON, one a line."`
 }
@@ -49,7 +50,7 @@ func (c *eventsTailCommand) Run(ctx context.Context, out io.Writer) error {
 		address = site.NATSURL()
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	q, err := queue.Connect(ctx, queue.Config{URL: address, Name: "roadbed-events", Log: log})
+	q, err := queue.Connect(ctx, queue.Config{URL: address, Name: "roadbed-events", KeyFile: c.NATSKey, Inbox: queue.FollowerInbox, Log: log})
 	if err != nil {
 		return err
 	}

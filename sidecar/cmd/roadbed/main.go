@@ -31,7 +31,7 @@ type cli struct {
 	Worker        workerCommand        `cmd:"" group:"Run Roadbed" help:"Run a worker of one pool."`
 	Migrate       migrateCommand       `cmd:"" group:"Run Roadbed" help:"Bring the database's schema up to this version."`
 	Notifications notificationsCommand `cmd:"" group:"Run Roadbed" help:"See and retry notices that were given up."`
-	Keys          keysCommand          `cmd:"" group:"Run Roadbed" help:"Make the keys that state is sealed with."`
+	Keys          keysCommand          `cmd:"" group:"Run Roadbed" help:"Make the keys that state is sealed with, and the users of NATS."`
 	Dev           devCommand           `cmd:"" group:"Run Roadbed" help:"Run everything on this machine, for development."`
 	Supervise     superviseCommand     `cmd:"" hidden:"" help:"Own one Terraform process; started by a worker."`
 

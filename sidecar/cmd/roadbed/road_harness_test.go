@@ -126,7 +126,7 @@ func newRoad(t testing.TB, o options) *road {
 	}
 	secret := make([]byte, 24)
 	_, _ = rand.Read(secret)
-	r := &road{t: t, dir: dir, portal: newPortal(t), nats: testkit.NATS(t), poolKey: "canary" + hex.EncodeToString(secret), mark: hex.EncodeToString(secret[:3])}
+	r := &road{t: t, dir: dir, portal: newPortal(t), nats: testkit.NATS(t, "local.w1", "local.w2", "local.w3"), poolKey: "canary" + hex.EncodeToString(secret), mark: hex.EncodeToString(secret[:3])}
 	t.Cleanup(func() {
 		r.wantNoPanic()
 		if t.Failed() {

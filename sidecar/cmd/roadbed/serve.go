@@ -42,6 +42,8 @@ type sidecarConfig struct {
 	Pipelines    string            `help:"File that says whose CI pipelines may ask for ephemeral environments, by OpenID Connect; without it none may." type:"existingfile" env:"ROADBED_PIPELINES_FILE"`
 	Database     string            `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
 	NATS         string            `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
+	NATSKey      string            `name:"nats-key" help:"File with the seed of the sidecar's NATS user; see roadbed keys nats." type:"existingfile" env:"ROADBED_NATS_KEY_FILE"`
+	NATSCA       string            `name:"nats-ca-file" help:"PEM file of the authorities that sign the NATS server's certificate; the system's by default." type:"existingfile" env:"ROADBED_NATS_CA_FILE"`
 	KeysDir      string            `help:"Folder with sidecar.key and <pool>.pub; see roadbed keys." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
 	PoolTokens   map[string]string `help:"Each pool's token file, as pool=file." required:"" placeholder:"POOL=FILE" env:"ROADBED_POOL_TOKEN_FILES"`
 	Slots        int               `help:"Runs in flight at once in each pool that data/queue.yaml of the policies does not name." default:"4" env:"ROADBED_POOL_SLOTS"`
@@ -184,7 +186,9 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	if s.store, err = postgres.Open(c.Database, postgres.Options{Notable: notifications.Notable}); err != nil {
 		return nil, err
 	}
-	if s.queue, err = queue.Connect(ctx, queue.Config{URL: c.NATS, Name: "roadbed-sidecar", OwnsStreams: true, Log: log}); err != nil {
+	if s.queue, err = queue.Connect(ctx, queue.Config{
+		URL: c.NATS, Name: "roadbed-sidecar", KeyFile: c.NATSKey, CAFile: c.NATSCA, OwnsStreams: true, Pools: s.domain.pools(), Log: log,
+	}); err != nil {
 		s.store.Close()
 		return nil, err
 	}

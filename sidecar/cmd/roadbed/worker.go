@@ -28,6 +28,8 @@ type workerConfig struct {
 	CAFile    string        `name:"ca-file" help:"PEM file of authorities to trust for the sidecar's certificate, beside the system's." type:"existingfile" env:"ROADBED_CA_FILE"`
 	TokenFile string        `help:"File with the pool's token." required:"" type:"existingfile" env:"ROADBED_POOL_TOKEN_FILE"`
 	NATS      string        `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
+	NATSKey   string        `name:"nats-key" help:"File with the seed of its NATS user; see roadbed keys nats." type:"existingfile" env:"ROADBED_NATS_KEY_FILE"`
+	NATSCA    string        `name:"nats-ca-file" help:"PEM file of the authorities that sign the NATS server's certificate; the system's by default." type:"existingfile" env:"ROADBED_NATS_CA_FILE"`
 	KeysDir   string        `help:"Folder with <pool>.key and sidecar.pub." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
 	Terraform string        `help:"The terraform or tofu to run; by default the one on PATH, else one that is downloaded." env:"ROADBED_TERRAFORM"`
 	CLIConfig string        `help:"Terraform's CLI configuration, which names the provider mirror." env:"TF_CLI_CONFIG_FILE"`
@@ -78,12 +80,14 @@ func runWorker(ctx context.Context, c workerConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	q, err := queue.Connect(ctx, queue.Config{URL: c.NATS, Name: "roadbed-worker-" + name, Log: log})
+	q, err := queue.Connect(ctx, queue.Config{
+		URL: c.NATS, Name: "roadbed-worker-" + name, KeyFile: c.NATSKey, CAFile: c.NATSCA, Inbox: queue.WorkerInbox(c.Pool, name), Log: log,
+	})
 	if err != nil {
 		return err
 	}
 	defer q.Close()
-	pool, err := q.Pool(c.Pool)
+	pool, err := q.Pool(c.Pool, name)
 	if err != nil {
 		return err
 	}
@@ -138,6 +142,7 @@ func (c *superviseCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 type keysCommand struct {
 	Create keysCreateCommand `cmd:"" help:"Make the key pairs that are missing; existing ones are kept."`
+	NATS   keysNATSCommand   `cmd:"" name:"nats" help:"Make NATS users, each with the subjects that it needs."`
 }
 
 type keysCreateCommand struct {

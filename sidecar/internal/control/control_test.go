@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/queue"
 	"roadbed.dev/roadbed/sidecar/internal/testkit"
 )
 
@@ -185,16 +186,20 @@ func TestSilentWorkers(t *testing.T) {
 		t.Errorf("the request whose worker fell silent during apply is %s, want lost: no other may apply it", got.State)
 	}
 
-	side, err := s.queue.Pool("local")
-	if err != nil {
-		t.Fatal(err)
-	}
-	forged := runs[applying.ID]
-	forged.Worker = "w1"
-	for _, run := range []provision.Run{runs[planning.ID], forged} {
-		failed := outcome(run, 7)
+	another := runs[applying.ID]
+	another.Worker = "w1"
+	for _, word := range []struct {
+		side *queue.Pool
+		run  provision.Run
+	}{
+		{s.side("local", "w0"), runs[planning.ID]}, // its own run, which is another's by now
+		{s.side("local", "w1"), another},           // another's run in its own name
+		{s.side("local", "w1"), runs[applying.ID]}, // another's run in the other's name
+		{s.side("aws", "w0"), runs[applying.ID]},   // the same name in another pool
+	} {
+		failed := outcome(word.run, 7)
 		failed.Outcome.Result = provision.ResultFailed
-		if err := side.PublishReport(t.Context(), failed); err != nil {
+		if err := word.side.PublishReport(t.Context(), failed); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -206,7 +211,7 @@ func TestSilentWorkers(t *testing.T) {
 	if got := s.request(applying.ID); got.State != provision.Lost {
 		t.Errorf("another worker's word made the lost request %s", got.State)
 	}
-	if err := side.PublishReport(t.Context(), outcome(runs[applying.ID], 1)); err != nil {
+	if err := s.side("local", "w0").PublishReport(t.Context(), outcome(runs[applying.ID], 1)); err != nil {
 		t.Fatal(err)
 	}
 	s.becomes(applying.ID, provision.Succeeded) // its own worker is back
@@ -316,10 +321,7 @@ func TestLoopsOutlivePostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Stop()
-	side, err := s.queue.Pool("local")
-	if err != nil {
-		t.Fatal(err)
-	}
+	side := s.side("local", "w0")
 	// A worker's words wait in their stream for as long as it takes.
 	if err := s.say(t.Context(), side, *record.Run); err != nil {
 		t.Fatal(err)

@@ -179,14 +179,21 @@ func (s *site) goOn(ctx context.Context, run uuid.UUID) error {
 	return err
 }
 
+// side is what a worker of a pool speaks with.
+func (s *site) side(pool, worker string) *queue.Pool {
+	s.t.Helper()
+	side, err := s.queue.Pool(pool, worker)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return side
+}
+
 // worker does every job of the pool: it claims, goes on, says two lines and
 // reports success, each message as often as told.
 func (s *site) worker(pool string, times int) {
 	s.t.Helper()
-	side, err := s.queue.Pool(pool)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	side := s.side(pool, "w1")
 	s.background(func(ctx context.Context) error {
 		return side.Work(ctx, func(ctx context.Context, job provision.Job) error {
 			record, err := s.claim(ctx, "w1", job.RunID, time.Minute)

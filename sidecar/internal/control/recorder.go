@@ -38,7 +38,7 @@ func (r *recorder) runLogs(ctx context.Context, b *beat) error {
 func (r *recorder) take(ctx context.Context, report provision.Report) error {
 	counted := false
 	record, err := r.store.ChangeRun(ctx, report.RunID, func(record *provision.Record) error {
-		if record.Run.Worker != report.Worker {
+		if record.Run.Worker != report.Worker || record.Run.Pool != report.Pool {
 			return nil // not its run: a worker speaks for itself only
 		}
 		var err error

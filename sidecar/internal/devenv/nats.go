@@ -8,12 +8,29 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
+// NATSUser is who may use a server and the subjects that it may use; nil lists
+// are all.
+type NATSUser struct {
+	Name, Password     string
+	Publish, Subscribe []string
+}
+
 // StartNATS runs a NATS server with JetStream inside this process, on a port of
-// loopback, its streams kept in dir. It returns once it takes connections.
-// token guards it: other users of the machine share loopback.
-func StartNATS(dir string, port int, token string) (*server.Server, error) {
+// loopback, its streams kept in dir. It returns once it takes connections, which
+// are users' alone: others share loopback.
+func StartNATS(dir string, port int, users ...NATSUser) (*server.Server, error) {
+	var known []*server.User
+	for _, u := range users {
+		user := &server.User{Username: u.Name, Password: u.Password}
+		if u.Publish != nil || u.Subscribe != nil {
+			user.Permissions = &server.Permissions{
+				Publish: &server.SubjectPermission{Allow: u.Publish}, Subscribe: &server.SubjectPermission{Allow: u.Subscribe},
+			}
+		}
+		known = append(known, user)
+	}
 	ns, err := server.NewServer(&server.Options{
-		ServerName: "roadbed-dev", Host: "127.0.0.1", Port: port, Authorization: token,
+		ServerName: "roadbed-dev", Host: "127.0.0.1", Port: port, Users: known,
 		JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, MaxPayload: 256 << 10,
 	})
 	if err != nil {
@@ -27,7 +44,7 @@ func StartNATS(dir string, port int, token string) (*server.Server, error) {
 	return ns, nil
 }
 
-// NATSURL is how to reach a server that StartNATS has started.
-func NATSURL(port int, token string) string {
-	return (&url.URL{Scheme: "nats", User: url.User(token), Host: fmt.Sprintf("127.0.0.1:%d", port)}).String()
+// NATSURL is how a user reaches a server that StartNATS has started.
+func NATSURL(port int, user NATSUser) string {
+	return (&url.URL{Scheme: "nats", User: url.UserPassword(user.Name, user.Password), Host: fmt.Sprintf("127.0.0.1:%d", port)}).String()
 }

@@ -23,9 +23,10 @@ type Site struct {
 	SidecarPort   int    `json:"sidecar_port"`
 	NATSPort      int    `json:"nats_port"`
 	PortalPort    int    `json:"portal_port"`
-	PostgresPort  int    `json:"postgres_port"`  // of the cluster of Roadbed and the portal
-	DatabasesPort int    `json:"databases_port"` // of the cluster where databases are made: part of their endpoints
-	NATSToken     string `json:"nats_token"`
+	PostgresPort  int    `json:"postgres_port"`     // of the cluster of Roadbed and the portal
+	DatabasesPort int    `json:"databases_port"`    // of the cluster where databases are made: part of their endpoints
+	NATSToken     string `json:"nats_token"`        // of the sidecar's user
+	NATSWorker    string `json:"nats_worker_token"` // of the worker's, which may do less
 	PoolToken     string `json:"pool_token"`
 }
 
@@ -60,7 +61,7 @@ func OpenSite(dir string) (*Site, error) {
 			return nil, err
 		}
 	}
-	for _, secret := range []*string{&site.NATSToken, &site.PoolToken} {
+	for _, secret := range []*string{&site.NATSToken, &site.NATSWorker, &site.PoolToken} {
 		if *secret == "" {
 			*secret = randomHex()
 		}
@@ -108,8 +109,11 @@ func (s *Site) SidecarURL() string {
 // PortalURL is where the portal is opened.
 func (s *Site) PortalURL() string { return fmt.Sprintf("http://localhost:%d", s.PortalPort) }
 
-// NATSURL is how to reach the site's NATS server.
-func (s *Site) NATSURL() string { return NATSURL(s.NATSPort, s.NATSToken) }
+// NATSSidecar is the user of the site's NATS server that may do all.
+func (s *Site) NATSSidecar() NATSUser { return NATSUser{Name: "sidecar", Password: s.NATSToken} }
+
+// NATSURL is how to reach the site's NATS server as the sidecar.
+func (s *Site) NATSURL() string { return NATSURL(s.NATSPort, s.NATSSidecar()) }
 
 // freePort is want when it can be listened on, else a port that can.
 func freePort(want int) (int, error) {

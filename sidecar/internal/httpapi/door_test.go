@@ -466,7 +466,7 @@ func TestLogs(t *testing.T) {
 	request, claim := r.applying("orders")
 	var lines []provision.LogLine
 	for i := range 620 {
-		lines = append(lines, provision.LogLine{RunID: claim.RunID, Fence: claim.Fence, Number: int64(i + 1), At: time.Now(), Text: fmt.Sprintf("line %d", i+1)})
+		lines = append(lines, provision.LogLine{RunID: claim.RunID, Pool: "local", Worker: "worker-1", Fence: claim.Fence, Number: int64(i + 1), At: time.Now(), Text: fmt.Sprintf("line %d", i+1)})
 	}
 	if err := r.store.AppendLog(t.Context(), lines); err != nil {
 		t.Fatal(err)

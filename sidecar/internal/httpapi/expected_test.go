@@ -84,7 +84,7 @@ func TestARequestSaysByWhenItIsDoneAndWhichStepHasStalled(t *testing.T) {
 		t.Errorf("the founding path says %s (%v), want an estimated completion", answer.body, err)
 	}
 	say(claim.RunID, "started")
-	line := provision.LogLine{RunID: claim.RunID, Fence: claim.Fence, Number: 1, At: time.Now(), Text: "still creating…"}
+	line := provision.LogLine{RunID: claim.RunID, Pool: "local", Worker: "worker-1", Fence: claim.Fence, Number: 1, At: time.Now(), Text: "still creating…"}
 	if err := r.store.AppendLog(t.Context(), []provision.LogLine{line}); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ const longestLogLine = 16 << 10
 // position becomes visible after a higher one.
 const appendLogSQL = `
 	WITH run AS (
-		SELECT u.id, u.request_id, u.fence FROM runs u WHERE u.id = @run_id),
+		SELECT u.id, u.request_id, u.fence FROM runs u
+		 WHERE u.id = @run_id AND u.pool = @pool AND regexp_replace(u.worker, '[^A-Za-z0-9_-]+', '_', 'g') = @worker),
 	fresh AS (
 		SELECT run.request_id, l.fence, l.number, l.at, l.text
 		  FROM run
@@ -37,26 +38,33 @@ const lockLogSQL = `
 	SELECT u.request_id, pg_advisory_xact_lock(hashtextextended(u.request_id::text, 0)) FROM runs u WHERE u.id = @run_id`
 
 // AppendLog keeps log lines in the order given, each (run, fence, number) once;
-// lines of a run that is unknown or has another token are dropped. It may be
-// repeated.
+// lines of a run that is unknown, has another token or is another worker's are
+// dropped. It may be repeated.
 func (s *Store) AppendLog(ctx context.Context, lines []provision.LogLine) error {
-	byRun := map[uuid.UUID][]provision.LogLine{}
-	var runs []uuid.UUID
+	said := map[speaker][]provision.LogLine{}
+	var speakers []speaker
 	for _, line := range lines {
-		if _, seen := byRun[line.RunID]; !seen {
-			runs = append(runs, line.RunID)
+		by := speaker{line.RunID, line.Pool, line.Worker}
+		if _, seen := said[by]; !seen {
+			speakers = append(speakers, by)
 		}
-		byRun[line.RunID] = append(byRun[line.RunID], line)
+		said[by] = append(said[by], line)
 	}
-	for _, run := range runs {
-		if err := s.appendLog(ctx, run, byRun[run]); err != nil {
-			return fault(err, "keep log of run "+run.String())
+	for _, by := range speakers {
+		if err := s.appendLog(ctx, by, said[by]); err != nil {
+			return fault(err, "keep log of run "+by.run.String())
 		}
 	}
 	return nil
 }
 
-func (s *Store) appendLog(ctx context.Context, runID uuid.UUID, lines []provision.LogLine) error {
+// speaker is who says lines of which run.
+type speaker struct {
+	run          uuid.UUID
+	pool, worker string
+}
+
+func (s *Store) appendLog(ctx context.Context, by speaker, lines []provision.LogLine) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	n := len(lines)
@@ -69,8 +77,8 @@ func (s *Store) appendLog(ctx context.Context, runID uuid.UUID, lines []provisio
 		fences[i], numbers[i], ats[i], texts[i] = line.Fence, line.Number, line.At, clean(text)
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(lockLogSQL, pgx.NamedArgs{"run_id": runID})
-	batch.Queue(appendLogSQL, pgx.NamedArgs{"run_id": runID, "fences": fences, "numbers": numbers, "ats": ats, "texts": texts})
+	batch.Queue(lockLogSQL, pgx.NamedArgs{"run_id": by.run})
+	batch.Queue(appendLogSQL, pgx.NamedArgs{"run_id": by.run, "pool": by.pool, "worker": by.worker, "fences": fences, "numbers": numbers, "ats": ats, "texts": texts})
 	sent := s.pool.SendBatch(ctx, batch)
 	var requestID uuid.UUID
 	err := sent.QueryRow().Scan(&requestID, nil)

@@ -60,7 +60,7 @@ func TestEveryQueryHasItsIndex(t *testing.T) {
 	try("journal", err)
 	_, err = store.EventsAfter(ctx, made.Request.ID, 0, 10)
 	try("events", err)
-	try("append log", store.AppendLog(ctx, []provision.LogLine{{RunID: made.Run.ID, Fence: 1, Number: 1, At: time.Now(), Text: "x"}}))
+	try("append log", store.AppendLog(ctx, []provision.LogLine{{RunID: made.Run.ID, Pool: made.Run.Pool, Worker: made.Run.Worker, Fence: 1, Number: 1, At: time.Now(), Text: "x"}}))
 	_, err = store.LogAfter(ctx, made.Request.ID, 0, 10)
 	try("log", err)
 	_, err = store.PushState(ctx, provision.StateVersion{InstanceID: made.Instance.ID, RunID: made.Run.ID, Fence: 1, Serial: 1, Sealed: []byte("x")})

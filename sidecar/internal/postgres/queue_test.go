@@ -172,7 +172,12 @@ func TestLogLinesAreNumberedOnce(t *testing.T) {
 	request := accept(t, store, testkit.Created("orders", nil)).Request.ID
 	run := claimed(t, store, request).Run
 	line := func(number, fence int64, text string) provision.LogLine {
-		return provision.LogLine{RunID: run.ID, Fence: fence, Number: number, At: time.Now(), Text: text}
+		return provision.LogLine{RunID: run.ID, Pool: run.Pool, Worker: run.Worker, Fence: fence, Number: number, At: time.Now(), Text: text}
+	}
+	by := func(pool, worker string) provision.LogLine {
+		forged := line(5, 1, "another's")
+		forged.Pool, forged.Worker = pool, worker
+		return forged
 	}
 	bell, stop := store.Watch(request)
 	defer stop()
@@ -180,6 +185,7 @@ func TestLogLinesAreNumberedOnce(t *testing.T) {
 		{line(1, 1, "one"), line(2, 1, "two \x00 \xff")},
 		{line(2, 1, "two again"), line(3, 1, "three")},
 		{line(4, 7, "of another token"), {RunID: uuid.New(), Fence: 1, Number: 1, Text: "of no run"}},
+		{by("another", run.Worker), by(run.Pool, "another")},
 	} {
 		if err := store.AppendLog(t.Context(), lines); err != nil {
 			t.Fatal(err)

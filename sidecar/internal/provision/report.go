@@ -21,6 +21,7 @@ const (
 type Report struct {
 	RunID    uuid.UUID  `json:"run_id"`
 	Worker   string     `json:"worker"`
+	Pool     string     `json:"-"` // the sender's, as the way that it came says
 	Fence    int64      `json:"fence"`
 	Sequence int64      `json:"sequence"`
 	Kind     ReportKind `json:"kind"`
@@ -100,6 +101,9 @@ type LogLine struct {
 	Number int64     `json:"number"` // from 1, per run and fence
 	At     time.Time `json:"at"`
 	Text   string    `json:"text"`
+
+	Pool   string `json:"-"` // the sender's, as the way that it came says
+	Worker string `json:"-"` // likewise; whatever may not stand in a subject is _
 }
 
 // StateVersion is one pushed Terraform state, sealed.

@@ -19,7 +19,7 @@ func benchQueue(b *testing.B) (*queue.Queue, *queue.Pool) {
 	if err := q.Ensure(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	p, err := q.Pool("local")
+	p, err := q.Pool("local", "worker.example-1")
 	if err != nil {
 		b.Fatal(err)
 	}

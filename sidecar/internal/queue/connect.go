@@ -19,12 +19,15 @@ const patience = 5 * time.Second
 
 // Config is how to reach NATS.
 type Config struct {
-	URL             string // nats://host:4222 or tls://…; several are separated by commas; a token may be its user
-	Name            string // how this process shows in NATS' own lists
-	CredentialsFile string // a user's JWT and key; "" for none
-	CAFile          string // PEM that the server's certificate is checked with; "" for the system's
-	Replicas        int    // copies of each stream, 1, 3 or 5; 0 is 1
-	OwnsStreams     bool   // make the streams and mend them: the sidecar does, workers and followers only use them
+	URL             string   // nats://host:4222 or tls://…; several are separated by commas; a token may be its user
+	Name            string   // how this process shows in NATS' own lists
+	CredentialsFile string   // a user's JWT and key; "" for none
+	KeyFile         string   // a user's nkey seed; "" for none
+	Inbox           string   // what the subjects of answers begin with; "" is _INBOX
+	CAFile          string   // PEM that the server's certificate is checked with; "" for the system's
+	Replicas        int      // copies of each stream, 1, 3 or 5; 0 is 1
+	OwnsStreams     bool     // make the streams and consumers and mend them: the sidecar does, workers and followers only use them
+	Pools           []string // whose consumers are made with the streams
 	Log             *slog.Logger
 }
 
@@ -35,14 +38,21 @@ type Queue struct {
 	cfg  Config
 	log  *slog.Logger
 
-	mu   sync.Mutex
-	turn chan struct{} // closed whenever the connection is lost or comes back
+	mu    sync.Mutex
+	turn  chan struct{}   // closed whenever the connection is lost or comes back
+	pools map[string]bool // whose consumers are made with the streams
 }
 
 // Connect begins to connect and goes on for ever in the background: NATS need
 // not be up. An error means that the configuration is unusable. Close ends it.
 func Connect(ctx context.Context, cfg Config) (*Queue, error) {
-	q := &Queue{cfg: cfg, log: cfg.Log, turn: make(chan struct{})}
+	q := &Queue{cfg: cfg, log: cfg.Log, turn: make(chan struct{}), pools: map[string]bool{}}
+	for _, pool := range cfg.Pools {
+		if _, err := token("pool", pool); err != nil {
+			return nil, err
+		}
+		q.pools[pool] = true
+	}
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
@@ -75,6 +85,16 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	}
 	if cfg.CredentialsFile != "" {
 		options = append(options, nats.UserCredentials(cfg.CredentialsFile))
+	}
+	if cfg.KeyFile != "" {
+		key, err := nats.NkeyOptionFromSeed(cfg.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the NATS key %s: %w", cfg.KeyFile, err)
+		}
+		options = append(options, key)
+	}
+	if cfg.Inbox != "" {
+		options = append(options, nats.CustomInboxPrefix(cfg.Inbox))
 	}
 	if cfg.CAFile != "" {
 		options = append(options, nats.RootCAs(cfg.CAFile))

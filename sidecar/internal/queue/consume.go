@@ -247,9 +247,11 @@ func readReport(msg jetstream.Msg) (provision.Report, error) {
 	if err := json.Unmarshal(msg.Data(), &report); err != nil {
 		return report, provision.Errorf(provision.Invalid, "read a report: %w", err)
 	}
-	if last := lastToken(msg.Subject()); last != report.RunID.String() {
-		return report, provision.Errorf(provision.Invalid, "a report of run %s came as one of run %s", report.RunID, last)
+	pool, worker, run := sender(msg.Subject())
+	if run != report.RunID.String() || worker != workerToken(report.Worker) {
+		return report, provision.Errorf(provision.Invalid, "a report of run %s by %s came as one of run %s by %s", report.RunID, report.Worker, run, worker)
 	}
+	report.Pool = pool
 	return report, nil
 }
 
@@ -258,8 +260,9 @@ func readLine(msg jetstream.Msg) (provision.LogLine, error) {
 	if err := json.Unmarshal(msg.Data(), &line); err != nil {
 		return line, provision.Errorf(provision.Invalid, "read a log line: %w", err)
 	}
-	if last := lastToken(msg.Subject()); last != line.RunID.String() {
-		return line, provision.Errorf(provision.Invalid, "a log line of run %s came as one of run %s", line.RunID, last)
+	var run string
+	if line.Pool, line.Worker, run = sender(msg.Subject()); run != line.RunID.String() {
+		return line, provision.Errorf(provision.Invalid, "a log line of run %s came as one of run %s", line.RunID, run)
 	}
 	return line, nil
 }

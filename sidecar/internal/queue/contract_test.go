@@ -343,14 +343,14 @@ func TestValidateRefuses(t *testing.T) {
 		payload string
 		want    string // "" when the message is as described
 	}{
-		"a line as described":           {"roadbed.log.v1." + run, plain, logLine, ""},
+		"a line as described":           {"roadbed.log.v1.local.worker-1." + run, plain, logLine, ""},
 		"an event as described":         {"roadbed.evt.v1.request.queued.dev." + run, queued, `{"state":"queued"}`, ""},
 		"an unknown address":            {"roadbed.secret.v1.x", plain, `{}`, "no channel"},
-		"an address that is too long":   {"roadbed.log.v1." + run + ".x", plain, logLine, "no channel"},
-		"what is not JSON":              {"roadbed.log.v1." + run, plain, `{`, "not JSON"},
-		"another run's line":            {"roadbed.log.v1." + id, plain, logLine, "payload is of run"},
-		"a missing header":              {"roadbed.log.v1." + run, nil, logLine, "headers"},
-		"an undescribed field":          {"roadbed.log.v1." + run, plain, strings.Replace(logLine, `{`, `{"password":"x",`, 1), "payload"},
+		"an address that is too long":   {"roadbed.log.v1.local.worker-1." + run + ".x", plain, logLine, "no channel"},
+		"what is not JSON":              {"roadbed.log.v1.local.worker-1." + run, plain, `{`, "not JSON"},
+		"another run's line":            {"roadbed.log.v1.local.worker-1." + id, plain, logLine, "payload is of run"},
+		"a missing header":              {"roadbed.log.v1.local.worker-1." + run, nil, logLine, "headers"},
+		"an undescribed field":          {"roadbed.log.v1.local.worker-1." + run, plain, strings.Replace(logLine, `{`, `{"password":"x",`, 1), "payload"},
 		"a report without its outcome":  {"roadbed.rpt.v1.p.w." + run, plain, `{"run_id":"` + run + `","worker":"w","fence":1,"sequence":1,"kind":"outcome","at":"2026-11-24T12:00:00Z"}`, "payload"},
 		"an event that is unheard of":   {"roadbed.evt.v1.request.vanished.dev." + run, queued, `{}`, "no event of type"},
 		"an event of another type":      {"roadbed.evt.v1.request.planning.dev." + run, queued, `{"state":"planning"}`, "headers"},

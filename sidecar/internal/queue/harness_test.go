@@ -50,7 +50,7 @@ func prepared(t *testing.T) (*testkit.NATSServer, *queue.Queue) {
 
 func pool(t *testing.T, q *queue.Queue) *queue.Pool {
 	t.Helper()
-	p, err := q.Pool("local")
+	p, err := q.Pool("local", "worker.example-1")
 	if err != nil {
 		t.Fatalf("pool: %v", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,11 +13,12 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
-// Pool is the side of a Queue that one pool's worker uses. Many slots may use it
-// at once.
+// Pool is the side of a Queue that one worker of a pool uses. Many slots may use
+// it at once.
 type Pool struct {
-	queue *Queue
-	name  string
+	queue  *Queue
+	name   string
+	worker string // as it stands in subjects
 
 	mu   sync.Mutex
 	jobs jetstream.Consumer // nil until bound
@@ -32,14 +32,14 @@ type Delivery struct {
 	Nak func(context.Context) error // it could not be claimed now: later
 }
 
-// Pool is the worker's side for a pool; Invalid when its name cannot be a part
-// of a subject.
-func (q *Queue) Pool(name string) (*Pool, error) {
+// Pool is a worker's side for its pool; Invalid when the pool's name cannot be a
+// part of a subject.
+func (q *Queue) Pool(name, worker string) (*Pool, error) {
 	name, err := token("pool", name)
 	if err != nil {
 		return nil, err
 	}
-	return &Pool{queue: q, name: name}, nil
+	return &Pool{queue: q, name: name, worker: workerToken(worker)}, nil
 }
 
 // Next blocks until there is a job or ctx ends, whose error it then returns. One
@@ -112,21 +112,17 @@ func (p *Pool) next(ctx context.Context) (found jetstream.Msg, job provision.Job
 	return found, job
 }
 
-// bind makes the pool's consumer once for all slots.
+// bind finds the pool's consumer once for all slots. The sidecar makes it: a
+// worker that could would choose what is delivered where.
 func (p *Pool) bind(ctx context.Context) (jetstream.Consumer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.jobs != nil {
 		return p.jobs, nil
 	}
-	jobs, err := p.queue.bind(ctx, jobsStream, jetstream.ConsumerConfig{
-		Durable: "pool-" + p.name, Description: "Jobs of the pool " + p.name + ".", FilterSubject: "roadbed.job.v1." + p.name + ".*",
-		// A worker that was handed a job and fell silent holds it up no longer than
-		// this. One that claims it more slowly loses nothing: the claim decides.
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 15 * time.Second, MaxDeliver: -1,
-	})
+	jobs, err := p.queue.js.Consumer(ctx, jobsStream, consumerOf(p.name))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("find the jobs of pool %s: %w", p.name, err)
 	}
 	p.jobs = jobs
 	return jobs, nil
@@ -146,7 +142,7 @@ func (p *Pool) unbind(failed jetstream.Consumer) {
 // be repeated: the same report within ten minutes is stored once, and counts once
 // at any time.
 func (p *Pool) PublishReport(ctx context.Context, report provision.Report) error {
-	subject := fmt.Sprintf("roadbed.rpt.v1.%s.%s.%s", p.name, workerToken(report.Worker), report.RunID)
+	subject := fmt.Sprintf("roadbed.rpt.v1.%s.%s.%s", p.name, p.worker, report.RunID)
 	msg, err := message(subject, fmt.Sprintf("%s.%d.%d", report.RunID, report.Fence, report.Sequence), report)
 	if err != nil {
 		return provision.Errorf(provision.Invalid, "encode report %d of run %s: %w", report.Sequence, report.RunID, err)
@@ -159,7 +155,7 @@ func (p *Pool) PublishReport(ctx context.Context, report provision.Report) error
 func (p *Pool) PublishLogs(ctx context.Context, lines []provision.LogLine) error {
 	messages := make([]*nats.Msg, len(lines))
 	for i, line := range lines {
-		msg, err := message("roadbed.log.v1."+line.RunID.String(), fmt.Sprintf("%s.%d.%d", line.RunID, line.Fence, line.Number), line)
+		msg, err := message(fmt.Sprintf("roadbed.log.v1.%s.%s.%s", p.name, p.worker, line.RunID), fmt.Sprintf("%s.%d.%d", line.RunID, line.Fence, line.Number), line)
 		if err != nil {
 			return fmt.Errorf("encode line %d of run %s: %w", line.Number, line.RunID, err)
 		}
@@ -177,4 +173,12 @@ func readJob(msg jetstream.Msg) (provision.Job, error) {
 	return job, nil
 }
 
-func lastToken(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
+// sender is who said something, as the subject says and NATS has checked, and of
+// which run.
+func sender(subject string) (pool, worker, run string) {
+	parts := strings.Split(subject, ".")
+	if len(parts) != 6 {
+		return "", "", ""
+	}
+	return parts[3], parts[4], parts[5]
+}

@@ -28,7 +28,14 @@ func (q *Queue) PublishJob(ctx context.Context, pool string, job provision.Job) 
 	if err != nil {
 		return fmt.Errorf("encode job of run %s: %w", job.RunID, err)
 	}
-	return q.publish(ctx, jobsStream, msg, "publish the job of run "+job.RunID.String())
+	doing := "publish the job of run " + job.RunID.String()
+	return q.insist(ctx, jobsStream, doing, func(ctx context.Context) error {
+		if err := q.makePool(ctx, pool); err != nil {
+			return err
+		}
+		_, err := q.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(jobsStream))
+		return err
+	})
 }
 
 // PublishEvents publishes events and answers the ids of those that are stored,

@@ -145,7 +145,7 @@ func TestJobs(t *testing.T) {
 			if err := q.PublishJob(t.Context(), name, job()); provision.KindOf(err) != provision.Invalid {
 				t.Errorf("PublishJob(%q) = %v, want Invalid", name, err)
 			}
-			if _, err := q.Pool(name); provision.KindOf(err) != provision.Invalid {
+			if _, err := q.Pool(name, "worker-1"); provision.KindOf(err) != provision.Invalid {
 				t.Errorf("Pool(%q) = %v, want Invalid", name, err)
 			}
 		}

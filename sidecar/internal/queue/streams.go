@@ -3,7 +3,10 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,7 +49,7 @@ func streams(replicas int) []jetstream.StreamConfig {
 	}}
 }
 
-// Ensure makes the streams or brings them to their settings. It is Unavailable
+// Ensure makes the streams and the pools' consumers or brings them to their settings. It is Unavailable
 // while NATS is down and may be repeated. Publishers and consumers of a Queue
 // that OwnsStreams call it themselves when a stream is missing.
 func (q *Queue) Ensure(ctx context.Context) error {
@@ -60,6 +63,31 @@ func (q *Queue) Ensure(ctx context.Context) error {
 			return unreachable("make the stream "+cfg.Name, err)
 		}
 	}
+	q.mu.Lock()
+	pools := slices.Collect(maps.Keys(q.pools))
+	q.mu.Unlock()
+	for _, pool := range pools {
+		if err := q.makePool(ctx, pool); err != nil {
+			return unreachable("make consumers", err)
+		}
+	}
+	return nil
+}
+
+// makePool makes the consumer of a pool's jobs, or finds it.
+func (q *Queue) makePool(ctx context.Context, pool string) error {
+	_, err := q.js.CreateOrUpdateConsumer(ctx, jobsStream, jetstream.ConsumerConfig{
+		Durable: consumerOf(pool), Description: "Jobs of the pool " + pool + ".", FilterSubject: "roadbed.job.v1." + pool + ".*",
+		// A worker that was handed a job and fell silent holds it up no longer than
+		// this. One that claims it more slowly loses nothing: the claim decides.
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 15 * time.Second, MaxDeliver: -1,
+	})
+	if err != nil {
+		return fmt.Errorf("make the consumer of pool %s: %w", pool, err)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pools[pool] = true
 	return nil
 }
 

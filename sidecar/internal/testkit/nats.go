@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,12 +22,19 @@ type NATSServer struct {
 	dir  string
 	port int
 	ns   *server.Server // nil while stopped
+
+	workers []string // as pool.worker
 }
 
-// NATS starts a NATSServer on a free port. It ends with the test.
-func NATS(t testing.TB) *NATSServer {
+// everyone is who does not say who it is: a test's own hands, and the sidecar.
+const everyone = "everyone"
+
+// NATS starts a NATSServer on a free port. It ends with the test. Who says
+// nothing may do all; the workers, each pool.worker, have users of their own,
+// which may do what queue.WorkerPermissions say.
+func NATS(t testing.TB, workers ...string) *NATSServer {
 	t.Helper()
-	s := &NATSServer{t: t, dir: filepath.Join(t.TempDir(), "nats"), port: server.RANDOM_PORT}
+	s := &NATSServer{t: t, dir: filepath.Join(t.TempDir(), "nats"), port: server.RANDOM_PORT, workers: workers}
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
@@ -35,13 +43,42 @@ func NATS(t testing.TB) *NATSServer {
 // URL is how to reach it; it stays the same over a restart.
 func (s *NATSServer) URL() string { return "nats://127.0.0.1:" + strconv.Itoa(s.port) }
 
+// WorkerURL is how the user of a worker reaches it.
+func (s *NATSServer) WorkerURL(pool, worker string) string {
+	return "nats://" + pool + "." + worker + ":password@127.0.0.1:" + strconv.Itoa(s.port)
+}
+
+// FollowerURL is how the user of whoever follows events reaches it.
+func (s *NATSServer) FollowerURL() string {
+	return "nats://follower:password@127.0.0.1:" + strconv.Itoa(s.port)
+}
+
+func (s *NATSServer) users() []*server.User {
+	users := []*server.User{{Username: everyone, Password: everyone}, limited("follower", queue.FollowerPermissions())}
+	for _, name := range s.workers {
+		pool, worker, _ := strings.Cut(name, ".")
+		may, err := queue.WorkerPermissions(pool, worker)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		users = append(users, limited(name, may))
+	}
+	return users
+}
+
+func limited(name string, may queue.Permissions) *server.User {
+	return &server.User{Username: name, Password: "password", Permissions: &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: may.Publish}, Subscribe: &server.SubjectPermission{Allow: may.Subscribe},
+	}}
+}
+
 // Start starts a stopped server on the same data and port, and returns once it
 // takes connections.
 func (s *NATSServer) Start() {
 	s.t.Helper()
 	ns, err := server.NewServer(&server.Options{
 		ServerName: "test", Host: "127.0.0.1", Port: s.port, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: s.dir, MaxPayload: 256 << 10,
+		JetStream: true, StoreDir: s.dir, MaxPayload: 256 << 10, Users: s.users(), NoAuthUser: everyone,
 	})
 	if err != nil {
 		s.t.Fatalf("configure nats: %v", err)

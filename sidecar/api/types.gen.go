@@ -386,6 +386,9 @@ type DatabaseAccepted struct {
 	StatusUrl string `json:"status_url"`
 }
 
+// Dependant An instance that takes an output of this one.
+type Dependant = provision.Dependant
+
 // Destruction defines model for Destruction.
 type Destruction struct {
 	// Confirm The instance's name as it was typed; needed where policy says so (the rule destroy_confirmation).
@@ -579,8 +582,10 @@ type EntitySnapshot struct {
 
 // EntitySpec defines model for EntitySpec.
 type EntitySpec struct {
-	Owner string `json:"owner"`
-	Type  string `json:"type"`
+	// DependsOn Entity refs of those whose outputs it takes; absent when none.
+	DependsOn []string `json:"dependsOn,omitempty"`
+	Owner     string   `json:"owner"`
+	Type      string   `json:"type"`
 }
 
 // Environment defines model for Environment.
@@ -806,6 +811,9 @@ type Instance struct {
 	CostCenter string    `json:"cost_center"`
 	CreatedAt  time.Time `json:"created_at"`
 
+	// Dependants Those that take an output of it, for whom it cannot be destroyed; of GET /instances/{id} alone, absent when none.
+	Dependants []Dependant `json:"dependants,omitempty"`
+
 	// DestroyAt When its end is asked for, once it has expired and its grace is over; absent without an end.
 	DestroyAt *time.Time `json:"destroy_at,omitempty"`
 
@@ -815,9 +823,12 @@ type Instance struct {
 	Environment string        `json:"environment"`
 
 	// ExpiresAt When it ends by itself; absent when it lives without an end.
-	ExpiresAt       *time.Time             `json:"expires_at,omitempty"`
-	Generation      int64                  `json:"generation"`
-	Id              Id                     `json:"id"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	Generation int64      `json:"generation"`
+	Id         Id         `json:"id"`
+
+	// Links The outputs of others that it takes; absent when none.
+	Links           []Link                 `json:"links,omitempty"`
 	MonthlyCost     *Money                 `json:"monthly_cost"`
 	Name            string                 `json:"name"`
 	Offering        string                 `json:"offering"`
@@ -866,6 +877,9 @@ type KeySet struct {
 
 // Lease defines model for Lease.
 type Lease = provision.Lease
+
+// Link A parameter that takes another instance's output.
+type Link = provision.Link
 
 // LogLine defines model for LogLine.
 type LogLine = provision.LogEntry
@@ -1437,6 +1451,9 @@ type Submission struct {
 
 // Suppression defines model for Suppression.
 type Suppression = provision.Suppression
+
+// Taken The value of the parameter is the entity ref of an instance of that offering in the same environment; what the module is given is that instance's output.
+type Taken = provision.Taken
 
 // TicketCount defines model for TicketCount.
 type TicketCount struct {

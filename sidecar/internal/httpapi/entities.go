@@ -144,6 +144,11 @@ func (s *Server) entity(r *http.Request, i provision.Instance) (entity api.Entit
 		},
 		Spec: api.EntitySpec{Type: i.Offering, Owner: i.Owner},
 	}
+	for _, link := range i.Links {
+		if !slices.Contains(entity.Spec.DependsOn, link.EntityRef) {
+			entity.Spec.DependsOn = append(entity.Spec.DependsOn, link.EntityRef)
+		}
+	}
 	if i.Drift != nil && !i.Drift.Hidden(s.Now()) {
 		entity.Metadata.Annotations["roadbed.dev/drift"] = i.Drift.Cause
 	}

@@ -183,6 +183,9 @@ func (s *Server) getInstance(w http.ResponseWriter, r *http.Request, p provision
 		return err
 	}
 	view.Budgets = &budgets
+	if view.Dependants, err = s.Service.Store.Dependants(r.Context(), id); err != nil {
+		return err
+	}
 	if len(requests.Items) > 0 {
 		busy := instance.Busy(requests.Items[0])
 		view.ChangesAllowed = &busy

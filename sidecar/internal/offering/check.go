@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/google/uuid"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -82,6 +83,11 @@ func (v *validator) normalise(p provision.Parameters) provision.Parameters {
 			final[name] = shortOwner(text)
 		case isText && name == v.offering.Roles.CostCenter:
 			final[name] = strings.TrimSpace(text)
+		case isText:
+			if parameter, ok := v.offering.Parameter(name); ok && parameter.Takes != nil {
+				environment, _ := p[v.offering.Roles.Environment].(string)
+				final[name] = instanceRef(*parameter.Takes, environment, text)
+			}
 		}
 	}
 	return final
@@ -93,6 +99,16 @@ func shortOwner(text string) string {
 	owner := strings.ToLower(strings.TrimSpace(text))
 	owner = strings.TrimPrefix(owner, "group:")
 	return strings.TrimPrefix(owner, "default/")
+}
+
+// instanceRef is the entity ref of an instance that is named by its name alone,
+// which is one in the same environment; whatever else it is named by stays.
+func instanceRef(takes provision.Taken, environment, text string) string {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if environment == "" || strings.ContainsAny(text, ":/.") || uuid.Validate(text) == nil {
+		return text
+	}
+	return provision.EntityRef(environment, text, takes.Offering)
 }
 
 // clone copies maps and makes whole numbers int64, at every depth.
@@ -205,6 +221,13 @@ func (v *validator) text(p provision.Parameter, text string, add addFault) {
 	}
 	if strings.ContainsFunc(text, control) {
 		add(p.Name, path, "%s has line breaks or control characters; write it on one line", p.Name)
+		return
+	}
+	if p.Takes != nil {
+		_, _, of, ok := provision.ParseEntityRef(text)
+		if uuid.Validate(text) != nil && (!ok || of != p.Takes.Offering) {
+			add(p.Name, path, "%s is %s, which names no %s; give one such as resource:dev/orders.%s", p.Name, quote(text), p.Takes.Offering, p.Takes.Offering)
+		}
 		return
 	}
 	switch p.Name {

@@ -170,6 +170,13 @@ type parameter struct {
 	Replaces    bool     `yaml:"replaces"`
 	Sensitive   bool     `yaml:"sensitive"`
 	Multiline   bool     `yaml:"multiline"`
+	Takes       *taken   `yaml:"takes"`
+}
+
+// taken is whose output a parameter takes.
+type taken struct {
+	Offering string `yaml:"offering"`
+	Output   string `yaml:"output"`
 }
 
 type output struct {

@@ -257,6 +257,11 @@ func formField(o provision.Offering, p provision.Parameter) mapping {
 	switch {
 	case p.Name == o.Roles.Owner:
 		set("ui:field", "MyGroupsPicker", true)
+	case p.Takes != nil:
+		set("ui:field", "EntityPicker", true)
+		set("ui:options", mapping{{"catalogFilter", []any{mapping{
+			{"kind", "Resource"}, {"spec.type", p.Takes.Offering}, {"metadata.annotations.roadbed.dev/phase", string(provision.Ready)},
+		}}}}, true)
 	case p.Sensitive:
 		set("ui:field", "Secret", true)
 	case p.Multiline:

@@ -44,6 +44,7 @@ func Lint(ctx context.Context, fsys fs.FS, id string, deps LintDeps) []Problem {
 	l.prices()
 	l.presets()
 	l.labels()
+	l.taken()
 	l.modules()
 	inFile(path.Join(id, contractFile), l.problems)
 	l.form()

@@ -165,6 +165,7 @@ func (p parameter) domain() provision.Parameter {
 		Name: p.Name, Title: or(p.Title, human(p.Name)), Type: p.Type, Required: p.Required, Default: plain(p.Default),
 		Pattern: p.Pattern, Min: p.Min, Max: p.Max, Description: p.Description, Placeholder: p.Placeholder,
 		Level: p.Level, Immutable: p.Immutable, Replaces: p.Replaces, Sensitive: p.Sensitive, Multiline: p.Multiline,
+		Takes: (*provision.Taken)(p.Takes),
 	}
 	if d.Level == "" {
 		d.Level = "advanced"

@@ -94,6 +94,8 @@ func limits(p provision.Parameter) string {
 		return strings.Join(options, ", ")
 	case p.Type == "integer" && p.Min != nil && p.Max != nil:
 		return fmt.Sprintf("%d to %d", *p.Min, *p.Max)
+	case p.Takes != nil:
+		return "the name of one that is ready"
 	case p.Pattern != "":
 		return "`" + p.Pattern + "`"
 	case p.Type == "string":
@@ -110,6 +112,9 @@ func notes(p provision.Parameter) string {
 	}
 	if p.Replaces {
 		notes += "; changing it makes the thing anew"
+	}
+	if p.Takes != nil {
+		notes += fmt.Sprintf("; takes `%s` of a `%s` in the same environment", p.Takes.Output, p.Takes.Offering)
 	}
 	if p.Sensitive {
 		notes += "; kept secret"

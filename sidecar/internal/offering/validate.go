@@ -114,12 +114,25 @@ func (k *checker) parameter(p provision.Parameter, at []any) {
 	if (p.Type == "enum") != (len(p.Options) > 0) {
 		k.add(in("options"), "an enum has options, nothing else has", "%s is of type %s and has %d options", p.Name, p.Type, len(p.Options))
 	}
+	k.takes(p, in)
 	values := map[string]bool{}
 	for i, o := range p.Options {
 		if o.Value == "" || values[o.Value] {
 			k.add(append(in("options"), i), "give each option a value of its own", "%s has the option %q twice or empty", p.Name, o.Value)
 		}
 		values[o.Value] = true
+	}
+}
+
+// takes checks a parameter that takes an output: its value is the name of an
+// instance, so nothing else can be said of it.
+func (k *checker) takes(p provision.Parameter, in func(field string) []any) {
+	switch {
+	case p.Takes == nil:
+	case p.Type != "string" || p.Sensitive || p.Multiline || p.Default != nil || p.Pattern != "" || p.Min != nil || p.Max != nil:
+		k.add(in("takes"), "leave the rest out", "%s takes an output, so it is a plain string without a default or limits", p.Name)
+	case !idPattern.MatchString(p.Takes.Offering) || !namePattern.MatchString(p.Takes.Output):
+		k.add(in("takes"), "name both", "%s takes the output %q of %q, which are no names", p.Name, p.Takes.Output, p.Takes.Offering)
 	}
 }
 
@@ -136,7 +149,7 @@ func (k *checker) roles(o provision.Offering) {
 				"the %s should be the parameter %s, which there is not", role.field, role.parameter)
 		case p.Type != role.kind && p.Type != "enum":
 			k.add([]any{"roles", role.field}, "change its type", "%s is the %s, so it cannot be of type %s", p.Name, role.field, p.Type)
-		case !p.Required || p.Sensitive || p.Multiline:
+		case !p.Required || p.Sensitive || p.Multiline || p.Takes != nil:
 			k.add([]any{"roles", role.field}, "set required: true", "%s is the %s, so it must be required, plain and on one line", p.Name, role.field)
 		}
 	}

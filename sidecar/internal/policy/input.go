@@ -39,6 +39,9 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 			"price": priceInput(in.Was.Price), "lifetime_seconds": in.Was.LifetimeSeconds,
 		}
 	}
+	if len(in.Dependants) > 0 {
+		value["dependants"] = dependants(in.Dependants)
+	}
 	if len(in.Drifted) > 0 {
 		value["drifted"] = in.Drifted
 	}
@@ -108,6 +111,17 @@ func balances(list []provision.RuleBalance) any {
 	entries := make([]any, len(list))
 	for i, b := range list {
 		entries[i] = map[string]any{"kind": string(b.Kind), "name": b.Name, "spent_mills": b.SpentMills, "held_mills": b.HeldMills}
+	}
+	return entries
+}
+
+func dependants(list []provision.Dependant) any {
+	entries := make([]any, len(list))
+	for i, d := range list {
+		entries[i] = map[string]any{
+			"instance_id": d.InstanceID.String(), "entity_ref": d.EntityRef, "name": d.Name, "offering": d.Offering,
+			"owner": d.Owner, "parameter": d.Parameter, "output": d.Output,
+		}
 	}
 	return entries
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -66,6 +67,9 @@ func fill(t *testing.T, v reflect.Value, name string) {
 	switch v.Interface().(type) {
 	case time.Time:
 		v.Set(reflect.ValueOf(time.Date(2026, 11, 24, 12, 0, 0, 1, time.UTC)))
+		return
+	case uuid.UUID:
+		v.Set(reflect.ValueOf(uuid.Max))
 		return
 	}
 	switch v.Kind() {

@@ -15,11 +15,11 @@ import (
 const insertRequestSQL = `
 	INSERT INTO requests (
 		id, action, offering, offering_version, offering_digest, instance_id, generation, environment, name, owner,
-		cost_center, parameters, state, waiting, holds, requested_by, actor, task, idempotency_key, body_digest, traceparent,
+		cost_center, parameters, links, state, waiting, holds, requested_by, actor, task, idempotency_key, body_digest, traceparent,
 		monthly_cost_mills, lifetime_seconds, verdict, cancel_reason, approval, error, outputs, steps, sequence, created_at, updated_at, finished_at)
 	VALUES (
 		@id, @action, @offering, @offering_version, @offering_digest, @instance_id, @generation, @environment, @name, @owner,
-		@cost_center, @parameters::jsonb, @state, @waiting, @holds::jsonb, @requested_by, @actor, @task, @idempotency_key, @body_digest, @traceparent,
+		@cost_center, @parameters::jsonb, @links::jsonb, @state, @waiting, @holds::jsonb, @requested_by, @actor, @task, @idempotency_key, @body_digest, @traceparent,
 		@monthly_cost_mills, @lifetime_seconds, @verdict::jsonb, @cancel_reason, @approval::jsonb, @error::jsonb, @outputs::jsonb,
 		replace(@steps::text, @clock::text, to_json(now())::text)::jsonb, @sequence, now(), now(),
 		CASE WHEN @finished::boolean THEN now() END)
@@ -28,11 +28,11 @@ const insertRequestSQL = `
 const insertInstanceSQL = `
 	INSERT INTO instances (
 		id, short_id, offering, offering_version, offering_digest, environment, name, owner, cost_center, state, generation,
-		fence, parameters, monthly_cost_mills, reserved_mills, committed_mills, outputs, request_id, sequence,
+		fence, parameters, links, monthly_cost_mills, reserved_mills, committed_mills, outputs, request_id, sequence,
 		preview, lifetime_seconds, grace_seconds, expires_at, expiry_warn_at, expiry_destroy_at, created_at, updated_at)
 	VALUES (
 		@id, @short_id, @offering, @offering_version, @offering_digest, @environment, @name, @owner, @cost_center, @state,
-		@generation, @fence, @parameters::jsonb, @monthly_cost_mills, @reserved_mills, @committed_mills,
+		@generation, @fence, @parameters::jsonb, @links::jsonb, @monthly_cost_mills, @reserved_mills, @committed_mills,
 		@outputs::jsonb, @request_id, @sequence, @preview::jsonb, @lifetime_seconds, @grace_seconds, now() + (@expires_at::timestamptz - @clock::timestamptz),
 		now() + (@expiry_warn_at::timestamptz - @clock::timestamptz), now() + (@expiry_destroy_at::timestamptz - @clock::timestamptz), now(), now())`
 
@@ -124,6 +124,7 @@ func newRecordBatch(r *provision.Record) (*pgx.Batch, error) {
 			batch.Queue(takeInstanceSQL, instance)
 		}
 	}
+	queueLinks(batch, r)
 	if err := queueVerdicts(batch, r); err != nil {
 		return nil, err
 	}
@@ -217,6 +218,10 @@ func (s *Store) conflict(r *provision.Record, constraint string, cause error) er
 		return provision.Errorf(provision.Conflict, "%s '%s' already exists in %s; choose another name", title, request.Name, request.Environment)
 	case constraint == "requests_one_live_per_instance":
 		return provision.Errorf(provision.Conflict, "another request for '%s' in %s has not ended; cancel it or wait for it to end", request.Name, request.Environment)
+	case missedBecause(cause, upstreamIsGoing):
+		return provision.Errorf(provision.Conflict, "something whose output '%s' would take is being destroyed; take another", request.Name)
+	case missedBecause(cause, hasDependants):
+		return provision.Errorf(provision.Conflict, "another instance has begun to take an output of '%s' in %s; look again at who depends on it", request.Name, request.Environment)
 	case missed(cause):
 		return provision.Errorf(provision.Conflict, "'%s' in %s has changed since you looked; look again and ask again", request.Name, request.Environment)
 	default:

@@ -52,7 +52,7 @@ const updateRequestSQL = `
 
 const updateInstanceSQL = `
 	UPDATE instances
-	   SET state = @state, generation = @generation, fence = @fence, parameters = @parameters::jsonb,
+	   SET state = @state, generation = @generation, fence = @fence, parameters = @parameters::jsonb, links = @links::jsonb,
 	       offering_version = @offering_version, offering_digest = @offering_digest, owner = @owner, cost_center = @cost_center,
 	       monthly_cost_mills = @monthly_cost_mills, reserved_mills = @reserved_mills, committed_mills = @committed_mills,
 	       outputs = @outputs::jsonb, request_id = @request_id, credentials_version = @credentials_version,
@@ -217,7 +217,10 @@ func found[T any](row T, err error) *T {
 }
 
 // state is a record as its rows are written: what changes is found by comparing.
-type state struct{ request, instance, run pgx.NamedArgs }
+type state struct {
+	request, instance, run pgx.NamedArgs
+	links                  []provision.Link // the instance's
+}
 
 func written(r *provision.Record) (state, error) {
 	var s state
@@ -226,6 +229,7 @@ func written(r *provision.Record) (state, error) {
 		return state{}, err
 	}
 	if r.Instance != nil {
+		s.links = r.Instance.Links
 		if s.instance, err = instanceArgs(*r.Instance); err != nil {
 			return state{}, err
 		}
@@ -263,6 +267,9 @@ func changes(r *provision.Record, before state) (*pgx.Batch, error) {
 	default:
 		after.run["updated_at"] = now
 		batch.Queue(updateRunSQL, after.run)
+	}
+	if before.request["finished"] != after.request["finished"] {
+		queueLinksLeft(batch, r, before.links)
 	}
 	if err := queueVerdicts(batch, r); err != nil {
 		return nil, err

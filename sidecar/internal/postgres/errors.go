@@ -80,6 +80,12 @@ func missed(err error) bool {
 	return errors.As(err, &pg) && pg.Code == notFoundByUs
 }
 
+// missedBecause is missed for what roadbed_found was told to say.
+func missedBecause(err error, what string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == notFoundByUs && pg.Message == what
+}
+
 // overspent reports whether roadbed_spend found less left of a budget.
 func overspent(err error) bool {
 	var pg *pgconn.PgError

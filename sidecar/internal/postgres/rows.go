@@ -13,7 +13,7 @@ import (
 
 const requestColumns = `r.id, r.action, r.offering, r.offering_version, r.offering_digest,
 	COALESCE(r.instance_id, '00000000-0000-0000-0000-000000000000') AS instance_id, r.generation,
-	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.state, r.waiting, r.holds, r.released_at, r.requested_by, r.actor, r.task,
+	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.links, r.state, r.waiting, r.holds, r.released_at, r.requested_by, r.actor, r.task,
 	r.idempotency_key, r.body_digest, r.traceparent, r.monthly_cost_mills, r.lifetime_seconds, r.verdict, r.cancel_reason, r.approval, r.plan, r.error, r.outputs, r.steps,
 	r.sequence, r.created_at, r.updated_at`
 
@@ -31,6 +31,7 @@ type requestRow struct {
 	Owner            string
 	CostCenter       string
 	Parameters       []byte
+	Links            []byte
 	State            provision.State
 	Waiting          string
 	Holds            []byte
@@ -64,7 +65,7 @@ func (r requestRow) request() (provision.Request, error) {
 		CancelReason: r.CancelReason, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	err := errors.Join(
-		decode(r.Parameters, &request.Parameters), decode(r.Verdict, &request.Verdict), decode(r.Approval, &request.Approval), decode(r.Plan, &request.Plan), decode(r.Error, &request.Error),
+		decode(r.Parameters, &request.Parameters), decode(r.Links, &request.Links), decode(r.Verdict, &request.Verdict), decode(r.Approval, &request.Approval), decode(r.Plan, &request.Plan), decode(r.Error, &request.Error),
 		decode(r.Outputs, &request.Outputs), decode(r.Steps, &request.Steps), decode(r.Holds, &request.Holds))
 	return request, fault(err, "read request "+r.ID.String())
 }
@@ -80,6 +81,7 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 	approval, err6 := encodeSet(r.Approval, r.Approval != nil)
 	holds, err7 := encodeSet(r.Holds, len(r.Holds) > 0)
 	plan, err8 := encodeSet(r.Plan, r.Plan != nil)
+	links, err9 := encodeSet(r.Links, len(r.Links) > 0)
 	var expires, granted *time.Time
 	if r.Approval != nil && r.State == provision.AwaitingApproval {
 		expires = r.Approval.ExpiresAt
@@ -91,16 +93,16 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 		"id": key(r.ID), "action": string(r.Action), "offering": r.Offering, "offering_version": r.OfferingVersion,
 		"offering_digest": r.OfferingDigest, "instance_id": pgtype.UUID{Bytes: r.InstanceID, Valid: r.InstanceID != uuid.Nil},
 		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": clean(r.Owner), "cost_center": clean(r.CostCenter),
-		"parameters": parameters, "state": string(r.State), "waiting": clean(r.Waiting), "holds": holds, "released_at": r.ReleasedAt, "requested_by": r.RequestedBy,
+		"parameters": parameters, "links": links, "state": string(r.State), "waiting": clean(r.Waiting), "holds": holds, "released_at": r.ReleasedAt, "requested_by": r.RequestedBy,
 		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest, "traceparent": r.Trace,
 		"monthly_cost_mills": mills(r.MonthlyCost), "lifetime_seconds": int64(r.Lifetime / time.Second), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
 		"approval": approval, "plan": plan, "approval_expires_at": expires, "approved_at": granted,
 		"outputs": outputs, "steps": steps, "sequence": r.Sequence, "finished": r.State.Terminal(),
-	}, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8)
+	}, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9)
 }
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,
-	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.monthly_cost_mills, i.reserved_mills, i.committed_mills,
+	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.links, i.monthly_cost_mills, i.reserved_mills, i.committed_mills,
 	i.outputs, i.request_id, i.credentials_version, i.drift,
 	i.preview, i.lifetime_seconds, i.grace_seconds, i.expires_at, i.expiry_warn_at, i.expiry_destroy_at, i.sequence, i.created_at, i.updated_at`
 
@@ -119,6 +121,7 @@ type instanceRow struct {
 	Generation         int64
 	Fence              int64
 	Parameters         []byte
+	Links              []byte
 	MonthlyCostMills   *int64
 	ReservedMills      int64
 	CommittedMills     int64
@@ -147,7 +150,7 @@ func (r instanceRow) instance() (provision.Instance, error) {
 		ExpiresAt: r.ExpiresAt, WarnAt: r.ExpiryWarnAt, DestroyAt: r.ExpiryDestroyAt,
 		CredentialsVersion: r.CredentialsVersion, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
-	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Outputs, &instance.Outputs), decode(r.Drift, &instance.Drift), decode(r.Preview, &instance.Preview))
+	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Links, &instance.Links), decode(r.Outputs, &instance.Outputs), decode(r.Drift, &instance.Drift), decode(r.Preview, &instance.Preview))
 	return instance, fault(err, "read instance "+r.ID.String())
 }
 
@@ -155,16 +158,17 @@ func instanceArgs(i provision.Instance) (pgx.NamedArgs, error) {
 	parameters, err1 := encode(i.Parameters)
 	outputs, err2 := encodeSet(i.Outputs, i.Outputs != nil)
 	preview, err3 := encodeSet(i.Preview, i.Preview != nil)
+	links, err4 := encodeSet(i.Links, len(i.Links) > 0)
 	return pgx.NamedArgs{
 		"id": key(i.ID), "short_id": i.ShortID, "offering": i.Offering, "offering_version": i.OfferingVersion,
 		"offering_digest": i.OfferingDigest, "environment": i.Environment, "name": i.Name, "owner": clean(i.Owner),
 		"cost_center": clean(i.CostCenter), "state": string(i.State), "generation": i.Generation, "fence": i.Fence,
-		"parameters": parameters, "monthly_cost_mills": mills(i.MonthlyCost),
+		"parameters": parameters, "links": links, "monthly_cost_mills": mills(i.MonthlyCost),
 		"reserved_mills": int64(i.Reserved), "committed_mills": int64(i.Committed), "outputs": outputs, "request_id": key(i.RequestID),
 		"credentials_version": i.CredentialsVersion, "sequence": i.Sequence, "gone": i.State.Gone(), "preview": preview,
 		"lifetime_seconds": int64(i.Lifetime / time.Second), "grace_seconds": int64(i.Grace / time.Second),
 		"expires_at": i.ExpiresAt, "expiry_warn_at": i.WarnAt, "expiry_destroy_at": i.DestroyAt,
-	}, errors.Join(err1, err2, err3)
+	}, errors.Join(err1, err2, err3, err4)
 }
 
 const runColumns = `u.id, u.request_id, u.instance_id, u.pool, u.state, u.fence, u.worker, u.token_digest, u.lease_expires_at,

@@ -30,6 +30,8 @@ type Difference struct {
 	Expected  any            `json:"expected"`            // what was asked for; nil when nothing was
 	Actual    any            `json:"actual"`
 	Parameter string         `json:"parameter,omitempty"` // whose value the attribute is, "<parameter>" or "<parameter>.<member>"; "" when of none alone
+	Upstream  string         `json:"upstream,omitempty"`  // of what is outdated: the entity whose output has changed
+	Output    string         `json:"output,omitempty"`    // that output
 	Cause     string         `json:"cause"`               // the same for the same change to other instances
 }
 
@@ -40,6 +42,8 @@ func (d Difference) Title() string {
 		return d.Address + " is gone"
 	case d.Attribute == "":
 		return d.Address + " has changed in what is not shown"
+	case d.Upstream != "":
+		return fmt.Sprintf("%s of %s follows %s of %s, which has changed", d.Attribute, d.Address, d.Output, d.Upstream)
 	case d.Kind == DriftOutdated:
 		return fmt.Sprintf("%s of %s would become %s now", d.Attribute, d.Address, spokenValue(d.Expected))
 	}

@@ -195,7 +195,7 @@ func shrunk(o Offering, i Instance, environment, name string) Parameters {
 	copied := Parameters{}
 	for _, p := range o.Parameters {
 		value, set := i.Parameters[p.Name]
-		if !set || p.Sensitive {
+		if !set || p.Sensitive || p.Takes != nil { // what it takes is of the base, not of the copy
 			continue
 		}
 		copied[p.Name] = value

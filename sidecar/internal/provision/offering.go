@@ -55,6 +55,7 @@ type Parameter struct {
 	Replaces    bool     `json:"replaces"` // changing it makes the resource anew, and what it holds is lost
 	Sensitive   bool     `json:"sensitive"`
 	Multiline   bool     `json:"multiline"`
+	Takes       *Taken   `json:"takes,omitempty"` // nil when its value is what is given
 }
 
 // Option is one choice of an enum parameter.

@@ -100,6 +100,9 @@ func (r *Record) begin() {
 	if r.Request.MonthlyCost != nil {
 		data["monthly_cost"] = *r.Request.MonthlyCost
 	}
+	if len(r.Request.Links) > 0 {
+		data["links"] = r.Request.Links
+	}
 	r.tell("request", "submitted", r.Request.ID, data)
 }
 

@@ -9,6 +9,7 @@ func (r Request) Reserves() bool { return r.Action == Create && r.Generation == 
 // become makes the instance what its request has asked for, now that it is so.
 func (r *Record) become() {
 	r.Instance.Parameters, r.Instance.MonthlyCost = r.Request.Parameters, r.Request.MonthlyCost
+	r.Instance.Links = r.Request.Links
 	r.Instance.OfferingVersion, r.Instance.OfferingDigest = r.Request.OfferingVersion, r.Request.OfferingDigest
 	r.Instance.CostCenter = r.Request.CostCenter
 }
@@ -36,6 +37,9 @@ func (r *Record) readyData(data map[string]any) {
 	data["generation"], data["offering_version"] = r.Request.Generation, r.Instance.OfferingVersion
 	data["owner"], data["cost_center"] = r.Instance.Owner, r.Instance.CostCenter
 	data["credentials_version"] = r.Instance.CredentialsVersion
+	if len(r.Instance.Links) > 0 {
+		data["links"] = r.Instance.Links
+	}
 	if r.Instance.MonthlyCost != nil {
 		data["monthly_cost"] = *r.Instance.MonthlyCost
 	}

@@ -20,6 +20,7 @@ type Request struct {
 	Owner           string // entity ref
 	CostCenter      string
 	Parameters      Parameters
+	Links           []Link // the outputs of others that its parameters take; nil when none does
 	State           State
 	Waiting         string        // what a waiting request waits for, in words; "" otherwise
 	Holds           []Hold        // what a queued request waits for besides a worker; nil while nothing holds it
@@ -69,6 +70,7 @@ type Instance struct {
 	Generation      int64
 	Fence           int64 // the newest fencing token given out
 	Parameters      Parameters
+	Links           []Link // the outputs of others that it takes; nil when it takes none
 	MonthlyCost     *Money
 	Reserved        Money // held a month for a request that has not begun to apply, beyond Committed
 	Committed       Money // counted a month: what is there, or is being applied

@@ -59,6 +59,10 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 	if err != nil {
 		return Claim{}, err
 	}
+	parameters, err := s.Service.resolved(ctx, record.Request.Parameters, record.Request.Links)
+	if err != nil {
+		return Claim{}, err
+	}
 	journal, err := s.Service.Store.Journal(ctx, record.Instance.ID)
 	if err != nil {
 		return Claim{}, err
@@ -67,7 +71,7 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 		RunID: runID, RequestID: record.Request.ID, InstanceID: record.Instance.ID, ShortID: record.Instance.ShortID,
 		Action: record.Request.Action, Fence: record.Run.Fence, Token: token, LeaseSeconds: int(s.Lease / time.Second),
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
-		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: record.Request.Parameters,
+		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: parameters,
 		Tags: tags(offering, record.Request, record.Instance.labels(record.Request.Lifetime)), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
 		PlanDigest: record.Request.Approval.approvedPlan(), CredentialsVersion: record.credentialsVersion(),
 		Made: madeOf(journal),

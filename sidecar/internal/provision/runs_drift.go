@@ -103,11 +103,15 @@ func (s *Runs) claimCheck(ctx context.Context, worker string, id uuid.UUID) (*Ch
 		return nil, err
 	}
 	environment := s.Service.Environments[i.Environment]
+	parameters, err := s.Service.resolved(ctx, i.Parameters, i.Links)
+	if err != nil {
+		return nil, err
+	}
 	applied := Request{ID: record.AppliedBy, Name: i.Name, Environment: i.Environment, Owner: i.Owner, CostCenter: i.CostCenter}
 	return &Check{
 		InstanceID: i.ID, ShortID: i.ShortID, RequestID: record.AppliedBy, Token: token, LeaseSeconds: int(lease / time.Second),
 		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
-		Name: i.Name, Owner: i.Owner, Parameters: i.Parameters, Tags: tags(offering, applied, i.labels(i.Lifetime)),
+		Name: i.Name, Owner: i.Owner, Parameters: parameters, Tags: tags(offering, applied, i.labels(i.Lifetime)),
 		CredentialsVersion: i.CredentialsVersion,
 		Activity:           offering.activity(environment.Implementation),
 	}, nil
@@ -133,12 +137,16 @@ func (s *Runs) FinishCheck(ctx context.Context, pool string, instanceID uuid.UUI
 	if err != nil {
 		return err
 	}
+	values, err := s.Service.resolved(ctx, instance.Parameters, instance.Links)
+	if err != nil {
+		return err
+	}
 	_, err = s.Service.Store.ChangeDrift(ctx, instanceID, func(r *DriftRecord) error {
 		if err := s.authenticateCheck(r, pool, token); err != nil {
 			return err
 		}
 		r.Measure(offering.activity(s.Service.Environments[instance.Environment].Implementation), found.Activity)
-		r.Finish(Differences(offering, r.Instance, found.Changes, found.Drifted), found.Failure, s.DriftEvery)
+		r.Finish(followed(Differences(offering, r.Instance, found.Changes, found.Drifted), instance.Links, values), found.Failure, s.DriftEvery)
 		return nil
 	})
 	return err

@@ -98,7 +98,7 @@ func (s *Service) submitOnce(ctx context.Context, p Principal, sub Submission, a
 	instance := Instance{
 		ID: NewID(), Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter,
-		State: Reserved, Generation: 1, Parameters: ask.sealed, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
+		State: Reserved, Generation: 1, Parameters: ask.sealed, Links: ask.links, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
 		CredentialsVersion: 1,
 		Preview:            sub.Preview,
 		Lifetime:           request.Lifetime, Grace: time.Duration(ask.offering.Expiry.GraceSeconds) * time.Second,
@@ -166,14 +166,20 @@ func (s *Service) unchanged(ctx context.Context, p Principal, instance Instance,
 	if err != nil {
 		return prepared{}, err
 	}
+	var dependants []Dependant
+	if action == Destroy {
+		if dependants, err = s.Store.Dependants(ctx, instance.ID); err != nil {
+			return prepared{}, err
+		}
+	}
 	shown := unsealed(instance.Parameters)
 	return prepared{
 		offering: offering, environment: environment, name: instance.Name, owner: instance.Owner,
-		costCenter: instance.CostCenter, sealed: instance.Parameters,
+		costCenter: instance.CostCenter, sealed: instance.Parameters, links: instance.Links,
 		judged: Ask{
 			Stage: stage, Action: action, Principal: p, Offering: offering, Environment: environment,
 			Name: instance.Name, Owner: instance.Owner, CostCenter: instance.CostCenter,
-			Parameters: shown, Before: shown, Was: wasOf(instance, offering), Lifetime: instance.Lifetime, At: s.Now().UTC(),
+			Parameters: shown, Before: shown, Was: wasOf(instance, offering), Dependants: dependants, Lifetime: instance.Lifetime, At: s.Now().UTC(),
 		},
 	}, nil
 }
@@ -287,6 +293,7 @@ type prepared struct {
 	owner       string
 	costCenter  string
 	sealed      Parameters // sensitive values sealed for the pool
+	links       []Link
 	judged      Ask
 	digest      string // of offering and parameters
 }
@@ -317,6 +324,9 @@ func (s *Service) prepare(ctx context.Context, p Principal, offeringID string, r
 		if err := s.Authorizer.Allow(ctx, Access{p, VerbSubmit, ask.owner, environment.Name}); err != nil {
 			return prepared{}, err
 		}
+	}
+	if ask.links, err = s.link(ctx, p, offering, environment.Name, parameters, nil); err != nil {
+		return prepared{}, err
 	}
 	encoded, err := json.Marshal(parameters)
 	if err != nil {
@@ -370,7 +380,7 @@ func (s *Service) environmentNames() []string {
 func (s *Service) newRequest(ctx context.Context, p Principal, sub Submission, ask prepared, verdict Verdict) Request {
 	request := Request{
 		ID: NewID(), Action: ask.judged.Action, Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
-		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter, Parameters: ask.sealed,
+		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter, Parameters: ask.sealed, Links: ask.links,
 		RequestedBy: p.Subject, Actor: p.Actor, Task: sub.Task, IdempotencyKey: sub.IdempotencyKey, BodyDigest: ask.digest,
 		Lifetime: ask.judged.Lifetime, Verdict: verdict,
 	}

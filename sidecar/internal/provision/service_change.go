@@ -164,13 +164,21 @@ func (s *Service) intend(ctx context.Context, p Principal, instance Instance, ac
 	if err != nil {
 		return intended{}, withFaults(err, next.frozen)
 	}
+	links, err := s.link(ctx, p, offering, instance.Environment, after, instance.Links)
+	if err == nil {
+		err = s.acyclic(ctx, instance, links)
+	}
+	if err != nil {
+		return intended{}, withFaults(err, next.frozen)
+	}
+	next.changes = changesBetween(now, offering, instance.Parameters, after) // an id has become an entity ref
 	sealed, err := s.sealNew(offering, environment.Pool, after, kept, stage)
 	if err != nil {
 		return intended{}, err
 	}
 	next.prepared = prepared{
 		offering: offering, environment: environment, name: instance.Name, owner: instance.Owner,
-		costCenter: sealed.Text(offering.Roles.CostCenter), sealed: sealed,
+		costCenter: sealed.Text(offering.Roles.CostCenter), sealed: sealed, links: links,
 	}
 	next.judged = Ask{
 		Stage: stage, Action: action, Principal: p, Offering: offering, Environment: environment,

@@ -98,8 +98,12 @@ func (s *Service) askAgain(ctx context.Context, p Principal, first Request, inst
 	if err != nil {
 		return prepared{}, nil, err
 	}
+	links, err := s.link(ctx, p, offering, environment.Name, first.Parameters, instance.Links)
+	if err != nil {
+		return prepared{}, nil, err
+	}
 	ask := prepared{
-		offering: offering, environment: environment, name: first.Name, owner: first.Owner, costCenter: first.CostCenter, sealed: first.Parameters,
+		offering: offering, environment: environment, name: first.Name, owner: first.Owner, costCenter: first.CostCenter, sealed: first.Parameters, links: links,
 		judged: Ask{
 			Stage: StageSubmit, Action: first.Action, Principal: p, Offering: offering, Environment: environment,
 			Name: first.Name, Owner: first.Owner, CostCenter: first.CostCenter, Parameters: first.Shown(), Lifetime: first.Lifetime, At: s.Now().UTC(),
@@ -131,12 +135,16 @@ func (s *Service) createAgain(ctx context.Context, p Principal, first Request, s
 	if err != nil {
 		return Request{}, err
 	}
+	links, err := s.link(ctx, p, offering, environment.Name, checked, nil)
+	if err != nil {
+		return Request{}, err
+	}
 	for name := range kept {
 		checked[name] = first.Parameters[name]
 	}
 	return s.submit(ctx, p, sub, prepared{
 		offering: offering, environment: environment, name: first.Name, owner: first.Owner, costCenter: first.CostCenter,
-		sealed: checked, digest: digest,
+		sealed: checked, links: links, digest: digest,
 		judged: Ask{
 			Stage: StageSubmit, Action: Create, Principal: p, Offering: offering, Environment: environment,
 			Name: first.Name, Owner: first.Owner, CostCenter: first.CostCenter, Parameters: unsealed(checked), Lifetime: first.Lifetime, At: s.Now().UTC(),

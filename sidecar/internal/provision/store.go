@@ -14,7 +14,9 @@ type Store interface {
 	// Accept commits a record made by Accepted, with its events, verdicts and
 	// outbox rows, in one transaction. A live instance of that name, or a live
 	// request of that instance, is a Conflict; a request with the same
-	// RequestedBy and IdempotencyKey is a *Replay; a budget that has less left
+	// RequestedBy and IdempotencyKey is a *Replay; an instance whose output the
+	// record takes and that is going, or the end of one whose output another takes,
+	// is a Conflict; a budget that has less left
 	// than the record takes is ErrBudget. Nothing is stored then.
 	Accept(ctx context.Context, r *Record) error
 
@@ -95,6 +97,9 @@ type Store interface {
 	// ChangeDrift is Change for an instance and its drift check. An unknown id is
 	// NotFound.
 	ChangeDrift(ctx context.Context, instanceID uuid.UUID, decide func(*DriftRecord) error) (*DriftRecord, error)
+	// Dependants are the living instances that take an output of one, or are to by
+	// a request that has not ended, by name.
+	Dependants(ctx context.Context, instanceID uuid.UUID) ([]Dependant, error)
 	// DriftCheck is the check of an instance; the zero value when none was ever due.
 	DriftCheck(ctx context.Context, instanceID uuid.UUID) (DriftCheck, error)
 	// DueChecks are ready instances whose check is due and in nobody's hands, the

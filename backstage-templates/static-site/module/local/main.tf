@@ -5,7 +5,7 @@ locals {
 
   # HTML's five, the ampersand first, since the others bring new ones.
   escaped = {
-    for name, text in { title = var.title, message = var.message } : name =>
+    for name, text in { title = var.title, message = var.message, database = var.database } : name =>
     replace(replace(replace(replace(replace(text, "&", "&amp;"), "<", "&lt;"), ">", "&gt;"), "\"", "&quot;"), "'", "&#39;")
   }
 

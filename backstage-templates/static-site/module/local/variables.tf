@@ -77,6 +77,13 @@ variable "visits_per_month" {
   }
 }
 
+variable "database" {
+  description = "A database that the page names the endpoint of"
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
 variable "roadbed" {
   description = "What the platform says of the instance; not a parameter"
   type = object({

@@ -1758,6 +1758,29 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description The value of the parameter is the entity ref of an instance of that offering in the same environment; what the module is given is that instance's output. */
+        Taken: {
+            offering: string;
+            output: string;
+        };
+        /** @description A parameter that takes another instance's output. */
+        Link: {
+            parameter: string;
+            instance_id: components["schemas"]["Id"];
+            entity_ref: string;
+            output: string;
+        };
+        /** @description An instance that takes an output of this one. */
+        Dependant: {
+            instance_id: components["schemas"]["Id"];
+            entity_ref: string;
+            name: string;
+            offering: string;
+            owner: string;
+            /** @description Of the dependant. */
+            parameter: string;
+            output: string;
+        };
         Parameter: {
             name: string;
             /** @description Its label in a form. */
@@ -1785,6 +1808,7 @@ export interface components {
             replaces: boolean;
             sensitive: boolean;
             multiline: boolean;
+            takes?: components["schemas"]["Taken"];
         };
         Option: {
             value: string;
@@ -2660,6 +2684,10 @@ export interface components {
             outputs: {
                 [key: string]: unknown;
             } | null;
+            /** @description The outputs of others that it takes; absent when none. */
+            links?: components["schemas"]["Link"][];
+            /** @description Those that take an output of it, for whom it cannot be destroyed; of GET /instances/{id} alone, absent when none. */
+            dependants?: components["schemas"]["Dependant"][];
             request_id: components["schemas"]["Id"];
             /**
              * Format: date-time
@@ -2715,6 +2743,10 @@ export interface components {
             actual: unknown;
             /** @description The parameter whose value it is, or one member of it; absent when it is the value of none alone. */
             parameter?: string;
+            /** @description Of what is outdated: the entity whose output it follows, and which has changed. */
+            upstream?: string;
+            /** @description That output. */
+            output?: string;
             /** @description The same for the same change to other instances. */
             cause: string;
         };
@@ -2943,6 +2975,8 @@ export interface components {
         EntitySpec: {
             type: string;
             owner: string;
+            /** @description Entity refs of those whose outputs it takes; absent when none. */
+            dependsOn?: string[];
         };
         EntitySnapshot: {
             entities: components["schemas"]["Entity"][];

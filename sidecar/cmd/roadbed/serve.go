@@ -66,6 +66,8 @@ type sidecarConfig struct {
 	PoolCalls      int `help:"Calls a second of all workers of one pool." default:"500" env:"ROADBED_POOL_CALLS"`
 	RequestsAtOnce int `help:"Requests of everybody that are answered at once, and as many of workers; more are answered 503." default:"256" env:"ROADBED_REQUESTS_AT_ONCE"`
 
+	Feed feedConfig `embed:"" prefix:"feed-"`
+
 	auth func(*backstage.Authenticator) (httpapi.Authenticator, error) // dev only; nil takes Backstage's word alone
 
 	directory provision.Directory // dev only; nil asks Backstage's catalog
@@ -93,7 +95,7 @@ func (c *sidecarConfig) check() error {
 			return fmt.Errorf("--%s is %d; it must be at least 1, and a large number is as good as no limit", flag, n)
 		}
 	}
-	return c.PolicyFrom.check(c.Policies)
+	return errors.Join(c.Feed.check(), c.PolicyFrom.check(c.Policies))
 }
 
 // limits are what the door asks callers to keep; dev's are the defaults.
@@ -139,6 +141,7 @@ type sidecar struct {
 
 	traces    *telemetry.Traces
 	tracing   *tracing         // nil when nobody wants traces
+	feed      *httpapi.Feed    // nil when there is none
 	decisions *decisionLog     // nil when there is none
 	notifier  *notify.Notifier // nil when nobody is told anything
 }
@@ -242,6 +245,10 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		s.close()
 		return nil, err
 	}
+	if s.feed, err = s.newFeed(door.refresh); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -289,6 +296,9 @@ func (s *sidecar) run(ctx context.Context) error {
 		}
 		group.Go(func() error { return serveHTTP(ctx, metrics, s.meters.HTTPServer(), func() {}) })
 	}
+	if err := s.serveFeed(ctx, group); err != nil {
+		return err
+	}
 	s.log.Info("sidecar serves", "listen", listener.Addr().String())
 	err = group.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -325,9 +335,10 @@ func (s *sidecar) publishOfferings(ctx context.Context) error {
 // door is how Backstage and the sidecar know each other.
 type door struct {
 	auth      httpapi.Authenticator
-	keySet    []byte              // nil when we sign nothing
-	directory provision.Directory // nil when nobody can be asked who is in a group
-	notifier  notify.Portal       // nil when we sign nothing
+	keySet    []byte                              // nil when we sign nothing
+	directory provision.Directory                 // nil when nobody can be asked who is in a group
+	notifier  notify.Portal                       // nil when we sign nothing
+	refresh   func(context.Context, string) error // has the catalog read a location again; nil when we sign nothing
 }
 
 // door is Backstage's tokens and, when we sign, our own key set and the catalog.
@@ -355,6 +366,7 @@ func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 			return door{}, err
 		}
 		d.keySet, d.notifier = signer.KeySet(), backstage.NewNotifier(discovery, signer)
+		d.refresh = backstage.NewRefresher(discovery, signer).Refresh
 		if d.directory == nil {
 			d.directory = backstage.NewDirectory(discovery, signer)
 		}

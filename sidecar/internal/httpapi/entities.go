@@ -44,7 +44,7 @@ func (s *Server) listEntities(w http.ResponseWriter, r *http.Request, p provisio
 	}
 	answer := api.EntitySnapshot{Entities: []api.Entity{}, Cursor: snapshot.Cursor, Complete: true}
 	for _, i := range snapshot.Instances {
-		if entity, ok := s.entity(r, i); ok && !i.State.Gone() {
+		if entity, ok := s.entity(r.Context(), i); ok && !i.State.Gone() {
 			answer.Entities = append(answer.Entities, entity)
 		}
 	}
@@ -87,7 +87,7 @@ func (s *Server) entityChanges(w http.ResponseWriter, r *http.Request, p provisi
 		if i.State.Gone() {
 			continue
 		}
-		if entity, ok := s.entity(r, i); ok {
+		if entity, ok := s.entity(r.Context(), i); ok {
 			living[i.EntityRef()] = true
 			answer.Added = append(answer.Added, entity)
 		}
@@ -125,7 +125,7 @@ func (s *Server) untilDrained(ctx context.Context) (drained context.Context, sto
 
 // entity is an instance as the catalog shows it. ok is false for one that the
 // catalog would refuse; that is logged, for no name that Submit takes does it.
-func (s *Server) entity(r *http.Request, i provision.Instance) (entity api.Entity, ok bool) {
+func (s *Server) entity(ctx context.Context, i provision.Instance) (entity api.Entity, ok bool) {
 	location := "url:" + s.BaseURL + "/instances/" + i.ID.String()
 	entity = api.Entity{
 		ApiVersion: "backstage.io/v1alpha1", Kind: "Resource",
@@ -166,7 +166,7 @@ func (s *Server) entity(r *http.Request, i provision.Instance) (entity api.Entit
 		entity.Metadata.Annotations["backstage.io/view-url"] = s.requestPage(i.RequestID)
 	}
 	if !entityName.MatchString(entity.Metadata.Name) || !entityNamespace.MatchString(i.Environment) || i.Offering == "" || i.Owner == "" {
-		s.Log.ErrorContext(r.Context(), "instance left out of the entity feed; the catalog would refuse it", "instance_id", i.ID, "entity_ref", i.EntityRef())
+		s.Log.ErrorContext(ctx, "instance left out of the entity feed; the catalog would refuse it", "instance_id", i.ID, "entity_ref", i.EntityRef())
 		return api.Entity{}, false
 	}
 	return entity, true

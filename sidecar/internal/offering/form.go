@@ -48,26 +48,15 @@ func (m mapping) MarshalYAML() (any, error) {
 // parameters, one of the advanced and, when there are some, one of the expert.
 // The form asks and shows; what is allowed is decided when it is submitted.
 func Template(o provision.Offering) ([]byte, error) {
-	pages := formPages(o)
-	metadata := mapping{
-		{"name", o.ID},
-		{"title", o.Name},
-		{"description", o.Description},
-		{"annotations", mapping{{"roadbed.dev/offering", o.ID}, {"roadbed.dev/version", o.Version}}},
-		{"tags", formTags(o)},
-	}
-	if o.Docs != "" {
-		metadata = append(metadata, entry{"links", []any{mapping{{"url", o.Docs}, {"title", "Documentation"}, {"icon", "docs"}}}})
-	}
 	template := mapping{
 		{"apiVersion", "scaffolder.backstage.io/v1beta3"},
 		{"kind", "Template"},
-		{"metadata", metadata},
+		{"metadata", formMetadata(o)},
 		{"spec", mapping{
 			{"owner", formOwner},
 			{"type", o.Category},
 			{"presentation", mapping{{"buttonLabels", mapping{{"createButtonText", "Request"}}}}},
-			{"parameters", pages},
+			{"parameters", formPages(o)},
 			{"steps", []any{mapping{
 				{"id", "request"},
 				{"name", "Request " + o.Name},
@@ -98,6 +87,20 @@ func Template(o provision.Offering) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
+func formMetadata(o provision.Offering) mapping {
+	metadata := mapping{
+		{"name", o.ID},
+		{"title", o.Name},
+		{"description", o.Description},
+		{"annotations", mapping{{"roadbed.dev/offering", o.ID}, {"roadbed.dev/version", o.Version}}},
+		{"tags", formTags(o)},
+	}
+	if o.Docs != "" {
+		metadata = append(metadata, entry{"links", []any{mapping{{"url", o.Docs}, {"title", "Documentation"}, {"icon", "docs"}}}})
+	}
+	return metadata
+}
+
 // formInput is what the action is given: the offering's parameters by name, for
 // the form has fields that are none. What is not filled in is left out when the
 // task runs. Backstage keeps the fields of kind Secret apart from the
@@ -125,28 +128,38 @@ const (
 	verdictField = "roadbedVerdict"
 )
 
+// formLevel is a page of a form.
+type formLevel struct{ name, title, description string }
+
+var formLevels = []formLevel{
+	{"basic", "What you need", ""},
+	{"advanced", "Options", "Each has a sensible default; leave what you do not need to change."},
+	{"expert", "Expert", "Handed to the module as it is written."},
+}
+
+func (l formLevel) page(required []string) mapping {
+	page := mapping{{"title", l.title}}
+	if l.description != "" {
+		page = append(page, entry{"description", l.description})
+	}
+	if len(required) > 0 {
+		page = append(page, entry{"required", required})
+	}
+	return page
+}
+
 // formPages are the pages that have parameters, by level. The first offers the
 // presets, each ends with the price and the verdict, and the last one is not
 // left while policy does not allow what it asks for.
 func formPages(o provision.Offering) []any {
 	var pages []mapping
 	var properties []mapping
-	for _, level := range []struct{ name, title, description string }{
-		{"basic", "What you need", ""},
-		{"advanced", "Options", "Each has a sensible default; leave what you do not need to change."},
-		{"expert", "Expert", "Handed to the module as it is written."},
-	} {
+	for _, level := range formLevels {
 		fields, required := formFields(o, level.name)
 		if len(fields) == 0 {
 			continue
 		}
-		page := mapping{{"title", level.title}}
-		if level.description != "" {
-			page = append(page, entry{"description", level.description})
-		}
-		if len(required) > 0 {
-			page = append(page, entry{"required", required})
-		}
+		page := level.page(required)
 		// The page as a whole is a field of ours, so that a click can set several.
 		page = append(page, entry{"ui:field", "RoadbedPage"}, entry{"ui:options", mapping{{"offering", o.ID}}})
 		pages, properties = append(pages, page), append(properties, fields)

@@ -252,3 +252,57 @@ func TestTheLocationListsEveryForm(t *testing.T) {
 		t.Errorf("targets differ (-want +got):\n%s", diff)
 	}
 }
+
+func TestThePlainFormNeedsNoneOfOurPlugins(t *testing.T) {
+	catalog, err := offering.Open(templates.FS, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range catalog.Offerings() {
+		text, err := offering.PlainTemplate(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "ui:field: Roadbed") {
+			t.Errorf("%s has a field of ours:\n%s", o.ID, text)
+		}
+		var form struct {
+			Spec struct {
+				Parameters []struct {
+					Properties map[string]any `yaml:"properties"`
+				} `yaml:"parameters"`
+				Steps []struct {
+					Action string         `yaml:"action"`
+					Input  map[string]any `yaml:"input"`
+				} `yaml:"steps"`
+			} `yaml:"spec"`
+		}
+		if err := yaml.Unmarshal(text, &form); err != nil {
+			t.Fatalf("%s: %v", o.ID, err)
+		}
+		fields := map[string]any{}
+		for _, page := range form.Spec.Parameters {
+			for name, field := range page.Properties {
+				fields[name] = field
+			}
+		}
+		for _, p := range o.Parameters {
+			if fields[p.Name] == nil {
+				t.Errorf("%s does not ask for %s", o.ID, p.Name)
+			}
+		}
+		if len(fields) != len(o.Parameters) {
+			t.Errorf("%s asks for %d fields, want the %d parameters alone", o.ID, len(fields), len(o.Parameters))
+		}
+		var actions []string
+		for _, step := range form.Spec.Steps {
+			actions = append(actions, step.Action)
+		}
+		if want := []string{"roadbed:submit", "debug:log", "roadbed:expect-accepted"}; !cmp.Equal(actions, want) {
+			t.Errorf("%s runs %v, want %v", o.ID, actions, want)
+		}
+		if form.Spec.Steps[0].Input["requestKey"] != "${{ context.task.id }}" {
+			t.Errorf("%s asks anew whenever its step is repeated: %v", o.ID, form.Spec.Steps[0].Input)
+		}
+	}
+}

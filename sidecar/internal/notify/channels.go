@@ -261,7 +261,7 @@ func (c portal) send(ctx context.Context, _ uuid.UUID, e provision.Event, s subj
 		if s.request == nil || e.Entity == "request" && e.Verb == "denied" && e.Sequence <= 2 {
 			return nil
 		}
-		if to = []string{s.request.RequestedBy}; strings.HasPrefix(s.request.RequestedBy, "system:") {
+		if to = []string{s.request.RequestedBy}; !strings.HasPrefix(s.request.RequestedBy, "user:") {
 			to = []string{s.request.Owner} // it is theirs, whoever asked
 		}
 	}

@@ -29,6 +29,7 @@ type ChannelConfig struct {
 	SMTP      *SMTPConfig      `yaml:"smtp"`
 	Webhook   *WebhookConfig   `yaml:"webhook"`
 	Backstage *BackstageConfig `yaml:"backstage"`
+	GitHub    *GitHubConfig    `yaml:"github"`
 }
 
 // SlackConfig is an incoming webhook; its URL is a secret.
@@ -187,8 +188,12 @@ func (c ChannelConfig) faults() (faults []error) {
 	if c.Backstage != nil {
 		kinds++
 	}
+	if c.GitHub != nil {
+		kinds++
+		faults = append(faults, c.GitHub.faults()...)
+	}
 	if kinds != 1 {
-		fault("give one of slack, smtp, webhook and backstage")
+		fault("give one of slack, smtp, webhook, backstage and github")
 	}
 	return faults
 }

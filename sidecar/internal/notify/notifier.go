@@ -31,8 +31,7 @@ type Store interface {
 	NoticeSent(ctx context.Context, eventID uuid.UUID, channel string) error
 	NoticeFailed(ctx context.Context, eventID uuid.UUID, channel, why string, again time.Duration) error
 	CountNotices(ctx context.Context) (waiting, failed int64, err error)
-	Request(ctx context.Context, id uuid.UUID) (provision.Request, error)
-	Instance(ctx context.Context, id uuid.UUID) (provision.Instance, error)
+	previewStore
 }
 
 // Settings are what a Notifier needs.
@@ -92,6 +91,8 @@ func New(s Settings) *Notifier {
 			n.channels[name] = webhook{*c.Webhook, s.Client, s.Now}
 		case c.SMTP != nil:
 			n.channels[name] = mailbox{*c.SMTP, s.Now}
+		case c.GitHub != nil:
+			n.channels[name] = pulls{*c.GitHub, s.Client, s.Store, s.Link, s.Now}
 		case s.Portal != nil:
 			n.channels[name] = portal{s.Portal}
 		default:

@@ -34,6 +34,8 @@ type workerConfig struct {
 	Terraform string        `help:"The terraform or tofu to run; by default the one on PATH, else one that is downloaded." env:"ROADBED_TERRAFORM"`
 	CLIConfig string        `help:"Terraform's CLI configuration, which names the provider mirror." env:"TF_CLI_CONFIG_FILE"`
 	Pass      []string      `help:"Environment variables that providers may see." placeholder:"NAME" default:"ROADBED_POSTGRES_DSN" env:"ROADBED_PROVIDER_VARIABLES"`
+	Providers string        `help:"Dependency lock file of the providers that modules may use, by version and hash; without it any that can be installed." type:"existingfile" env:"ROADBED_PROVIDERS_FILE"`
+	Memory    uint64        `name:"terraform-memory" help:"MiB of data that Terraform, and each provider, may have." default:"4096" env:"ROADBED_TERRAFORM_MEMORY"`
 	Drain     time.Duration `help:"How long a stopping worker waits for what it applies; supervisors finish the rest." default:"20s" env:"ROADBED_WORKER_DRAIN"`
 
 	variables map[string]string // what Pass names; dev fills it in itself
@@ -50,6 +52,10 @@ func (c *workerCommand) Run(ctx context.Context, log *slog.Logger) error {
 		if value, ok := os.LookupEnv(name); ok {
 			c.variables[name] = value
 		}
+	}
+	// dev does not: it shares its process with what must not be held so.
+	if err := terraform.Confine(c.Memory << 20); err != nil {
+		return err
 	}
 	return runWorker(ctx, c.workerConfig, log)
 }
@@ -70,6 +76,12 @@ func runWorker(ctx context.Context, c workerConfig, log *slog.Logger) error {
 	token, err := os.ReadFile(c.TokenFile)
 	if err != nil {
 		return fmt.Errorf("read pool token: %w", err)
+	}
+	var providers terraform.Providers
+	if c.Providers != "" {
+		if providers, err = terraform.ReadProviders(c.Providers); err != nil {
+			return err
+		}
 	}
 	binary, err := terraform.Find(ctx, terraform.Search{Path: c.Terraform, CacheDir: filepath.Join(c.Dir, "terraform")})
 	if err != nil {
@@ -96,7 +108,7 @@ func runWorker(ctx context.Context, c workerConfig, log *slog.Logger) error {
 	w := &worker.Worker{
 		Config: worker.Config{
 			Name: name, Root: c.Dir, Slots: c.Slots, Connection: connection, Drain: c.Drain,
-			Terraform: terraform.Settings{Binary: binary, CLIConfig: c.CLIConfig, Variables: c.variables},
+			Terraform: terraform.Settings{Binary: binary, CLIConfig: c.CLIConfig, Providers: providers, Variables: c.variables},
 		},
 		Control: controller, Jobs: jobs{pool}, Reports: pool, Log: log,
 		Open: ring.Open, Unpack: offering.Unpack, Digest: offering.BundleDigest, Measure: activity.Measure,

@@ -49,6 +49,7 @@ func (l *linter) modules() {
 		if diagnostics.HasErrors() {
 			continue
 		}
+		l.confinement(dir)
 		l.variables(dir, module)
 		l.outputs(dir, module)
 		l.pricing(implementation, dir, module)

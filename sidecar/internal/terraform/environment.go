@@ -23,6 +23,7 @@ import (
 type Settings struct {
 	Binary    Binary
 	CLIConfig string            // a CLI configuration file, which names the provider mirror; empty for none
+	Providers Providers         // that modules may use; nil is any that the mirror or the registry has
 	Variables map[string]string // environment variables that providers need, and nothing else of ours
 }
 

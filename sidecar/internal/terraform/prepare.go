@@ -94,6 +94,11 @@ func (s Settings) prepare(ctx context.Context, root, dir, implementation string,
 	if err := s.initialise(ctx, staging, work); err != nil {
 		return Prepared{}, err
 	}
+	if s.Providers != nil {
+		if err := s.Providers.allow(work); err != nil {
+			return Prepared{}, err
+		}
+	}
 	if _, err := os.Stat(filepath.Join(work, ".terraform", "terraform.tfstate")); err == nil {
 		return Prepared{}, provision.Errorf(provision.Invalid, "module %s has a backend or cloud block: Roadbed keeps the state, remove the block", implementation)
 	}
@@ -192,7 +197,7 @@ func (s Settings) initialise(ctx context.Context, home, work string) error {
 		return err
 	}
 	arguments := []string{"init", "-input=false", "-no-color"}
-	if _, err := os.Stat(filepath.Join(work, ".terraform.lock.hcl")); err == nil {
+	if _, err := os.Stat(filepath.Join(work, lockFile)); err == nil {
 		arguments = append(arguments, "-lockfile=readonly")
 	}
 	cmd := exec.CommandContext(ctx, s.Binary.Path, arguments...)

@@ -18,7 +18,7 @@ const resource = (name: string): Schemas['Entity'] => ({
   apiVersion: 'backstage.io/v1alpha1',
   kind: 'Resource',
   metadata: { name, namespace: 'dev', title: name, annotations: { 'roadbed.dev/phase': 'ready' }, links: [] },
-  spec: { type: 'database', owner: 'group:default/payments' },
+  spec: { type: 'database', owner: 'group:default/payments', dependsOn: ['resource:dev/network.vpc'] },
 });
 
 const located = (name: string, key = 'roadbed:default') => {

@@ -40,6 +40,7 @@ export type Failure = Schemas['Failure'];
 /** InfrastructureRequest is the API's Request, which is also the name of a browser's own type. */
 export type InfrastructureRequest = Schemas['Request'];
 export type Instance = Schemas['Instance'];
+export type Dependant = Schemas['Dependant'];
 export type InstanceWithRequests = Schemas['InstanceAnswer'];
 export type Offering = Schemas['Offering'];
 export type Environment = Schemas['Environment'];

@@ -2,11 +2,12 @@ import { useState, type RefObject } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { Button, Dialog, DialogBody, DialogFooter, DialogHeader, Text, TextField } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
-import type { InfrastructureRequest, Instance } from '../api/types';
+import type { Dependant, InfrastructureRequest, Instance } from '../api/types';
 import { useAction } from '../hooks/useAction';
 import { useFocusAfter } from '../hooks/useFocusAfter';
 import { newIdempotencyKey } from '../idempotencyKey';
 import { Refused } from './Refused';
+import { Who } from './Who';
 import classes from './DestroyDialog.module.css';
 
 type FormProps = {
@@ -38,6 +39,10 @@ function Form(props: FormProps) {
   });
   useFocusAfter(focusAfter);
   const matches = typed.trim() === instance.name;
+  const dependants = instance.dependants ?? [];
+  if (dependants.length > 0) {
+    return <Held instance={instance} dependants={dependants} onClose={() => props.onOpenChange(false)} />;
+  }
   return (
     <form
       className={classes.form}
@@ -74,5 +79,33 @@ function Form(props: FormProps) {
         </Button>
       </DialogFooter>
     </form>
+  );
+}
+
+/** Held is why it cannot be destroyed: those who take an output of it, and whom to ask. */
+function Held(props: { instance: Instance; dependants: Dependant[]; onClose(): void }) {
+  const { instance, dependants, onClose } = props;
+  return (
+    <div className={classes.form}>
+      <DialogHeader>{instance.name} cannot be destroyed yet</DialogHeader>
+      <DialogBody className={classes.body}>
+        <Text as="p" variant="body-medium" className={classes.line}>
+          {dependants.length === 1 ? 'Something else takes' : `${dependants.length} others take`} an output of it, and would be
+          left without. Change or destroy what takes it first.
+        </Text>
+        <ul role="list" aria-label="Dependants" className={classes.list}>
+          {dependants.map(({ entity_ref, owner, output, parameter }) => (
+            <li key={`${entity_ref} ${parameter}`}>
+              <Who entityRef={entity_ref} bold /> of <Who entityRef={owner} /> takes its {output.replaceAll('_', ' ')}
+            </li>
+          ))}
+        </ul>
+      </DialogBody>
+      <DialogFooter className={classes.footer}>
+        <Button variant="primary" onPress={onClose} autoFocus>
+          Keep {instance.name}
+        </Button>
+      </DialogFooter>
+    </div>
   );
 }

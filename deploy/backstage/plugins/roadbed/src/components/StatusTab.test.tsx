@@ -355,6 +355,30 @@ test('destroys by keyboard alone, once the name has been typed', async () => {
   expect(screen.queryByRole('dialog')).not.toBeInTheDocument();
 });
 
+test('names what takes from it, and does not ask for its end while something does', async () => {
+  const shop = {
+    instance_id: '01980000-0000-7000-8000-0000000000bb',
+    entity_ref: 'resource:dev/shop.static-site',
+    name: 'shop',
+    offering: 'static-site',
+    owner: 'group:default/web',
+    parameter: 'database',
+    output: 'endpoint',
+  };
+  const links = [{ parameter: 'network', instance_id: shop.instance_id, entity_ref: 'resource:dev/net.vpc', output: 'id' }];
+  const user = userEvent.setup();
+  renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance({ dependants: [shop], links }), requests: [aRequest()] }));
+  expect((await screen.findByText('Taken by')).parentElement).toHaveTextContent('shop.static-site');
+  expect(screen.getByText('Takes from').parentElement).toHaveTextContent('net.vpc');
+  await user.click(screen.getByRole('button', { name: 'Actions for orders-store' }));
+  await user.click(await screen.findByRole('menuitem', { name: 'Destroy orders-store' }));
+  const dialog = await screen.findByRole('dialog', { name: 'orders-store cannot be destroyed yet' });
+  expect(within(dialog).getByRole('list', { name: 'Dependants' })).toHaveTextContent('shop.static-site of web takes its endpoint');
+  expect(within(dialog).queryByRole('textbox')).not.toBeInTheDocument();
+  await user.click(within(dialog).getByRole('button', { name: 'Keep orders-store' }));
+  await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument());
+});
+
 test('gives the focus back when nothing is to be destroyed after all', async () => {
   const user = userEvent.setup();
   renderTab(aReadySidecar());

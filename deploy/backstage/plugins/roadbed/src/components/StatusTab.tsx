@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type ReactNode, type RefObject } from 'react';
+import { Fragment, useEffect, useRef, useState, type ReactNode, type RefObject } from 'react';
 import { useApi, useRouteRef } from '@backstage/frontend-plugin-api';
 import { useEntity } from '@backstage/plugin-catalog-react';
 import { Button, ButtonLink, Skeleton, Text } from '@backstage/ui';
@@ -160,6 +160,7 @@ function Heading(props: {
             },
             { name: 'Cost', value: isGone(instance.state) ? 'none any more' : formatMonthly(instance.monthly_cost) },
             ...(budgets.length === 0 || isGone(instance.state) ? [] : [{ name: 'Budget left', value: sayLeft(budgets) }]),
+            ...takenBy(instance),
             ...(instance.expires_at && !isGone(instance.state) ? [endOf(instance.expires_at, instance.destroy_at)] : []),
           ]}
         />
@@ -175,6 +176,25 @@ function Heading(props: {
       </div>
     </header>
   );
+}
+
+/** What it takes outputs from, and who takes some of it. */
+function takenBy({ links = [], dependants = [] }: Instance): Fact[] {
+  const facts = [
+    { name: 'Takes from', refs: links.map(link => link.entity_ref) },
+    { name: 'Taken by', refs: dependants.map(dependant => dependant.entity_ref) },
+  ];
+  return facts
+    .filter(({ refs }) => refs.length > 0)
+    .map(({ name, refs }) => ({
+      name,
+      value: [...new Set(refs)].map((entityRef, index) => (
+        <Fragment key={entityRef}>
+          {index > 0 && ', '}
+          <Who entityRef={entityRef} />
+        </Fragment>
+      )),
+    }));
 }
 
 /** Once it has ended it is kept for a while, in which it can still be extended. */

@@ -129,19 +129,22 @@ func (r *Record) Dispatch(pool string, judged Verdict) error {
 
 // Claim gives the run to a worker until lease from now. The fencing token
 // rises. A run that another worker holds, or that has ended, is a Conflict; the
-// same worker may claim again what it holds, under the same token, because its
-// answer may have been lost.
+// same worker may claim again what it plans, under the same token, because its
+// answer may have been lost. What it applies it may not: who does not find the
+// run on its disk is not who began it, whatever it is called.
 func (r *Record) Claim(worker, tokenDigest string, lease time.Duration) error {
 	switch {
 	case r.Run == nil || r.Run.State == RunEnded:
 		return Errorf(Conflict, "this run has ended")
 	case r.Run.State == RunClaimed && r.Run.Worker != worker:
 		return Errorf(Conflict, "run %s is held by worker %s", r.Run.ID, r.Run.Worker)
+	case r.Run.State == RunClaimed && r.Request.State != Planning:
+		return Errorf(Conflict, "run %s is %s: only the supervisor that began it goes on", r.Run.ID, r.Request.State)
 	}
 	r.Run.TokenDigest = tokenDigest
 	r.Run.LeaseExpiresAt, r.Run.UpdatedAt = r.now.Add(lease), r.now
 	if r.Run.State == RunClaimed {
-		return r.resume()
+		return nil
 	}
 	r.Instance.Fence++
 	r.Run.State, r.Run.Worker, r.Run.Fence = RunClaimed, worker, r.Instance.Fence

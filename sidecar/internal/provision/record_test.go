@@ -297,16 +297,17 @@ func TestWorkerLostWhilePlanningRequeues(t *testing.T) {
 func TestWorkerLostWhileApplyingIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	for name, back := range map[string]func(*provision.Record) error{
-		"it renews":       renew,
-		"it claims again": claim("w1"),
-		"it reports":      address("terraform_data.database", "completed"),
+		"it renews":  renew,
+		"it reports": address("terraform_data.database", "completed"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := applying(t).silence()
 			l.stands(provision.Lost, provision.Incomplete)
-			if err := l.do(claim("w2")); provision.KindOf(err) != provision.Conflict {
-				t.Errorf("another worker's claim: %v, want a conflict", err)
+			for _, worker := range []string{"w1", "w2"} { // the first under its name only: it has not found the run on its disk
+				if err := l.do(claim(worker)); provision.KindOf(err) != provision.Conflict {
+					t.Errorf("%s claims: %v, want a conflict", worker, err)
+				}
 			}
 			if err := l.do(dispatch); provision.KindOf(err) != provision.Conflict {
 				t.Errorf("another dispatch: %v, want a conflict", err)
@@ -389,6 +390,9 @@ func TestClaims(t *testing.T) {
 	l.must(claim("w1"))
 	if l.record.Run.Fence != 1 || len(l.events) != told {
 		t.Errorf("a repeated claim has fence %d and %d events, want 1 and %d: its answer was lost, nothing more", l.record.Run.Fence, len(l.events), told)
+	}
+	if err := l.must(goOn).do(claim("w1")); provision.KindOf(err) != provision.Conflict {
+		t.Errorf("a claim of what its worker has begun to apply: %v, want a conflict", err)
 	}
 	if err := created(t).do(claim("w1")); provision.KindOf(err) != provision.Conflict {
 		t.Errorf("a claim before dispatch: %v, want a conflict", err)

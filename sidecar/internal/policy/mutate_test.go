@@ -191,7 +191,7 @@ func TestMutateSaysWhatOnlyThePastNotices(t *testing.T) {
 
 func TestMutateTheShippedPolicies(t *testing.T) {
 	t.Parallel()
-	report, err := policy.Mutate(t.Context(), policies.FS, policy.MutateOptions{Budget: 5 * time.Minute})
+	report, err := policy.Mutate(t.Context(), policies.FS, policy.MutateOptions{Budget: 25 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

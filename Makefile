@@ -42,8 +42,8 @@ reset: down ## Stop everything and delete its data
 	@echo "Deleted $(DATA). Databases made there are gone with it."
 
 ##@ Check it
-.PHONY: test test-go test-providers test-portal e2e lint verify measure bench
-test: lint test-go test-providers test-portal verify e2e measure ## Install what the tests need and run every one of them
+.PHONY: test test-go test-providers test-aws test-aws-here test-portal e2e lint verify measure bench
+test: lint test-go test-providers test-aws-here test-portal verify e2e measure ## Install what the tests need and run every one of them
 	@echo "all tests passed"
 
 test-go: tools $(MIRROR)/terraform.rc ## Go and Rego, against real PostgreSQL, NATS and Terraform
@@ -51,6 +51,23 @@ test-go: tools $(MIRROR)/terraform.rc ## Go and Rego, against real PostgreSQL, N
 
 test-providers: tools $(MIRROR)/terraform.rc ## Our Terraform provider and the offerings' modules
 	cd deploy/providers && go test -timeout 15m ./...
+
+# A folder with the AWS provider, in the layout of Terraform's plugin folders; without one the provider is downloaded.
+AWS_MIRROR ?= $(patsubst %/registry.terraform.io/hashicorp/aws,%,$(firstword $(wildcard $(addsuffix /registry.terraform.io/hashicorp/aws, \
+	$(HOME)/.terraform.d/plugins /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/tf-plugins))))
+PYTHON ?= python3
+
+$(BUILD)/aws/terraform.rc:
+	@mkdir -p $(@D)
+	@printf 'disable_checkpoint = true\nprovider_installation {\n  %s\n}\n' '$(if $(AWS_MIRROR),filesystem_mirror { path = "$(AWS_MIRROR)" },direct {})' >$@
+
+test-aws: tools $(BUILD)/aws/terraform.rc ## The implementations at AWS, on moto: make, drift, revert, change, rotate, destroy
+	@$(PYTHON) -c 'import moto.server' 2>/dev/null || { echo "The AWS tests need moto, a stand-in for AWS: pip install 'moto[server]', or set PYTHON to the Python that has it."; exit 1; }
+	TF_CLI_CONFIG_FILE="$(BUILD)/aws/terraform.rc" PYTHON="$(PYTHON)" go test -count=1 -timeout 20m -tags aws -run '^TestAWS' ./sidecar/...
+
+test-aws-here:
+	@if [ -n "$(AWS_MIRROR)" ] && $(PYTHON) -c 'import moto.server' 2>/dev/null; then $(MAKE) --no-print-directory test-aws; \
+	else echo "The AWS tests are left out: this machine lacks moto or the AWS provider; make test-aws says more."; fi
 
 test-portal: $(PORTAL)/node_modules/.ready ## The Backstage packages: types and unit tests
 	cd $(PORTAL) && $(NPM) run --silent typecheck && $(NPM) test --silent
@@ -65,6 +82,7 @@ bench-form: $(ROADBED) $(MIRROR)/terraform.rc $(PORTAL)/packages/app/dist/index.
 lint: $(ROADBED) ## Formatting, vet, staticcheck, policies, offerings, Terraform
 	@test -z "$$(gofmt -l sidecar policies backstage-templates deploy/environments deploy/providers)" || { gofmt -l sidecar policies backstage-templates deploy; echo "run gofmt -w on these"; exit 1; }
 	go vet ./...
+	go vet -tags aws ./sidecar/...
 	go tool staticcheck ./...
 	$(ROADBED) lint
 	@terraform fmt -check -recursive backstage-templates

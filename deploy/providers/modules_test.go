@@ -161,6 +161,7 @@ func TestPostgresDatabase(t *testing.T) {
 		want := map[string]any{
 			"endpoint":               rig.Host,
 			"port":                   float64(rig.Port),
+			"db_instance_id":         "orders_store_ab12cd34",
 			"credentials_secret_arn": fmt.Sprintf("roadbed://instances/%s/credentials", instance),
 			"monitoring_dashboard":   fmt.Sprintf("postgresql://orders_store_ab12cd34_monitor@%s:%d/orders_store_ab12cd34", rig.Host, rig.Port),
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -93,6 +94,11 @@ type options struct {
 	drift     time.Duration    // between drift checks; 0 is the usual day
 	env       []string         // of the sidecar, beside what every process has
 	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
+	dev       string           // the environment file of dev; "" is the usual one
+	serve     []string         // more flags of the sidecar
+	worker    []string         // more flags of workers
+	variables []string         // of every process's environment, as NAME=value
+	patience  time.Duration    // how long anything may take; 0 is the usual
 }
 
 // road is the whole of Roadbed for one test: a Backstage, NATS, Postgres, the
@@ -111,6 +117,7 @@ type road struct {
 	poolKey  string // the token of pool local
 	port     int
 	mark     string // part of every name
+	options  options
 	mu       sync.Mutex
 	tokens   []string
 	names    int
@@ -126,7 +133,8 @@ func newRoad(t testing.TB, o options) *road {
 	}
 	secret := make([]byte, 24)
 	_, _ = rand.Read(secret)
-	r := &road{t: t, dir: dir, portal: newPortal(t), nats: testkit.NATS(t, "local.w1", "local.w2", "local.w3"), poolKey: "canary" + hex.EncodeToString(secret), mark: hex.EncodeToString(secret[:3])}
+	o.patience = cmp.Or(o.patience, deadline)
+	r := &road{t: t, dir: dir, options: o, portal: newPortal(t), nats: testkit.NATS(t, "local.w1", "local.w2", "local.w3"), poolKey: "canary" + hex.EncodeToString(secret), mark: hex.EncodeToString(secret[:3])}
 	t.Cleanup(func() {
 		r.wantNoPanic()
 		if t.Failed() {
@@ -157,7 +165,7 @@ func newRoad(t testing.TB, o options) *road {
 	if o.delay != "" {
 		settings = "settings: {create_delay: " + o.delay + "}\n"
 	}
-	r.write("environments/dev.yaml", "name: dev\ntitle: Development\nimplementation: local\npool: local\nregion: here\n"+settings)
+	r.write("environments/dev.yaml", cmp.Or(o.dev, "name: dev\ntitle: Development\nimplementation: local\npool: local\nregion: here\n"+settings))
 	r.write("environments/staging.yaml", idleStaging)
 	if o.lease == 0 {
 		o.lease = 3 * time.Second
@@ -189,7 +197,7 @@ func newRoad(t testing.TB, o options) *road {
 		args = append(args, "--policies", r.path("policies"))
 	}
 	r.writeTerraform()
-	r.sidecar = &process{t: t, args: args, env: o.env, log: r.path("sidecar.log")}
+	r.sidecar = &process{t: t, args: append(args, o.serve...), env: append(o.env, o.variables...), log: r.path("sidecar.log")}
 	r.sidecar.start()
 	t.Cleanup(r.endRuns)
 	t.Cleanup(r.sidecar.kill)
@@ -240,7 +248,7 @@ func (r *road) remove(name string) {
 // until waits until it is so, and fails the test when it never is.
 func (r *road) until(what string, so func() bool) {
 	r.t.Helper()
-	end := time.Now().Add(deadline)
+	end := time.Now().Add(r.options.patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !so() {

@@ -22,15 +22,15 @@ import (
 // patience is how long one measure may take.
 const patience = 15 * time.Second
 
-// Measure takes one reading of an instance whose outputs are given, secret ones
-// included. variables are what the worker may reach things with. It blocks for
-// at most patience and changes nothing. What goes wrong is Unavailable or
-// Invalid and fit to be read by the instance's owner.
-func Measure(ctx context.Context, rule provision.ActivityRule, outputs map[string]any, variables map[string]string) (provision.Reading, error) {
+// Measure takes one reading of an instance of an environment whose outputs are
+// given, secret ones included. variables are what the worker may reach things
+// with. It blocks for at most patience and changes nothing. What goes wrong is
+// Unavailable or Invalid and fit to be read by the instance's owner.
+func Measure(ctx context.Context, rule provision.ActivityRule, environment provision.Environment, outputs map[string]any, variables map[string]string) (provision.Reading, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	server := variables[rule.Connection]
-	if server == "" {
+	if server == "" && rule.Kind != "cloudwatch" {
 		return provision.Reading{}, provision.Errorf(provision.Invalid, "the worker has no %s to measure activity with: pass it to the worker as it is passed to providers", rule.Connection)
 	}
 	arguments := make([]string, len(rule.Arguments))
@@ -46,6 +46,8 @@ func Measure(ctx context.Context, rule provision.ActivityRule, outputs map[strin
 		return bySQL(ctx, server, rule.Query, arguments)
 	case "prometheus":
 		return byPrometheus(ctx, server, rule.Query, arguments)
+	case "cloudwatch":
+		return byCloudWatch(ctx, environment, rule.Query, arguments)
 	}
 	return provision.Reading{}, provision.Errorf(provision.Invalid, "this worker cannot measure activity by %q", rule.Kind)
 }

@@ -28,7 +28,7 @@ func TestPrometheusIsAskedWithQuotedArgumentsAndNoSeriesIsNoReading(t *testing.T
 	}
 	outputs := map[string]any{"id": `a"} or vector(0) or cpu{x="$2`, "credentials": map[string]any{"database": "orders"}}
 	variables := map[string]string{"PROMETHEUS_URL": server.URL + "/"}
-	got, err := activity.Measure(t.Context(), rule, outputs, variables)
+	got, err := activity.Measure(t.Context(), rule, provision.Environment{}, outputs, variables)
 	if err != nil || got.Current != 4.5 || got.Total != nil {
 		t.Errorf("a reading is %+v (%v)", got, err)
 	}
@@ -39,14 +39,14 @@ func TestPrometheusIsAskedWithQuotedArgumentsAndNoSeriesIsNoReading(t *testing.T
 		"no series": `[]`, "two series": `[{"value":[1,"1"]},{"value":[1,"2"]}]`, "no number": `[{"value":[1,"NaN"]}]`,
 	} {
 		result = answer
-		if got, err := activity.Measure(t.Context(), rule, outputs, variables); provision.KindOf(err) != provision.Unavailable {
+		if got, err := activity.Measure(t.Context(), rule, provision.Environment{}, outputs, variables); provision.KindOf(err) != provision.Unavailable {
 			t.Errorf("%s is the reading %+v (%v), want unavailable", name, got, err)
 		}
 	}
-	if _, err := activity.Measure(t.Context(), rule, map[string]any{}, variables); err == nil || !strings.Contains(err.Error(), "no output id") {
+	if _, err := activity.Measure(t.Context(), rule, provision.Environment{}, map[string]any{}, variables); err == nil || !strings.Contains(err.Error(), "no output id") {
 		t.Errorf("without its output: %v", err)
 	}
-	if _, err := activity.Measure(t.Context(), rule, outputs, nil); err == nil || !strings.Contains(err.Error(), "no PROMETHEUS_URL") {
+	if _, err := activity.Measure(t.Context(), rule, provision.Environment{}, outputs, nil); err == nil || !strings.Contains(err.Error(), "no PROMETHEUS_URL") {
 		t.Errorf("without a server: %v", err)
 	}
 }
@@ -56,7 +56,7 @@ func TestSQLReadsOneRowAndChangesNothing(t *testing.T) {
 	variables := map[string]string{"DSN": testkit.Database(t)}
 	measure := func(query string) (provision.Reading, error) {
 		rule := provision.ActivityRule{Kind: "sql", Connection: "DSN", Query: query, Arguments: []string{"name"}}
-		return activity.Measure(t.Context(), rule, map[string]any{"name": "orders"}, variables)
+		return activity.Measure(t.Context(), rule, provision.Environment{}, map[string]any{"name": "orders"}, variables)
 	}
 	got, err := measure(`SELECT 7::float8 AS total, 2::float8 AS current, $1::text AS since`)
 	if err != nil || got.Total == nil || *got.Total != 7 || got.Current != 2 || got.Since != "orders" {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-config-inspect/tfconfig"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
 // activity must be complete and have its arguments from outputs of the module.
@@ -14,10 +16,18 @@ func (l *linter) activity(implementation string, module *tfconfig.Module) {
 		return
 	}
 	at := func(field string) []any { return []any{"implementations", implementation, "activity", field} }
-	if !slices.Contains([]string{"sql", "prometheus"}, rule.Kind) {
-		l.add(at("kind"), "write sql or prometheus", "the activity of %s is measured by %q", implementation, rule.Kind)
+	if !slices.Contains([]string{"sql", "prometheus", "cloudwatch"}, rule.Kind) {
+		l.add(at("kind"), "write sql, prometheus or cloudwatch", "the activity of %s is measured by %q", implementation, rule.Kind)
 	}
-	for field, text := range map[string]string{"connection": rule.Connection, "query": rule.Query, "counts": rule.Counts} {
+	needed := map[string]string{"query": rule.Query, "counts": rule.Counts}
+	if rule.Kind == "cloudwatch" {
+		if _, err := provision.ParseMetric(rule.Query); err != nil && rule.Query != "" {
+			l.add(at("query"), "correct it", "the activity of %s cannot be measured: %v", implementation, err)
+		}
+	} else {
+		needed["connection"] = rule.Connection
+	}
+	for field, text := range needed {
 		if strings.TrimSpace(text) == "" {
 			l.add(at(field), "write one", "the activity of %s has no %s", implementation, field)
 		}

@@ -63,6 +63,7 @@ func TestLintFindsWhatDisagrees(t *testing.T) {
 		"drift into a part of what is no map":  {"offering.yaml", "settings: custom_parameters", "settings: storage_gb.a", "but storage_gb is no map"},
 		"activity of what is no output":        {"offering.yaml", "credentials.database", "secrets.database", "the activity of local takes secrets.database, which is no output"},
 		"activity by nothing known":            {"offering.yaml", "kind: sql", "kind: guess", `measured by "guess"`},
+		"activity by what is no metric":        {"offering.yaml", "Maximum AWS/RDS", "AWS/RDS", "the activity of aws cannot be measured: "},
 		"activity without a server":            {"offering.yaml", "connection: ROADBED_POSTGRES_DSN", `connection: ""`, "the activity of local has no connection"},
 		"a step with an unknown address":       {"offering.yaml", "postgres_role.monitor", "postgres_role.watcher", "step 4 names postgres_role.watcher, which is in no module"},
 		"a resource in no step":                {"offering.yaml", "      - terraform_data.requested\n", "", "terraform_data.requested belongs to no step"},

@@ -10,13 +10,13 @@ import (
 // ActivityRule is how an offering's implementation measures whether anybody
 // uses an instance.
 type ActivityRule struct {
-	Kind       string   `json:"kind"`                // sql, or prometheus
-	Connection string   `json:"connection"`          // the worker's environment variable with the server: a PostgreSQL address, or Prometheus' URL
-	Query      string   `json:"query"`               // $1, $2, … are the arguments
-	Arguments  []string `json:"arguments,omitempty"` // "<output>", or "<output>.<member>", of the instance
-	Counts     string   `json:"counts"`              // what is counted, such as "connections"
-	Days       int      `json:"days"`                // unused after so many days
-	Below      *float64 `json:"below,omitempty"`     // unused when the average is below; nil: when there was none at all
+	Kind       string   `json:"kind"`                 // sql, prometheus or cloudwatch
+	Connection string   `json:"connection,omitempty"` // the worker's environment variable with the server: a PostgreSQL address, or Prometheus' URL; "" for cloudwatch
+	Query      string   `json:"query"`                // $1, $2, … are the arguments
+	Arguments  []string `json:"arguments,omitempty"`  // "<output>", or "<output>.<member>", of the instance
+	Counts     string   `json:"counts"`               // what is counted, such as "connections"
+	Days       int      `json:"days"`                 // unused after so many days
+	Below      *float64 `json:"below,omitempty"`      // unused when the average is below; nil: when there was none at all
 }
 
 // mostPause is how long a measure of the moment may be missing before the days

@@ -112,7 +112,7 @@ func (w *Worker) check(ctx context.Context, check provision.Check, patience Pati
 		return found, provision.Errorf(provision.Unavailable, "the state of instance %s cannot be opened with this pool's key: give the worker the key that it was sealed for", check.InstanceID)
 	}
 	if check.Activity != nil {
-		found.Activity = w.measure(ctx, *check.Activity, raw)
+		found.Activity = w.measure(ctx, check, raw)
 	}
 	prepared, err := w.Config.Terraform.Prepare(ctx, filepath.Join(w.Config.Root, "prepared"), check.OfferingDigest, check.Implementation, r.module)
 	if err != nil {
@@ -140,12 +140,12 @@ func (w *Worker) check(ctx context.Context, check provision.Check, patience Pati
 }
 
 // measure reads how an instance is used. What prevents it is the reading.
-func (w *Worker) measure(ctx context.Context, rule provision.ActivityRule, state []byte) *provision.Reading {
+func (w *Worker) measure(ctx context.Context, check provision.Check, state []byte) *provision.Reading {
 	parsed, err := terraform.ParseState(state)
 	if err != nil {
 		return &provision.Reading{Failure: "the instance's state cannot be read"}
 	}
-	reading, err := w.Measure(ctx, rule, parsed.AllOutputs(), w.Config.Terraform.Variables)
+	reading, err := w.Measure(ctx, *check.Activity, check.Environment, parsed.AllOutputs(), w.Config.Terraform.Variables)
 	if err != nil {
 		w.Log.Warn("activity not measured", "err", err)
 		return &provision.Reading{Failure: whyNot(err)}

@@ -42,7 +42,7 @@ func (b *bench) checked(check provision.Check) provision.Checked {
 }
 
 // measureSecret counts the bytes of the secret that the instance's outputs have.
-func measureSecret(_ context.Context, rule provision.ActivityRule, outputs map[string]any, _ map[string]string) (provision.Reading, error) {
+func measureSecret(_ context.Context, rule provision.ActivityRule, _ provision.Environment, outputs map[string]any, _ map[string]string) (provision.Reading, error) {
 	if rule.Kind != "sql" {
 		return provision.Reading{}, provision.Errorf(provision.Unavailable, "the server is away")
 	}

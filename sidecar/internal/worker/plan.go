@@ -182,7 +182,7 @@ func (r *run) variables() (values, sealed map[string]any, err error) {
 	}
 	known := map[string]any{
 		"instance_id": claim.InstanceID, "short_id": claim.ShortID, "request_id": claim.RequestID,
-		"environment": claim.Environment.Name, "region": claim.Environment.Region,
+		"environment": claim.Environment.Name, "account": claim.Environment.Account, "region": claim.Environment.Region,
 		"tags": orEmpty(claim.Tags), "settings": orEmpty(claim.Environment.Settings),
 	}
 	if claim.CredentialsVersion > 0 { // 0 is of a sidecar that does not know it yet: the module's own first one

@@ -44,8 +44,8 @@ type Worker struct {
 	Unpack func(bundle []byte, dir string) error
 	// Digest is the digest of the offering that a bundle holds.
 	Digest func(bundle []byte) (string, error)
-	// Measure reads how an instance with these outputs is used.
-	Measure func(ctx context.Context, rule provision.ActivityRule, outputs map[string]any, variables map[string]string) (provision.Reading, error)
+	// Measure reads how an instance of an environment with these outputs is used.
+	Measure func(ctx context.Context, rule provision.ActivityRule, environment provision.Environment, outputs map[string]any, variables map[string]string) (provision.Reading, error)
 
 	mu     sync.Mutex
 	active map[uuid.UUID]bool

@@ -8,6 +8,11 @@ output "port" {
   value       = local.port
 }
 
+output "db_instance_id" {
+  description = "What the database is called where it is made"
+  value       = postgres_database.main.name
+}
+
 output "credentials_secret_arn" {
   description = "Reference under which the credentials are handed out, to their owners only"
   value       = terraform_data.credentials.output.reference

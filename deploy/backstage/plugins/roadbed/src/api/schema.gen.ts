@@ -1843,9 +1843,9 @@ export interface components {
         };
         ActivityRule: {
             /** @enum {string} */
-            kind: "sql" | "prometheus";
-            /** @description The worker's environment variable with the server's address. */
-            connection: string;
+            kind: "sql" | "prometheus" | "cloudwatch";
+            /** @description The worker's environment variable with the server's address; not for cloudwatch. */
+            connection?: string;
             query: string;
             /** @description Outputs of the instance, "<output>" or "<output>.<member>", as $1, $2 and so on. */
             arguments?: string[];

@@ -1,0 +1,250 @@
+//go:build aws
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"roadbed.dev/roadbed/sidecar/api"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/testkit"
+)
+
+// rdsVersion and the like are the versions of AWS's query APIs.
+const (
+	rdsVersion        = "2014-10-31"
+	ec2Version        = "2016-11-15"
+	cloudWatchVersion = "2010-08-01"
+)
+
+// aws is a road whose dev is an account of moto.
+type aws struct {
+	*road
+	moto *testkit.MotoServer
+}
+
+func newAWS(t *testing.T) *aws {
+	t.Helper()
+	moto := testkit.Moto(t)
+	subnets := moto.Query("ec2", "DescribeSubnets", ec2Version, nil) // of the default network
+	environment := fmt.Sprintf(`
+name: dev
+title: Development
+implementation: aws
+pool: local
+account: "123456789012"
+region: %s
+settings:
+  vpc_id: %s
+  subnet_ids: %s
+  client_cidr_blocks: 10.0.0.0/8, 172.16.0.0/12
+  postgres_version: "17"
+`, testkit.MotoRegion, found(t, subnets, `<vpcId>([^<]+)`)[0], strings.Join(found(t, subnets, `<subnetId>([^<]+)`), ", "))
+	r := newRoad(t, options{
+		dev: environment, variables: moto.Variables(), patience: 5 * time.Minute, // RDS alone waits a minute to look
+		worker: []string{"--pass", "AWS_ENDPOINT_URL,AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY,AWS_REGION,AWS_EC2_METADATA_DISABLED"},
+	})
+	return &aws{r, moto}
+}
+
+// found are the first groups of every match of a pattern; there must be one.
+func found(t *testing.T, text, pattern string) []string {
+	t.Helper()
+	var all []string
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		all = append(all, match[1])
+	}
+	if len(all) == 0 {
+		t.Fatalf("there is no %s in\n%s", pattern, text)
+	}
+	return all
+}
+
+// database is what RDS says of an instance.
+func (a *aws) database(id string) string {
+	a.t.Helper()
+	return a.moto.Query("rds", "DescribeDBInstances", rdsVersion, map[string]string{"DBInstanceIdentifier": id})
+}
+
+// wantRDS fails unless RDS says all of it of an instance.
+func (a *aws) wantRDS(id string, want ...string) {
+	a.t.Helper()
+	text := a.database(id)
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			a.t.Errorf("RDS does not say %s of %s:\n%s", w, id, text)
+		}
+	}
+}
+
+// secret is what the owner's login is, by the reference that the instance has.
+func (a *aws) secret(arn string) (login struct{ Username, Password, DBName string }) {
+	a.t.Helper()
+	var answer struct{ SecretString string }
+	text := a.moto.JSON("secretsmanager.GetSecretValue", fmt.Sprintf(`{"SecretId": %q}`, arn))
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		a.t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(answer.SecretString), &login); err != nil {
+		a.t.Fatal(err)
+	}
+	if login.Username != "dbowner" || len(login.Password) != 32 {
+		a.t.Errorf("the login is %q with %d characters", login.Username, len(login.Password))
+	}
+	return login
+}
+
+// make asks for a database and answers what came of it.
+func (a *aws) make(change provision.Parameters) (api.Instance, map[string]any) {
+	a.t.Helper()
+	submission := a.submission("dev")
+	for name, value := range change {
+		submission.Parameters[name] = value
+	}
+	request := a.submit(submission)
+	a.untilState(request.Id, provision.Succeeded)
+	answer, err := a.as(ann).Instance(a.t.Context(), *request.InstanceId)
+	if err != nil || answer.Instance.Outputs == nil {
+		a.t.Fatalf("the instance is %+v (%v)", answer.Instance, err)
+	}
+	return answer.Instance, answer.Instance.Outputs
+}
+
+// text is an output that is a text.
+func text(outputs map[string]any, name string) string {
+	s, _ := outputs[name].(string)
+	return s
+}
+
+// succeed waits until what was asked for has succeeded.
+func (a *aws) succeed(request api.Request, err error) {
+	a.t.Helper()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.untilState(request.Id, provision.Succeeded)
+}
+
+// wantNoSecret searches everything that is kept or was sent, and wants nothing
+// left at RDS. Call it last.
+func (a *aws) wantNoSecret(t *testing.T, secrets map[string]string) {
+	t.Helper()
+	a.until("the runs' directories are wiped", func() bool { return len(a.runDirectories("w1")) == 0 })
+	a.until("every message is looked at", a.settled)
+	secrets["the pool's token"], secrets["the secret access key"] = a.poolKey, a.moto.Secret
+	s := search{t: t, needles: secrets}
+	for _, row := range a.rows() {
+		s.in("the database", row)
+	}
+	for _, m := range a.heard.on("") {
+		s.in("a message on "+m.Subject, m.Data)
+	}
+	s.inFiles(a.dir, a.path("keys"))
+	if left := a.moto.Query("rds", "DescribeDBInstances", rdsVersion, nil); strings.Contains(left, "<DBInstanceIdentifier>") {
+		t.Errorf("in the end RDS has\n%s", left)
+	}
+	a.audit()
+	a.wantPublished()
+}
+
+// TestAWSDatabaseDriftsAndIsPutRight makes a database at AWS, measures its use,
+// changes it behind Terraform's back, has that reverted, and destroys it. It has
+// a moto of its own, which tells only one RDS instance from another.
+func TestAWSDatabaseDriftsAndIsPutRight(t *testing.T) {
+	t.Parallel()
+	a := newAWS(t)
+	a.startWorker("w1")
+	instance, outputs := a.make(nil)
+	id, owner := instance.Id, a.as(ann)
+	name := instance.Name + "-" + instance.ShortId
+	for output, want := range map[string]string{
+		"endpoint": name + ".", "db_instance_id": name, "credentials_secret_arn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:roadbed/dev/" + name,
+		"monitoring_dashboard": "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards:name=" + name,
+	} {
+		if got := text(outputs, output); !strings.HasPrefix(got, want) {
+			t.Errorf("the output %s is %q, want %q", output, got, want)
+		}
+	}
+	a.wantRDS(name, "<StorageEncrypted>true", "<PubliclyAccessible>false", "<DBInstanceClass>db.t3.medium", "<AllocatedStorage>100",
+		"<BackupRetentionPeriod>7", "<EngineVersion>17", "<Key>Team</Key><Value>group:default/payments", "<Key>CostCenter</Key><Value>CC-1234",
+		"<Key>ManagedBy</Key><Value>platform", "<Key>RequestID</Key>")
+	if _, err := owner.Credentials(t.Context(), id); provision.KindOf(err) != provision.Conflict || !strings.Contains(err.Error(), "secret store") {
+		t.Errorf("asked for credentials that AWS keeps: %v, want a conflict that says where they are", err)
+	}
+	if instance.MonthlyCost == nil || *instance.MonthlyCost != 85_500 {
+		t.Errorf("from the plan it costs %v, want the form's 85.50", instance.MonthlyCost)
+	}
+
+	if drift := a.checked(id); drift.HasDrift {
+		t.Errorf("right after it was made there is drift: %+v", *drift.Titles)
+	}
+	if view, err := owner.Activity(t.Context(), id); err != nil || view.Failure == nil || !strings.Contains(*view.Failure, "CloudWatch has no DatabaseConnections") {
+		t.Errorf("without a metric its activity is %+v (%v)", view, err)
+	}
+	a.moto.Query("monitoring", "PutMetricData", cloudWatchVersion, map[string]string{
+		"Namespace": "AWS/RDS", "MetricData.member.1.MetricName": "DatabaseConnections", "MetricData.member.1.Value": "3",
+		"MetricData.member.1.Dimensions.member.1.Name": "DBInstanceIdentifier", "MetricData.member.1.Dimensions.member.1.Value": name,
+	})
+	a.moto.Query("rds", "ModifyDBInstance", rdsVersion, map[string]string{"DBInstanceIdentifier": name, "BackupRetentionPeriod": "1", "ApplyImmediately": "true"})
+	drift := a.checked(id)
+	if !drift.HasDrift || len(*drift.Titles) != 1 || (*drift.Titles)[0] != "backup_retention_period of aws_db_instance.main is 1" {
+		t.Fatalf("a change behind Terraform's back is %+v", drift)
+	}
+	if view, err := owner.Activity(t.Context(), id); err != nil || string(view.State) != string(provision.Used) {
+		t.Errorf("with three connections its activity is %+v (%v)", view, err)
+	}
+	a.succeed(owner.RevertDrift(t.Context(), uuid.NewString(), id, *drift.Cause))
+	a.wantRDS(name, "<BackupRetentionPeriod>7")
+	password := a.secret(text(outputs, "credentials_secret_arn")).Password
+	a.destroy(instance, name)
+	a.wantNoSecret(t, map[string]string{"the database's password": password})
+}
+
+// TestAWSDatabaseChangesAndItsPasswordIsMadeAnew changes a database at AWS and
+// rotates its password.
+func TestAWSDatabaseChangesAndItsPasswordIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	a := newAWS(t)
+	a.startWorker("w1")
+	instance, outputs := a.make(provision.Parameters{"instance_class": "db.t3.small", "storage_gb": 50})
+	id, owner, arn := instance.Id, a.as(ann), text(outputs, "credentials_secret_arn")
+	name := instance.Name + "-" + instance.ShortId
+	first := a.secret(arn)
+	update, err := owner.Update(t.Context(), uuid.NewString(), id, provision.Parameters{"storage_gb": 60, "custom_parameters": map[string]string{"work_mem": "8MB"}})
+	a.succeed(update, err)
+	a.wantRDS(name, "<AllocatedStorage>60")
+	if settings := a.moto.Query("rds", "DescribeDBParameters", rdsVersion, map[string]string{"DBParameterGroupName": name + "-17"}); !strings.Contains(settings, "<ParameterValue>8192") {
+		t.Errorf("8MB of work_mem is said to RDS as\n%s", settings)
+	}
+	if same := a.secret(arn); same != first {
+		t.Error("an update has made the password anew")
+	}
+	rotation, err := owner.Rotate(t.Context(), uuid.NewString(), id)
+	a.succeed(rotation, err)
+	second := a.secret(arn)
+	if second.Password == first.Password {
+		t.Error("the password that was made anew is the old one")
+	}
+	a.destroy(instance, name)
+	a.wantNoSecret(t, map[string]string{"the first password": first.Password, "the second password": second.Password})
+}
+
+// destroy has an instance destroyed: a snapshot stays, its secret for a while,
+// and nothing else.
+func (a *aws) destroy(instance api.Instance, name string) {
+	request, err := a.as(ann).DestroyConfirmed(a.t.Context(), uuid.NewString(), instance.Id, instance.Name)
+	a.succeed(request, err)
+	if snapshots := a.moto.Query("rds", "DescribeDBSnapshots", rdsVersion, map[string]string{"DBSnapshotIdentifier": name + "-final"}); !strings.Contains(snapshots, name+"-final") {
+		a.t.Errorf("there is no last snapshot:\n%s", snapshots)
+	}
+	if kept := a.moto.JSON("secretsmanager.ListSecrets", `{"IncludePlannedDeletion": true}`); !strings.Contains(kept, name) || !strings.Contains(kept, "DeletedDate") {
+		a.t.Errorf("the secret is not kept for its days of grace:\n%s", kept)
+	}
+}

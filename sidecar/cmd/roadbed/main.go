@@ -30,6 +30,7 @@ type cli struct {
 	Serve         serveCommand         `cmd:"" group:"Run Roadbed" help:"Run the sidecar: API, dispatcher, recorder and relay."`
 	Worker        workerCommand        `cmd:"" group:"Run Roadbed" help:"Run a worker of one pool."`
 	Migrate       migrateCommand       `cmd:"" group:"Run Roadbed" help:"Bring the database's schema up to this version."`
+	State         stateCommand         `cmd:"" group:"Run Roadbed" help:"Move the bytes of Terraform states into a bucket or out of it."`
 	Notifications notificationsCommand `cmd:"" group:"Run Roadbed" help:"See and retry notices that were given up."`
 	Keys          keysCommand          `cmd:"" group:"Run Roadbed" help:"Make the keys that state is sealed with, and the users of NATS."`
 	Dev           devCommand           `cmd:"" group:"Run Roadbed" help:"Run everything on this machine, for development."`

@@ -41,6 +41,7 @@ type sidecarConfig struct {
 	SigningKey   string            `help:"PEM file of the key that Roadbed signs its own plugin tokens with; without it nobody can approve anything." type:"existingfile" env:"ROADBED_SIGNING_KEY_FILE"`
 	Pipelines    string            `help:"File that says whose CI pipelines may ask for ephemeral environments, by OpenID Connect; without it none may." type:"existingfile" env:"ROADBED_PIPELINES_FILE"`
 	Database     string            `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
+	State        string            `help:"Where the bytes of Terraform states are kept, sealed: s3://bucket/prefix; by default the database." placeholder:"URL" env:"ROADBED_STATE"`
 	NATS         string            `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
 	NATSKey      string            `name:"nats-key" help:"File with the seed of the sidecar's NATS user; see roadbed keys nats." type:"existingfile" env:"ROADBED_NATS_KEY_FILE"`
 	NATSCA       string            `name:"nats-ca-file" help:"PEM file of the authorities that sign the NATS server's certificate; the system's by default." type:"existingfile" env:"ROADBED_NATS_CA_FILE"`
@@ -186,7 +187,11 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = postgres.Open(c.Database, postgres.Options{Notable: notifications.Notable}); err != nil {
+	states, err := openBucket(ctx, c.State, log)
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = postgres.Open(c.Database, postgres.Options{Notable: notifications.Notable, Bucket: states}); err != nil {
 		return nil, err
 	}
 	if s.queue, err = queue.Connect(ctx, queue.Config{

@@ -20,6 +20,7 @@ type Store struct {
 	bundles sync.Map // digest -> bundle
 	hub     hub
 	notable func(provision.Event) bool // may be nil
+	bucket  Bucket                     // may be nil
 }
 
 var _ provision.Store = (*Store)(nil)
@@ -28,6 +29,7 @@ var _ provision.Store = (*Store)(nil)
 type Options struct {
 	MaxConnections int32                      // 0 is 16
 	Notable        func(provision.Event) bool // whether anyone is to be told of an event; nil is of none
+	Bucket         Bucket                     // where the bytes of states are kept; nil keeps them in the database
 	Timeout        time.Duration              // how long one call may take, whatever became of the network; 0 is 10 s
 }
 
@@ -64,7 +66,7 @@ func Open(dsn string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault(err, "make the connection pool")
 	}
-	return &Store{pool: pool, notable: o.Notable, timeout: cmp.Or(o.Timeout, 10*time.Second)}, nil
+	return &Store{pool: pool, notable: o.Notable, bucket: o.Bucket, timeout: cmp.Or(o.Timeout, 10*time.Second)}, nil
 }
 
 // bounded ends a call that gets no answer: the server's own timeouts do not

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"roadbed.dev/roadbed/sidecar/internal/bucket"
+	"roadbed.dev/roadbed/sidecar/internal/postgres"
+)
+
+// openBucket is where states are kept, nil for the database. A bucket that is
+// away is only warned of: requests wait for it, and nothing is lost.
+func openBucket(ctx context.Context, address string, log *slog.Logger) (postgres.Bucket, error) {
+	if address == "" {
+		return nil, nil
+	}
+	b, err := bucket.Open(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Check(ctx); err != nil {
+		log.Warn("states cannot be kept for now; runs wait for it", "state", address, "err", err)
+	}
+	return b, nil
+}
+
+type stateCommand struct {
+	Move stateMoveCommand `cmd:"" help:"Move the bytes of every state to where they shall be; sidecars may go on meanwhile."`
+}
+
+type stateMoveCommand struct {
+	Database string `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
+	State    string `help:"The bucket, as the sidecar is told it: s3://bucket/prefix." placeholder:"URL" required:"" env:"ROADBED_STATE"`
+	To       string `help:"bucket or database. What is brought back into the database stays in the bucket as well." enum:"bucket,database" required:""`
+}
+
+// Run moves what is not there yet. It may be stopped and run again.
+func (c *stateMoveCommand) Run(ctx context.Context, out io.Writer) error {
+	b, err := bucket.Open(ctx, c.State)
+	if err != nil {
+		return err
+	}
+	store, err := postgres.Open(c.Database, postgres.Options{Bucket: b})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	moved, bytes := 0, 0
+	err = store.MoveStates(ctx, c.To == "database", func(n int) { moved, bytes = moved+1, bytes+n })
+	fmt.Fprintf(out, "Moved %d states, %d KiB, to the %s.\n", moved, (bytes+1023)/1024, c.To)
+	return err
+}

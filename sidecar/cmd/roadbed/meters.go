@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,12 +29,18 @@ type meters struct {
 	phases *prometheus.HistogramVec
 	missed prometheus.Counter
 
-	requests, instances, queued, unpublished, unpublishedFor, database, stalled, progress, pauses *prometheus.Desc
+	requests, instances, queued, unpublished, unpublishedFor, database, stalled, progress, pauses, promise *prometheus.Desc
+
+	counting sync.Mutex
+	counted  time.Time // when kept was
+	kept     *float64  // nil while nothing was promised
 }
 
 const (
 	// meterQueue is how many ended requests wait to be looked at.
 	meterQueue = 1024
+	// promiseEvery is how old the share of times that were kept may be.
+	promiseEvery = 5 * time.Minute
 	// scrapeWithin is how long a scrape waits for the database.
 	scrapeWithin = 2 * time.Second
 )
@@ -66,6 +73,7 @@ func newMeters(store *postgres.Store, loops func() []control.LoopHealth, registr
 		unpublishedFor: prometheus.NewDesc("roadbed_outbox_oldest_seconds", "How long the first event that NATS does not have has waited.", nil, nil),
 		database:       prometheus.NewDesc("roadbed_database_up", "1 when the database answered this scrape, else 0.", nil, nil),
 		pauses:         prometheus.NewDesc("roadbed_pauses", "Pauses in force, by what they hold and whether a person or the system began them.", []string{"kind", "by"}, nil),
+		promise:        prometheus.NewDesc("roadbed_promise_kept_share", "Of the requests of the last 30 days that were given a time which nine in ten keep, the share that kept it.", nil, nil),
 		stalled:        prometheus.NewDesc("roadbed_loop_stalled", "1 when a loop has made no progress for too long, else 0.", []string{"loop"}, nil),
 		progress:       prometheus.NewDesc("roadbed_loop_progress_timestamp_seconds", "When a loop last made progress.", []string{"loop"}, nil),
 	}
@@ -162,7 +170,7 @@ func moves(e provision.Event) bool {
 
 // Describe implements prometheus.Collector.
 func (m *meters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.requests, m.instances, m.queued, m.unpublished, m.unpublishedFor, m.database, m.stalled, m.progress, m.pauses} {
+	for _, d := range []*prometheus.Desc{m.requests, m.instances, m.queued, m.unpublished, m.unpublishedFor, m.database, m.stalled, m.progress, m.pauses, m.promise} {
 		ch <- d
 	}
 }
@@ -190,6 +198,7 @@ func (m *meters) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(m.database, 1)
 	m.collectPauses(ctx, gauge)
+	m.collectPromise(ctx, gauge)
 	gauge(m.queued, load.OldestQueued.Seconds())
 	gauge(m.unpublished, float64(load.Unpublished))
 	gauge(m.unpublishedFor, load.OldestEvent.Seconds())
@@ -202,6 +211,26 @@ func (m *meters) Collect(ch chan<- prometheus.Metric) {
 		if !state.Gone() {
 			gauge(m.instances, float64(load.Instances[state]), string(state))
 		}
+	}
+}
+
+// collectPromise counts at most every few minutes: it reads thousands of requests.
+func (m *meters) collectPromise(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string)) {
+	m.counting.Lock()
+	defer m.counting.Unlock()
+	if time.Since(m.counted) >= promiseEvery {
+		window, err := provision.NewMeasureWindow(30, time.Now())
+		if err != nil {
+			return
+		}
+		counts, err := m.store.Measure(ctx, window)
+		if err != nil {
+			return
+		}
+		m.counted, m.kept = time.Now(), provision.PromiseKept(window, counts).Value
+	}
+	if m.kept != nil {
+		gauge(m.promise, *m.kept)
 	}
 }
 

@@ -36,6 +36,10 @@ type Store interface {
 	Unclaimed(ctx context.Context, age time.Duration, limit int) (map[string][]provision.Job, error)
 	// Expired are claimed runs whose lease has run out.
 	Expired(ctx context.Context, limit int) ([]uuid.UUID, error)
+	// UnderWay are requests with a step under way that was not told to have stalled.
+	UnderWay(ctx context.Context, limit int) ([]uuid.UUID, error)
+	Request(ctx context.Context, id uuid.UUID) (provision.Request, error)
+	provision.History
 	// Overdue are requests that are queued and were asked for at least age ago.
 	Overdue(ctx context.Context, age time.Duration, limit int) ([]uuid.UUID, error)
 
@@ -111,6 +115,7 @@ type Config struct {
 	Patience     time.Duration           // how long a job may be unclaimed before the sweep asks whether it was lost; 0 is 5 s
 	DriftEvery   time.Duration           // between drift checks of an instance; 0 schedules none
 	DriftLook    time.Duration           // how often instances that have no check due are looked for; 0 is 1 min
+	StepLook     time.Duration           // how often steps are looked at for having stalled; 0 is 10 s
 	Stall        time.Duration           // how long a loop may take for a round, or fail, before Health says so; 0 is 1 min
 }
 
@@ -137,6 +142,7 @@ func New(c Config) *Control {
 	c.Poll = cmp.Or(c.Poll, time.Second)
 	c.Patience = cmp.Or(c.Patience, 5*time.Second)
 	c.DriftLook = cmp.Or(c.DriftLook, driftLook)
+	c.StepLook = cmp.Or(c.StepLook, 10*time.Second)
 	c.Stall = cmp.Or(c.Stall, time.Minute)
 	g := &gate{ask: c.Before}
 	control := &Control{

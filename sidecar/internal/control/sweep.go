@@ -17,7 +17,8 @@ const sweepPage = 100
 // sweep does what is due and offers again what was lost. Several may run.
 type sweep struct {
 	Config
-	gate *gate
+	gate   *gate
+	looked time.Time // when steps were last looked at
 }
 
 func (s *sweep) run(ctx context.Context, b *beat) error {
@@ -26,7 +27,7 @@ func (s *sweep) run(ctx context.Context, b *beat) error {
 
 // once does every kind of work, also when one fails.
 func (s *sweep) once(ctx context.Context) error {
-	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.denyUnapproved(ctx), s.warn(ctx), s.end(ctx), s.tellUnused(ctx), s.offerAgain(ctx))
+	return errors.Join(s.expire(ctx), s.giveUp(ctx), s.denyUnapproved(ctx), s.tellStalled(ctx), s.warn(ctx), s.end(ctx), s.tellUnused(ctx), s.offerAgain(ctx))
 }
 
 // expire deals with runs whose worker fell silent.
@@ -75,6 +76,33 @@ func (s *sweep) denyUnapproved(ctx context.Context) error {
 		if err == nil && record.Request.State == provision.DeniedState {
 			s.Log.Info("request denied: nobody approved it in time", "request_id", id)
 		}
+		return err
+	})
+}
+
+// tellStalled tells of steps that take too long.
+func (s *sweep) tellStalled(ctx context.Context) error {
+	if time.Since(s.looked) < s.StepLook {
+		return nil
+	}
+	s.looked = time.Now()
+	requests, err := s.Store.UnderWay(ctx, sweepPage)
+	if err != nil {
+		return err
+	}
+	return s.each(requests, "request_id", func(id uuid.UUID) error {
+		request, err := s.Store.Request(ctx, id)
+		if err != nil {
+			return err
+		}
+		timing, err := s.Store.Timing(ctx, request, provision.LongPast)
+		if err != nil || len(provision.Stalled(request, timing)) == 0 {
+			return err
+		}
+		_, err = s.Store.Change(ctx, id, func(r *provision.Record) error {
+			r.Stall(timing)
+			return nil
+		})
 		return err
 	})
 }

@@ -93,6 +93,7 @@ func (o oneOf) has(text string) bool { return len(o) == 0 || slices.Contains(o, 
 var portalRoutes = []Match{
 	{Entity: oneOf{"approval"}, Verb: oneOf{"requested", "given"}},
 	{Entity: oneOf{"request"}, Verb: oneOf{"succeeded", "failed", "denied"}},
+	{Entity: oneOf{"step"}, Verb: oneOf{"stalled"}},
 	{Entity: oneOf{"instance"}, Verb: oneOf{"expiring", "expired"}},
 	{Entity: oneOf{"unused"}, Verb: oneOf{"found"}},
 }

@@ -62,6 +62,9 @@ func describe(e provision.Event, s subject, portal string) message {
 	case "request.lost":
 		m.title = what + " is lost: its worker fell silent while changing things"
 		m.grave = true
+	case "step.stalled":
+		m.title = fmt.Sprintf("%s is stuck: %s takes longer than it should", what, text(e, "name"))
+		m.text = text(e, "details")
 	case "instance.expiring":
 		m.title = what + " ends " + moment(e, "expires_at")
 		m.text = "Extend it if it is still needed; otherwise it is destroyed " + moment(e, "destroy_at") + "."

@@ -165,3 +165,17 @@ func TestTimeWaitedForApprovalIsNotTimeInTheQueue(t *testing.T) {
 		return err == nil && len(overdue) == 1
 	})
 }
+
+func TestHowLongAnApprovalWasWaitedForIsKnownOnceItIsDone(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t)
+	p := newPast(t, dsn)
+	request := waiting(t, p.store, "orders", 1, 3*time.Hour).Request
+	p.exec(`UPDATE events SET at = at - interval '2 hours' WHERE subject_id = $1 AND entity = 'approval' AND verb = 'requested'`, request.ID)
+	change(t, p.store, request.ID, func(r *provision.Record) error { return r.Approve(pat, "") })
+	done := ready(t, p.store, request.ID)
+	timing, err := p.store.Timing(t.Context(), done.Request, 10)
+	if err != nil || len(timing.Past) != 1 || timing.Past[0].Waited.Round(time.Hour) != 2*time.Hour {
+		t.Errorf("it took %+v (%v), want 2 h of waiting for approval", timing.Past, err)
+	}
+}

@@ -74,6 +74,19 @@ func (s *Store) Expired(ctx context.Context, limit int) ([]uuid.UUID, error) {
 		pgx.NamedArgs{"limit": limit})
 }
 
+// UnderWay are the ids of requests with a step under way that was not told to
+// have stalled, those that were heard of longest ago first, at most limit.
+func (s *Store) UnderWay(ctx context.Context, limit int) ([]uuid.UUID, error) {
+	return s.ids(ctx, "requests under way", `
+		SELECT r.id
+		  FROM requests r
+		 WHERE r.state IN ('planning', 'applying')
+		   AND jsonb_path_exists(r.steps, '$[*] ? (@.status == "in_progress" && !exists (@.stalled_at))')
+		 ORDER BY r.updated_at, r.id
+		 LIMIT @limit`,
+		pgx.NamedArgs{"limit": limit})
+}
+
 // Held are the ids of held requests of the environments after one of them, in
 // the order of their ids, at most limit.
 func (s *Store) Held(ctx context.Context, environments []string, after uuid.UUID, limit int) ([]uuid.UUID, error) {

@@ -113,6 +113,9 @@ func (s *Store) Measure(ctx context.Context, w provision.MeasureWindow) (provisi
 		if err := countDrift(ctx, tx, w, &c); err != nil {
 			return err
 		}
+		if c.Ran, err = many[provision.Ran](ctx, tx, "past requests", ranSQL, pgx.NamedArgs{"until": w.Until}); err != nil {
+			return err
+		}
 		if err := countTickets(ctx, tx, before.From, w.Until, &c); err != nil {
 			return err
 		}
@@ -120,6 +123,17 @@ func (s *Store) Measure(ctx context.Context, w provision.MeasureWindow) (provisi
 	})
 	return c, shown(err, "measure")
 }
+
+// ranSQL is when the newest requests that succeeded began and ended, by the kinds
+// of pastSQL.
+const ranSQL = `
+	SELECT concat_ws(' ', r.offering, r.offering_version, r.action, r.approval IS NOT NULL) AS kind, u.dispatched_at AS began, r.finished_at AS ended
+	  FROM requests r
+	 CROSS JOIN LATERAL (
+		SELECT u.dispatched_at FROM runs u WHERE u.request_id = r.id ORDER BY u.dispatched_at DESC, u.id DESC LIMIT 1) u
+	 WHERE r.state = 'succeeded' AND r.finished_at < @until
+	 ORDER BY r.finished_at DESC
+	 LIMIT 5000`
 
 func countDrift(ctx context.Context, tx pgx.Tx, w provision.MeasureWindow, c *provision.Counts) error {
 	type part struct {

@@ -14,7 +14,10 @@ import (
 // of its own: its plan was made before.
 const pastSQL = `
 	SELECT extract(epoch FROM r.finished_at - GREATEST(r.created_at, r.approved_at, r.released_at))::float8 AS in_line,
-	       extract(epoch FROM r.finished_at - u.dispatched_at)::float8 AS run, r.steps
+	       extract(epoch FROM r.finished_at - u.dispatched_at)::float8 AS run, r.steps,
+	       COALESCE(extract(epoch FROM r.approved_at - (
+			SELECT max(e.at) FROM events e
+			 WHERE e.subject_id = r.id AND e.entity = 'approval' AND e.verb = 'requested' AND e.at <= r.approved_at)), 0)::float8 AS waited
 	  FROM requests r
 	 CROSS JOIN LATERAL (
 		SELECT u.dispatched_at FROM runs u WHERE u.request_id = r.id ORDER BY u.dispatched_at DESC, u.id DESC LIMIT 1) u
@@ -41,8 +44,8 @@ func (s *Store) Timing(ctx context.Context, r provision.Request, limit int) (pro
 		return provision.Timing{}, err
 	}
 	type row struct {
-		InLine, Run float64 // seconds
-		Steps       []byte
+		InLine, Run, Waited float64 // seconds
+		Steps               []byte
 	}
 	rows, err := many[row](ctx, s.pool, "past requests", pastSQL, pgx.NamedArgs{
 		"offering": r.Offering, "version": r.OfferingVersion, "action": string(r.Action), "approved": r.Approval != nil, "limit": limit,
@@ -56,7 +59,7 @@ func (s *Store) Timing(ctx context.Context, r provision.Request, limit int) (pro
 		if err := decode(row.Steps, &steps); err != nil {
 			return provision.Timing{}, fmt.Errorf("read steps of a past %s of %s: %w", r.Action, r.Offering, err)
 		}
-		past := provision.Took{InLine: seconds(row.InLine), Run: seconds(row.Run), Steps: make([]time.Duration, len(steps))}
+		past := provision.Took{InLine: seconds(row.InLine), Run: seconds(row.Run), Waited: seconds(row.Waited), Steps: make([]time.Duration, len(steps))}
 		for j, step := range steps {
 			if step.StartedAt != nil && step.FinishedAt != nil {
 				past.Steps[j] = step.FinishedAt.Sub(*step.StartedAt)

@@ -14,8 +14,8 @@ const (
 	recentPast = 50
 	// leastPast is how many it takes: of fewer than 9 no bound holds nine times in ten.
 	leastPast = 9
-	// longPast is how many tell when a step has stalled.
-	longPast = 200
+	// LongPast is how many tell when a step has stalled.
+	LongPast = 200
 )
 
 // Timing is when a request came into line and was given its newest run, and
@@ -33,6 +33,7 @@ type Took struct {
 	InLine time.Duration   // from coming into line to its end
 	Run    time.Duration   // of its last run, from being given it to its end
 	Steps  []time.Duration // in the offering's order; 0 where it is not known
+	Waited time.Duration   // for people's approval; 0 where nobody was asked
 }
 
 // History tells how long things took.
@@ -91,7 +92,7 @@ func Expected(r Request, t Timing) *Expectation {
 			took[i] = p.InLine
 		}
 	}
-	e := &Expectation{Basis: len(took), Stalls: stalls(r, t)}
+	e := &Expectation{Basis: len(took), Stalls: Stalled(r, t)}
 	half, _ := bound(took, 0.5)
 	ninety, ok := bound(took, 0.9)
 	if !ok {
@@ -107,6 +108,9 @@ func Expected(r Request, t Timing) *Expectation {
 		by = t.InLine.Add(ninety)
 	default: // by people's word, or a hold's end
 		e.Message = fmt.Sprintf("once it goes on, half of the last %d like it took %s, 90 %% at most %s", len(took), spoken(half), spoken(ninety))
+		if waited := medianWait(recent); waited > 0 && r.State == AwaitingApproval {
+			e.Message = fmt.Sprintf("half of the last %d like it waited %s for approval; then half took %s, 90 %% at most %s", len(took), spoken(waited), spoken(half), spoken(ninety))
+		}
 		return e
 	}
 	e.By, e.Late = &by, t.Now.After(by)
@@ -117,9 +121,22 @@ func Expected(r Request, t Timing) *Expectation {
 	return e
 }
 
-// stalls are the steps under way that take longer than 99 in 100 did or, where
+// medianWait is how long half of past requests waited for approval at most; 0
+// when none did.
+func medianWait(past []Took) time.Duration {
+	var waited []time.Duration
+	for _, p := range past {
+		if p.Waited > 0 {
+			waited = append(waited, p.Waited)
+		}
+	}
+	half, _ := bound(waited, 0.5)
+	return half
+}
+
+// Stalled are the steps under way that take longer than 99 in 100 did or, where
 // too few are known for that, than twice the longest.
-func stalls(r Request, t Timing) []Stall {
+func Stalled(r Request, t Timing) []Stall {
 	var found []Stall
 	for i, step := range r.Steps {
 		if step.Status != StepInProgress || step.StartedAt == nil {
@@ -159,7 +176,7 @@ func (s *Service) Expect(ctx context.Context, p Principal, r Request) (*Expectat
 	if s.History == nil || r.State.Terminal() {
 		return nil, nil
 	}
-	timing, err := s.History.Timing(ctx, r, longPast)
+	timing, err := s.History.Timing(ctx, r, LongPast)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package provision
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -23,7 +24,7 @@ func promised(durations []time.Duration) []*bool {
 			ok := !began.Add(d).After(*e.By)
 			kept[i] = &ok
 		}
-		past = append([]Took{{Run: d}}, past[:min(len(past), longPast-1)]...)
+		past = append([]Took{{Run: d}}, past[:min(len(past), LongPast-1)]...)
 	}
 	return kept
 }
@@ -76,7 +77,7 @@ func TestNineInTenKeepTheirPromiseAlsoSoonAfterThePaceHasChanged(t *testing.T) {
 
 func TestEveryPlantedHangIsNamedAndFewOthersAre(t *testing.T) {
 	t.Parallel()
-	for name, known := range map[string]int{"with little history": 20, "with long history": longPast} {
+	for name, known := range map[string]int{"with little history": 20, "with long history": LongPast} {
 		var hangs, caught, healthy, wrong int
 		for seed := range uint64(60) {
 			random := rand.New(rand.NewPCG(seed, 11))
@@ -91,7 +92,7 @@ func TestEveryPlantedHangIsNamedAndFewOthersAre(t *testing.T) {
 				if hangs1 {
 					took = 30 * time.Minute // the timeout
 				}
-				named := len(stalls(r, Timing{Now: began.Add(took), Past: past})) == 1
+				named := len(Stalled(r, Timing{Now: began.Add(took), Past: past})) == 1
 				switch {
 				case hangs1 && named:
 					hangs, caught = hangs+1, caught+1
@@ -116,6 +117,15 @@ func TestEveryPlantedHangIsNamedAndFewOthersAre(t *testing.T) {
 	}
 }
 
+// waited is past with 2 h of waiting for approval.
+func waited(past []Took) []Took {
+	longer := slices.Clone(past)
+	for i := range longer {
+		longer[i].Waited = 2 * time.Hour
+	}
+	return longer
+}
+
 func TestWhatWaitsForPeopleIsPromisedNoTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -134,6 +144,10 @@ func TestWhatWaitsForPeopleIsPromisedNoTime(t *testing.T) {
 		"late": {Request{State: Applying}, Timing{Now: now.Add(20 * time.Minute), Started: &now, Past: past}, "12:19",
 			"it takes longer than 90 % of the last 20 like it, which took at most 19 min"},
 		"awaiting approval": {Request{State: AwaitingApproval}, Timing{Now: now, InLine: now, Past: past}, "", "once it goes on, half of the last 20 like it took 11 min, 90 % at most 19 min"},
+		"awaiting approval as others did": {Request{State: AwaitingApproval}, Timing{Now: now, InLine: now, Past: waited(past)}, "",
+			"half of the last 20 like it waited 2 h for approval; then half took 11 min, 90 % at most 19 min"},
+		"held though others waited": {Request{State: Queued, Holds: []Hold{{Kind: HoldPause}}}, Timing{Now: now, InLine: now, Past: waited(past)}, "",
+			"once it goes on, half of the last 20 like it took 11 min, 90 % at most 19 min"},
 		"held": {Request{State: Queued, Holds: []Hold{{Kind: HoldPause}}}, Timing{Now: now, InLine: now, Past: past}, "",
 			"once it goes on, half of the last 20 like it took 11 min, 90 % at most 19 min"},
 		"without history": {Request{State: Queued}, Timing{Now: now, InLine: now, Past: past[:8]}, "", "no estimate yet: it takes 9 like it that succeeded, and there are 8"},

@@ -74,6 +74,7 @@ type Counts struct {
 	ActiveTagged   int           // of these, the ones that have an owner and a cost centre
 	Since          time.Time     // when the first request was made; zero when there is none
 	Drift          DriftCounts
+	Ran            []Ran // the newest that succeeded, however long ago
 }
 
 // DriftCounts are what was told of drift.
@@ -192,7 +193,7 @@ func Measured(w MeasureWindow, c Counts) Measures {
 	m := Measures{
 		Window: w, Since: c.Since,
 		Cards: []Measure{provisionTime(w, c), adoption(w, c), savings(w, c), active(c), drift(w, c), violations(w, c)},
-		More:  []Measure{withinGuardrails(c), neededAPerson(c), tagged(c)},
+		More:  []Measure{withinGuardrails(c), neededAPerson(c), PromiseKept(w, c), tagged(c)},
 	}
 	if c.Since.IsZero() || c.Since.After(w.Before().From) {
 		for _, measures := range [][]Measure{m.Cards, m.More} {

@@ -144,6 +144,7 @@ type Step struct {
 	Status     StepStatus `json:"status"`
 	StartedAt  *time.Time `json:"started_at,omitempty"`
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	StalledAt  *time.Time `json:"stalled_at,omitempty"` // when it was told that it takes too long; nil until then
 	Details    string     `json:"details,omitempty"`
 	Phase      string     `json:"phase,omitempty"`
 	Addresses  []string   `json:"addresses,omitempty"`

@@ -84,7 +84,7 @@ func (r *Record) setStep(i int, status StepStatus, details string) {
 	step.Status, step.Details = status, details
 	now := r.now
 	if status == StepPending {
-		step.StartedAt, step.FinishedAt, step.Done = nil, nil, nil
+		step.StartedAt, step.FinishedAt, step.StalledAt, step.Done = nil, nil, nil, nil
 	} else if step.StartedAt == nil {
 		step.StartedAt = &now
 	}

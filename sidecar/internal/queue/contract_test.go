@@ -221,6 +221,9 @@ func move(chance *rand.Rand, r *provision.Record, verdict func() provision.Verdi
 		}
 	}
 	if chance.IntN(4) == 0 {
+		r.Stall(provision.Timing{Past: slices.Repeat([]provision.Took{{Steps: []time.Duration{time.Second, time.Second, time.Second}}}, 9)})
+	}
+	if chance.IntN(4) == 0 {
 		until := r.Now().Add(time.Hour)
 		r.Hold(pick(chance, nil, []provision.Hold{{Kind: provision.HoldFreeze, Name: "year end", Until: &until, Message: "waiting for the change freeze"}}))
 	}

@@ -27,7 +27,7 @@ allow if {
 }
 
 allow if {
-	input.verb in {"list_all", "import_tickets", "pause", "publish", "recover"}
+	input.verb in {"list_all", "import_tickets", "pause", "publish", "recover", "roll_out"}
 	_is_user
 	_is_platform_team
 }
@@ -61,10 +61,10 @@ allow if {
 	input.subject in data.authz.feed_readers
 }
 
-# Whatever the list says, automatic work asks for nothing but the end of what has expired, and opens nothing.
+# Whatever the list says, automatic work asks for nothing but the end of what has expired and the upgrades of a campaign, and opens nothing.
 allow if {
 	startswith(input.subject, "system:")
-	input.verb in {"read", "cancel", "check_drift", "expire"}
+	input.verb in {"read", "cancel", "check_drift", "expire", "upgrade"}
 	some subject, verbs in data.authz.systems
 	subject == input.subject
 	input.verb in verbs
@@ -165,6 +165,8 @@ reason := sprintf(
 	data.authz.contact,
 ]) if {
 	input.verb == "recover"
+} else := sprintf("Only %s rolls versions out. Ask %s.", [data.authz.platform_team, data.authz.contact]) if {
+	input.verb == "roll_out"
 } else := sprintf("Only %s reads the entity feed. Read an instance by its id instead.", [
 	concat(", ", data.authz.feed_readers),
 ]) if {

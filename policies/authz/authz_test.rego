@@ -330,3 +330,20 @@ test_only_the_platform_team_publishes_versions if {
 	said := authz.reason with input as object.union(_ann, {"verb": "publish", "owner": "", "environment": ""})
 	said == "Only group:default/platform-team publishes, deprecates and withdraws versions of offerings. Ask #platform-team."
 }
+
+test_only_the_platform_team_rolls_out if {
+	_allowed(_pat, "roll_out", "")
+	not _allowed(_ann, "roll_out", "")
+	not authz.allow with input as _service("system:campaign", "roll_out")
+	said := authz.reason with input as object.union(_ann, {"verb": "roll_out", "owner": "", "environment": ""})
+	said == "Only group:default/platform-team rolls versions out. Ask #platform-team."
+}
+
+test_campaigns_alone_upgrade_and_do_nothing_else if {
+	authz.allow with input as _service("system:campaign", "upgrade")
+	not authz.allow with input as _service("system:drift", "upgrade")
+	not _allowed(_pat, "upgrade", "group:default/payments")
+	every verb in ["submit", "read", "cancel", "expire", "check_drift", "open_credentials", "approve"] {
+		not authz.allow with input as _service("system:campaign", verb)
+	}
+}

@@ -34,6 +34,30 @@ func (e ActivityViewState) Valid() bool {
 	}
 }
 
+// Defines values for CampaignFindingLevel.
+const (
+	Deny            CampaignFindingLevel = "deny"
+	Info            CampaignFindingLevel = "info"
+	RequireApproval CampaignFindingLevel = "require_approval"
+	Warn            CampaignFindingLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the CampaignFindingLevel enum.
+func (e CampaignFindingLevel) Valid() bool {
+	switch e {
+	case Deny:
+		return true
+	case Info:
+		return true
+	case RequireApproval:
+		return true
+	case Warn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeasureBetter.
 const (
 	MeasureBetterDown  MeasureBetter = "down"
@@ -291,6 +315,188 @@ type CalendarEntry = provision.CalendarEntry
 // CalendarEntryList defines model for CalendarEntryList.
 type CalendarEntryList struct {
 	Items []CalendarEntry `json:"items"`
+}
+
+// Campaign defines model for Campaign.
+type Campaign struct {
+	AtOnce int    `json:"at_once"`
+	By     string `json:"by"`
+
+	// Counts How many instances are in each state. They sum to all.
+	Counts       CampaignCounts  `json:"counts"`
+	CreatedAt    time.Time       `json:"created_at"`
+	Environments []string        `json:"environments"`
+	Groups       []CampaignGroup `json:"groups"`
+	HaltAfter    int             `json:"halt_after"`
+	Id           Id              `json:"id"`
+
+	// MayRollOut Whether the caller may approve and start it.
+	MayRollOut   bool               `json:"may_roll_out"`
+	Members      []CampaignMember   `json:"members"`
+	Offering     string             `json:"offering"`
+	OfferingName string             `json:"offering_name"`
+	OptOuts      []CampaignOptedOut `json:"opt_outs"`
+	Owners       []string           `json:"owners"`
+
+	// Reason Why it is halted or stopped.
+	Reason string `json:"reason"`
+
+	// Ring The ring at work; -1 when none is.
+	Ring    int                     `json:"ring"`
+	Rings   []CampaignRing          `json:"rings"`
+	State   provision.CampaignState `json:"state"`
+	Version string                  `json:"version"`
+}
+
+// CampaignAsk defines model for CampaignAsk.
+type CampaignAsk struct {
+	// AtOnce How many upgrades are on their way at most; 4 when absent.
+	AtOnce int `json:"at_once,omitempty"`
+
+	// Environments Of these alone; absent is of all.
+	Environments []string `json:"environments,omitempty"`
+
+	// HaltAfter How many failures halt it; 1 when absent.
+	HaltAfter int    `json:"halt_after,omitempty"`
+	Offering  string `json:"offering"`
+
+	// Owners Likewise.
+	Owners []string `json:"owners,omitempty"`
+
+	// RingSizes How many instances each ring has; 0 for the last is the rest. Absent are rings by environment.
+	RingSizes []int `json:"ring_sizes,omitempty"`
+
+	// Version The version, or its digest.
+	Version string `json:"version"`
+}
+
+// CampaignCounts How many instances are in each state. They sum to all.
+type CampaignCounts struct {
+	// Asked Their upgrade is on its way.
+	Asked      int `json:"asked"`
+	CannotPlan int `json:"cannot_plan"`
+	Done       int `json:"done"`
+	Failed     int `json:"failed"`
+	Gone       int `json:"gone"`
+	Instances  int `json:"instances"`
+	OptedOut   int `json:"opted_out"`
+
+	// Planning Their plan is being made.
+	Planning int `json:"planning"`
+
+	// Ready Their turn has still to come.
+	Ready int `json:"ready"`
+
+	// Unapproved Nobody has approved their group.
+	Unapproved int `json:"unapproved"`
+}
+
+// CampaignFinding defines model for CampaignFinding.
+type CampaignFinding struct {
+	// Count Of how many it is said.
+	Count int                  `json:"count"`
+	Level CampaignFindingLevel `json:"level"`
+
+	// Message As it is said of one of them.
+	Message string `json:"message"`
+	Rule    string `json:"rule"`
+	WayOut  string `json:"way_out"`
+}
+
+// CampaignFindingLevel defines model for CampaignFinding.Level.
+type CampaignFindingLevel string
+
+// CampaignGroup defines model for CampaignGroup.
+type CampaignGroup struct {
+	ApprovedAt *time.Time `json:"approved_at,omitempty"`
+	ApprovedBy *string    `json:"approved_by,omitempty"`
+
+	// Confirm What is typed to approve it; empty when nothing is lost by it.
+	Confirm string `json:"confirm"`
+
+	// Counts How many instances are in each state. They sum to all.
+	Counts CampaignCounts `json:"counts"`
+
+	// Examples Some of them, as environment/name.
+	Examples []string `json:"examples"`
+
+	// Failure Why they cannot be made; empty when they can.
+	Failure string `json:"failure"`
+
+	// Findings The gravest first.
+	Findings []CampaignFinding `json:"findings"`
+
+	// Lines The gravest first.
+	Lines []ShapeLine `json:"lines"`
+
+	// MonthlyDifference US dollars, at most three decimals.
+	//
+	// Example: 85.5
+	MonthlyDifference *Money `json:"monthly_difference,omitempty"`
+
+	// Shape Names what the plans do; empty where they cannot be made.
+	Shape string `json:"shape"`
+	Title string `json:"title"`
+}
+
+// CampaignList defines model for CampaignList.
+type CampaignList struct {
+	Items      []Campaign `json:"items"`
+	MayRollOut bool       `json:"may_roll_out"`
+}
+
+// CampaignMember defines model for CampaignMember.
+type CampaignMember struct {
+	EntityRef   string `json:"entity_ref"`
+	Environment string `json:"environment"`
+
+	// Error Why it failed or cannot be planned.
+	Error        string  `json:"error"`
+	InstanceId   Id      `json:"instance_id"`
+	Name         string  `json:"name"`
+	Owner        string  `json:"owner"`
+	RequestId    *Id     `json:"request_id,omitempty"`
+	RequestState *string `json:"request_state,omitempty"`
+
+	// Ring 0-based.
+	Ring  int                 `json:"ring"`
+	Shape string              `json:"shape"`
+	State CampaignMemberState `json:"state"`
+
+	// Waiting What its request waits for.
+	Waiting string `json:"waiting"`
+}
+
+// CampaignMemberState defines model for CampaignMemberState.
+type CampaignMemberState = provision.MemberState
+
+// CampaignMove defines model for CampaignMove.
+type CampaignMove struct {
+	// Reason Why; needed to halt and to stop.
+	Reason string `json:"reason,omitempty"`
+}
+
+// CampaignOptOut defines model for CampaignOptOut.
+type CampaignOptOut struct {
+	// Owner A team's entity ref.
+	Owner  string    `json:"owner"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
+}
+
+// CampaignOptedOut defines model for CampaignOptedOut.
+type CampaignOptedOut struct {
+	By     string    `json:"by"`
+	Owner  string    `json:"owner"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
+}
+
+// CampaignRing defines model for CampaignRing.
+type CampaignRing struct {
+	// Counts How many instances are in each state. They sum to all.
+	Counts CampaignCounts `json:"counts"`
+	Name   string         `json:"name"`
 }
 
 // Cancellation defines model for Cancellation.
@@ -770,6 +976,13 @@ type Finding = provision.Finding
 
 // GoOn defines model for GoOn.
 type GoOn = provision.GoOn
+
+// GroupApprove defines model for GroupApprove.
+type GroupApprove struct {
+	// Confirm What the group says is to be typed.
+	Confirm string `json:"confirm,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+}
 
 // HandOver defines model for HandOver.
 type HandOver struct {
@@ -1359,6 +1572,9 @@ type Rotation struct {
 // RunView defines model for RunView.
 type RunView = provision.RunView
 
+// ShapeLine defines model for ShapeLine.
+type ShapeLine = provision.ShapeLine
+
 // Source Where the ask came from.
 type Source struct {
 	// Task The scaffolder task.
@@ -1584,6 +1800,9 @@ type VersionMove struct {
 // ActionId Example: roadbed:check
 type ActionId = string
 
+// CampaignId defines model for CampaignId.
+type CampaignId = Id
+
 // EnvironmentFilter defines model for EnvironmentFilter.
 type EnvironmentFilter = string
 
@@ -1642,6 +1861,48 @@ type CreateDatabaseParams struct {
 type RequestStatusLogsParams struct {
 	// After Only lines after this position.
 	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// MakeCampaignParams defines parameters for MakeCampaign.
+type MakeCampaignParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ApproveCampaignGroupParams defines parameters for ApproveCampaignGroup.
+type ApproveCampaignGroupParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// HaltCampaignParams defines parameters for HaltCampaign.
+type HaltCampaignParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// OptOutOfCampaignParams defines parameters for OptOutOfCampaign.
+type OptOutOfCampaignParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ResumeCampaignParams defines parameters for ResumeCampaign.
+type ResumeCampaignParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// StartCampaignParams defines parameters for StartCampaign.
+type StartCampaignParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// StopCampaignParams defines parameters for StopCampaign.
+type StopCampaignParams struct {
+	// IdempotencyKey Accepted, not needed; cancelling twice is cancelling once.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListDriftParams defines parameters for ListDrift.
@@ -1994,6 +2255,27 @@ type EstimateFormJSONRequestBody = Parameters
 
 // CreateDatabaseJSONRequestBody defines body for CreateDatabase for application/json ContentType.
 type CreateDatabaseJSONRequestBody = Parameters
+
+// MakeCampaignJSONRequestBody defines body for MakeCampaign for application/json ContentType.
+type MakeCampaignJSONRequestBody = CampaignAsk
+
+// ApproveCampaignGroupJSONRequestBody defines body for ApproveCampaignGroup for application/json ContentType.
+type ApproveCampaignGroupJSONRequestBody = GroupApprove
+
+// HaltCampaignJSONRequestBody defines body for HaltCampaign for application/json ContentType.
+type HaltCampaignJSONRequestBody = CampaignMove
+
+// OptOutOfCampaignJSONRequestBody defines body for OptOutOfCampaign for application/json ContentType.
+type OptOutOfCampaignJSONRequestBody = CampaignOptOut
+
+// ResumeCampaignJSONRequestBody defines body for ResumeCampaign for application/json ContentType.
+type ResumeCampaignJSONRequestBody = CampaignMove
+
+// StartCampaignJSONRequestBody defines body for StartCampaign for application/json ContentType.
+type StartCampaignJSONRequestBody = CampaignMove
+
+// StopCampaignJSONRequestBody defines body for StopCampaign for application/json ContentType.
+type StopCampaignJSONRequestBody = CampaignMove
 
 // DestroyInstanceJSONRequestBody defines body for DestroyInstance for application/json ContentType.
 type DestroyInstanceJSONRequestBody = Destruction

@@ -46,6 +46,7 @@ type cli struct {
 	Preview     previewCommand     `cmd:"" group:"Ask a server" help:"Make, list, extend and end ephemeral environments for pull requests."`
 	Approval    approvalCommand    `cmd:"" group:"Ask a server" help:"See what waits for your approval."`
 	Drift       driftCommand       `cmd:"" group:"Ask a server" help:"See what is not as it was asked for; check, revert, adopt, suppress."`
+	Campaign    campaignCommand    `cmd:"" group:"Ask a server" help:"Roll a version out: plan, approve, start, halt, resume."`
 	Budgets     budgetsCommand     `cmd:"" group:"Ask a server" help:"See what is left of the budgets that you may see."`
 	Credentials credentialsCommand `cmd:"" group:"Ask a server" help:"Open an instance's credentials; each opening is recorded."`
 	Pause       pauseCommand       `cmd:"" group:"Ask a server" help:"Hold what is asked for of an offering, of a pool or at all."`

@@ -232,7 +232,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	}
 	runs := &provision.Runs{Service: service, Lease: c.Lease, DriftEvery: c.DriftEvery}
 	s.loops = control.New(control.Config{
-		Store: kept, Queue: s.queue, Runs: runs, Ends: service, Environments: s.domain.environments,
+		Store: kept, Queue: s.queue, Runs: runs, Ends: service, Campaigns: service, Environments: s.domain.environments,
 		Limits: limits, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log, Before: s.mindRestore,
 	})
 	var tracer trace.Tracer // nil traces nothing

@@ -104,7 +104,8 @@ type Config struct {
 	Store        Store
 	Queue        Queue
 	Runs         Judge
-	Ends         Ender // nil ends nothing
+	Ends         Ender      // nil ends nothing
+	Campaigns    Campaigner // nil rolls nothing out
 	Environments map[string]provision.Environment
 	Log          *slog.Logger                // nil is silence
 	Before       func(context.Context) error // asked before any job is offered, until it answers nil; nil is not asked
@@ -126,6 +127,7 @@ type Control struct {
 	recorder   *recorder
 	sweep      *sweep
 	checks     *checks
+	campaigns  *campaigns
 	health     health
 }
 
@@ -147,7 +149,7 @@ func New(c Config) *Control {
 	g := &gate{ask: c.Before}
 	control := &Control{
 		relay: newRelay(c), dispatcher: newDispatcher(c, g), recorder: &recorder{store: c.Store, queue: c.Queue, log: c.Log},
-		sweep: &sweep{Config: c, gate: g}, checks: &checks{Config: c}, health: health{stall: c.Stall, now: time.Now},
+		sweep: &sweep{Config: c, gate: g}, checks: &checks{Config: c}, campaigns: &campaigns{Config: c}, health: health{stall: c.Stall, now: time.Now},
 	}
 	c.Store.OnCommit(control.relay.offer)
 	c.Store.OnCommit(control.dispatcher.wake)
@@ -163,6 +165,7 @@ func (c *Control) Run(ctx context.Context) error {
 	group.Go(func() error { return c.dispatcher.run(ctx, c.health.loop("dispatcher")) })
 	group.Go(func() error { return c.sweep.run(ctx, c.health.loop("sweep")) })
 	group.Go(func() error { return c.checks.run(ctx, c.health.loop("drift checks")) })
+	group.Go(func() error { return c.campaigns.run(ctx, c.health.loop("campaigns")) })
 	group.Go(func() error { return c.recorder.runReports(ctx, c.health.handler("recorder of reports")) })
 	group.Go(func() error { return c.recorder.runLogs(ctx, c.health.handler("recorder of logs")) })
 	return group.Wait()

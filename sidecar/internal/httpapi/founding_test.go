@@ -80,7 +80,7 @@ func TestTheDocumentAndTheRouterAgree(t *testing.T) {
 				bases = append(bases, strings.TrimSuffix(server.URL, "/"))
 			}
 		}
-		at := strings.NewReplacer("{id}", "0198c0de-0000-7000-8000-000000000000", "{answer}", "needed", "{version}", "1.0.0", "{move}", "publish", "{action}", "roadbed%3Acheck", "{digest}", "sha256:"+strings.Repeat("0", 64)).Replace(path)
+		at := strings.NewReplacer("{id}", "0198c0de-0000-7000-8000-000000000000", "{answer}", "needed", "{version}", "1.0.0", "{move}", "publish", "{shape}", "aaaa", "{action}", "roadbed%3Acheck", "{digest}", "sha256:"+strings.Repeat("0", 64)).Replace(path)
 		for method, operation := range item.Operations() {
 			for _, base := range bases {
 				routes++

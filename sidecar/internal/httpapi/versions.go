@@ -34,14 +34,11 @@ func (s *Server) moveVersion(w http.ResponseWriter, r *http.Request, p provision
 	if err := readJSON(w, r, maxBody, true, &body); err != nil {
 		return err
 	}
-	if body.Reason != "" {
-		reason, err := reasonOf(body.Reason)
-		if err != nil {
-			return err
-		}
-		body.Reason = reason
+	reason, err := givenReason(body.Reason)
+	if err != nil {
+		return err
 	}
-	moved, err := s.Service.MoveVersion(r.Context(), p, pathText(r, "id"), pathText(r, "version"), versionStates[mux.Vars(r)["move"]], body.Reason)
+	moved, err := s.Service.MoveVersion(r.Context(), p, pathText(r, "id"), pathText(r, "version"), versionStates[mux.Vars(r)["move"]], reason)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,11 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 	if len(in.Dependants) > 0 {
 		value["dependants"] = dependants(in.Dependants)
 	}
+	if in.Rollout != nil {
+		value["rollout"] = map[string]any{
+			"campaign": in.Rollout.Campaign, "approved": in.Rollout.Approved, "planned": in.Rollout.Planned, "title": in.Rollout.Title,
+		}
+	}
 	if len(in.Drifted) > 0 {
 		value["drifted"] = in.Drifted
 	}

@@ -16,11 +16,11 @@ const insertRequestSQL = `
 	INSERT INTO requests (
 		id, action, offering, offering_version, offering_digest, instance_id, generation, environment, name, owner,
 		cost_center, parameters, links, state, waiting, holds, requested_by, actor, task, idempotency_key, body_digest, traceparent,
-		monthly_cost_mills, lifetime_seconds, verdict, cancel_reason, approval, error, outputs, steps, sequence, created_at, updated_at, finished_at)
+		monthly_cost_mills, lifetime_seconds, rollout, verdict, cancel_reason, approval, error, outputs, steps, sequence, created_at, updated_at, finished_at)
 	VALUES (
 		@id, @action, @offering, @offering_version, @offering_digest, @instance_id, @generation, @environment, @name, @owner,
 		@cost_center, @parameters::jsonb, @links::jsonb, @state, @waiting, @holds::jsonb, @requested_by, @actor, @task, @idempotency_key, @body_digest, @traceparent,
-		@monthly_cost_mills, @lifetime_seconds, @verdict::jsonb, @cancel_reason, @approval::jsonb, @error::jsonb, @outputs::jsonb,
+		@monthly_cost_mills, @lifetime_seconds, @rollout::jsonb, @verdict::jsonb, @cancel_reason, @approval::jsonb, @error::jsonb, @outputs::jsonb,
 		replace(@steps::text, @clock::text, to_json(now())::text)::jsonb, @sequence, now(), now(),
 		CASE WHEN @finished::boolean THEN now() END)
 	RETURNING now()`

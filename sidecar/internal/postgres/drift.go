@@ -86,6 +86,13 @@ func setTime(t time.Time) *time.Time {
 	return &t
 }
 
+// aroundRow is what there is around a check.
+type aroundRow struct {
+	Busy      bool
+	AppliedBy uuid.UUID
+	Now       time.Time
+}
+
 // ChangeDrift implements provision.Store. decide runs while the rows are
 // locked: it must be quick.
 func (s *Store) ChangeDrift(ctx context.Context, instanceID uuid.UUID, decide func(*provision.DriftRecord) error) (*provision.DriftRecord, error) {
@@ -148,11 +155,7 @@ func lockDrift(ctx context.Context, conn *pgxpool.Conn, id uuid.UUID) (*provisio
 	if err != nil && !isNoRows(err) {
 		return nil, err
 	}
-	around, err := next[struct {
-		Busy      bool
-		AppliedBy uuid.UUID
-		Now       time.Time
-	}](sent)
+	around, err := next[aroundRow](sent)
 	if err != nil {
 		return nil, err
 	}

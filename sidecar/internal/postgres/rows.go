@@ -14,7 +14,7 @@ import (
 const requestColumns = `r.id, r.action, r.offering, r.offering_version, r.offering_digest,
 	COALESCE(r.instance_id, '00000000-0000-0000-0000-000000000000') AS instance_id, r.generation,
 	r.environment, r.name, r.owner, r.cost_center, r.parameters, r.links, r.state, r.waiting, r.holds, r.released_at, r.requested_by, r.actor, r.task,
-	r.idempotency_key, r.body_digest, r.traceparent, r.monthly_cost_mills, r.lifetime_seconds, r.verdict, r.cancel_reason, r.approval, r.plan, r.error, r.outputs, r.steps,
+	r.idempotency_key, r.body_digest, r.traceparent, r.monthly_cost_mills, r.lifetime_seconds, r.rollout, r.verdict, r.cancel_reason, r.approval, r.plan, r.error, r.outputs, r.steps,
 	r.sequence, r.created_at, r.updated_at`
 
 // requestRow is a row of requests as it is read.
@@ -44,6 +44,7 @@ type requestRow struct {
 	BodyDigest       string
 	MonthlyCostMills *int64
 	LifetimeSeconds  int64
+	Rollout          []byte
 	Verdict          []byte
 	CancelReason     string
 	Approval         []byte
@@ -66,7 +67,7 @@ func (r requestRow) request() (provision.Request, error) {
 	}
 	err := errors.Join(
 		decode(r.Parameters, &request.Parameters), decode(r.Links, &request.Links), decode(r.Verdict, &request.Verdict), decode(r.Approval, &request.Approval), decode(r.Plan, &request.Plan), decode(r.Error, &request.Error),
-		decode(r.Outputs, &request.Outputs), decode(r.Steps, &request.Steps), decode(r.Holds, &request.Holds))
+		decode(r.Outputs, &request.Outputs), decode(r.Steps, &request.Steps), decode(r.Holds, &request.Holds), decode(r.Rollout, &request.Rollout))
 	return request, fault(err, "read request "+r.ID.String())
 }
 
@@ -82,6 +83,7 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 	holds, err7 := encodeSet(r.Holds, len(r.Holds) > 0)
 	plan, err8 := encodeSet(r.Plan, r.Plan != nil)
 	links, err9 := encodeSet(r.Links, len(r.Links) > 0)
+	rollout, err10 := encodeSet(r.Rollout, r.Rollout != nil)
 	var expires, granted *time.Time
 	if r.Approval != nil && r.State == provision.AwaitingApproval {
 		expires = r.Approval.ExpiresAt
@@ -95,10 +97,10 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 		"generation": r.Generation, "environment": r.Environment, "name": r.Name, "owner": clean(r.Owner), "cost_center": clean(r.CostCenter),
 		"parameters": parameters, "links": links, "state": string(r.State), "waiting": clean(r.Waiting), "holds": holds, "released_at": r.ReleasedAt, "requested_by": r.RequestedBy,
 		"actor": r.Actor, "task": clean(r.Task), "idempotency_key": r.IdempotencyKey, "body_digest": r.BodyDigest, "traceparent": r.Trace,
-		"monthly_cost_mills": mills(r.MonthlyCost), "lifetime_seconds": int64(r.Lifetime / time.Second), "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
+		"monthly_cost_mills": mills(r.MonthlyCost), "lifetime_seconds": int64(r.Lifetime / time.Second), "rollout": rollout, "verdict": verdict, "cancel_reason": clean(r.CancelReason), "error": failure,
 		"approval": approval, "plan": plan, "approval_expires_at": expires, "approved_at": granted,
 		"outputs": outputs, "steps": steps, "sequence": r.Sequence, "finished": r.State.Terminal(),
-	}, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9)
+	}, errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10)
 }
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,

@@ -152,6 +152,10 @@ type Environment struct {
 	Account        string            `json:"account" yaml:"account"`
 	Region         string            `json:"region" yaml:"region"`
 	Settings       map[string]string `json:"settings" yaml:"settings"` // network ids and the like, for modules
+
+	// Ring orders environments in a rollout, the lowest first; those without one
+	// come last. Neither rules nor modules see it.
+	Ring int `json:"-" yaml:"ring"`
 }
 
 // activity is how the implementation's use is measured, nil when it is not.

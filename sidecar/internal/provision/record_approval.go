@@ -67,7 +67,7 @@ func (r *Record) GoOn(judged Verdict) error {
 // needs are the quorums that a plan's findings ask for. Who was in a group when
 // it was asked for stays so: whoever joined later does not count.
 func (r *Record) needs(p Planned) []ApprovalNeed {
-	needs := needsOf(p.Verdict.Findings, p.People, r.Request.RequestedBy)
+	needs := needsOf(p.Verdict.Findings, p.People, r.Request.asker())
 	if r.Request.Approval == nil {
 		return needs
 	}
@@ -232,7 +232,7 @@ func (r *Record) Reject(by, reason string) error {
 func (r *Record) mayAnswer(by string) error {
 	a := r.Request.Approval
 	switch {
-	case by == r.Request.RequestedBy:
+	case by == r.Request.RequestedBy || by == r.Request.asker():
 		return Errorf(Denied, "%s asked for this, and nobody approves what they asked for themselves", by)
 	case a == nil:
 		return Errorf(Conflict, "request %s needs no approval", r.Request.ID)

@@ -33,6 +33,7 @@ type Request struct {
 	MonthlyCost     *Money        // nil when the price is unknown
 	Lifetime        time.Duration // how long its instance lives in all once it has succeeded; 0 is without end
 	Trace           string        // W3C traceparent of the ask, "" when it is not traced
+	Rollout         *Rollout      // what a campaign has asked for; nil when none has
 	Verdict         Verdict
 	CancelReason    string       // set once someone asked to cancel
 	Approval        *Approval    // nil when it needs none
@@ -152,11 +153,11 @@ type Step struct {
 }
 
 // Event is a committed fact. SubjectID is the request's id for events of
-// requests, steps, runs, approvals and reservations, the pause's for pauses, the version's for offerings, else the instance's; Sequence counts per SubjectID
+// requests, steps, runs, approvals and reservations, the pause's for pauses, the version's for offerings, the campaign's for campaigns, else the instance's; Sequence counts per SubjectID
 // from 1 without gap.
 type Event struct {
 	ID          uuid.UUID
-	Entity      string // request, step, run, approval, reservation, instance, drift, credentials, pause, offering
+	Entity      string // request, step, run, approval, reservation, instance, drift, credentials, pause, offering, campaign
 	Verb        string // past tense: submitted, started, opened
 	SubjectID   uuid.UUID
 	Sequence    int64

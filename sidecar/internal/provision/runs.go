@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -38,9 +37,7 @@ type RunView struct {
 // Claim gives a dispatched run of the pool to a worker. A run that is held,
 // ended or of another pool is a Conflict: the worker drops the job.
 func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) (Claim, error) {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails: it ends the process instead
-	token := hex.EncodeToString(secret)
+	token := newToken()
 	record, err := s.Service.Store.ChangeRun(ctx, runID, func(r *Record) error {
 		if r.Run.Pool != pool {
 			return Errorf(Conflict, "run %s is for pool %s", runID, r.Run.Pool)
@@ -201,13 +198,17 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 		}
 		ask.Before, ask.Was = r.Instance.Shown(), wasOf(*r.Instance, now)
 	}
+	if stage.planned() && r.Request.Rollout != nil {
+		ask.Rollout = r.Request.Rollout.planned(changes, r.Request.ID)
+	}
 	if r.Request.Action == Extend {
 		ask.LifetimeBefore = r.Instance.Lifetime
 	}
 	if drift := r.Instance.Drift; drift != nil && (r.Request.Action == Revert || r.Request.Action == Adopt) {
 		ask.Drifted = drift.Addresses()
 	}
-	return s.Service.Judge.Judge(ctx, ask)
+	verdict, err := s.Service.Judge.Judge(ctx, ask)
+	return ask.Rollout.held(verdict), err
 }
 
 // offeringOf is the offering that an instance is of; asked is the one that a

@@ -14,6 +14,7 @@ import (
 // Check is what a worker gets to find out whether an instance is as it was asked
 // for: a plan of the unchanged parameters on the state that there is.
 type Check struct {
+	ID                 uuid.UUID         `json:"id"` // the instance's for a drift check
 	InstanceID         uuid.UUID         `json:"instance_id"`
 	ShortID            string            `json:"short_id"`
 	RequestID          uuid.UUID         `json:"request_id"` // whose run left the state
@@ -69,15 +70,12 @@ func (s *Runs) ClaimCheck(ctx context.Context, pool, worker string, busy bool) (
 			return check, err
 		}
 	}
-	return nil, nil
+	return s.claimPlan(ctx, worker, due)
 }
 
 // claimCheck is nil when the check may not be made; then it is put off.
 func (s *Runs) claimCheck(ctx context.Context, worker string, id uuid.UUID) (*Check, error) {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails: it ends the process instead
-	token := hex.EncodeToString(secret)
-	lease := cmp.Or(s.CheckLease, 30*time.Minute)
+	token, lease := newToken(), cmp.Or(s.CheckLease, 30*time.Minute)
 	instance, err := s.Service.Store.Instance(ctx, id)
 	if err != nil {
 		return nil, err
@@ -102,24 +100,46 @@ func (s *Runs) claimCheck(ctx context.Context, worker string, id uuid.UUID) (*Ch
 	if err != nil {
 		return nil, err
 	}
-	environment := s.Service.Environments[i.Environment]
 	parameters, err := s.Service.resolved(ctx, i.Parameters, i.Links)
 	if err != nil {
 		return nil, err
 	}
-	applied := Request{ID: record.AppliedBy, Name: i.Name, Environment: i.Environment, Owner: i.Owner, CostCenter: i.CostCenter}
+	check := s.checkOf(record, offering, parameters, i.CostCenter)
+	check.ID, check.Token, check.LeaseSeconds = i.ID, token, int(lease/time.Second)
+	check.Activity = offering.activity(check.Implementation)
+	return check, nil
+}
+
+// checkOf is a check of a record's instance: a plan of parameters by an offering,
+// on the state that there is and in the name of the request that left it.
+func (s *Runs) checkOf(r *DriftRecord, o Offering, parameters Parameters, costCenter string) *Check {
+	i, environment := r.Instance, s.Service.Environments[r.Instance.Environment]
+	applied := Request{ID: r.AppliedBy, Name: i.Name, Environment: i.Environment, Owner: i.Owner, CostCenter: costCenter}
 	return &Check{
-		InstanceID: i.ID, ShortID: i.ShortID, RequestID: record.AppliedBy, Token: token, LeaseSeconds: int(lease / time.Second),
-		Offering: offering.ID, OfferingDigest: offering.Digest, Implementation: environment.Implementation, Environment: environment,
-		Name: i.Name, Owner: i.Owner, Parameters: parameters, Tags: tags(offering, applied, i.labels(i.Lifetime)),
-		CredentialsVersion: i.CredentialsVersion,
-		Activity:           offering.activity(environment.Implementation),
-	}, nil
+		InstanceID: i.ID, ShortID: i.ShortID, RequestID: r.AppliedBy, Offering: o.ID, OfferingDigest: o.Digest,
+		Implementation: environment.Implementation, Environment: environment, Name: i.Name, Owner: i.Owner,
+		Parameters: parameters, Tags: tags(o, applied, i.labels(i.Lifetime)), CredentialsVersion: i.CredentialsVersion,
+	}
+}
+
+// newToken is a secret that nobody can guess.
+func newToken() string {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails: it ends the process instead
+	return hex.EncodeToString(secret)
 }
 
 // CheckedState is the sealed state that a check goes on from.
-func (s *Runs) CheckedState(ctx context.Context, pool string, instanceID uuid.UUID, token string) (StateVersion, error) {
-	_, err := s.Service.Store.ChangeDrift(ctx, instanceID, func(r *DriftRecord) error { return s.authenticateCheck(r, pool, token) })
+func (s *Runs) CheckedState(ctx context.Context, pool string, id uuid.UUID, token string) (StateVersion, error) {
+	instanceID, err := s.plannedInstance(ctx, pool, id, token)
+	if err != nil || instanceID != uuid.Nil {
+		if err != nil {
+			return StateVersion{}, err
+		}
+		return s.Service.Store.LatestState(ctx, instanceID)
+	}
+	instanceID = id
+	_, err = s.Service.Store.ChangeDrift(ctx, instanceID, func(r *DriftRecord) error { return s.authenticateCheck(r, pool, token) })
 	if err != nil {
 		return StateVersion{}, err
 	}
@@ -129,6 +149,9 @@ func (s *Runs) CheckedState(ctx context.Context, pool string, instanceID uuid.UU
 // FinishCheck takes what a check found. A Conflict means that the check is not
 // the caller's any more; what it found is dropped.
 func (s *Runs) FinishCheck(ctx context.Context, pool string, instanceID uuid.UUID, token string, found Checked) error {
+	if planned, err := s.finishPlan(ctx, pool, instanceID, token, found); planned || err != nil {
+		return err
+	}
 	instance, err := s.Service.Store.Instance(ctx, instanceID)
 	if err != nil {
 		return err

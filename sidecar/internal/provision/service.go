@@ -47,6 +47,7 @@ type Submission struct {
 	IdempotencyKey string        // "" when the door does not ask for one
 	ExpiresIn      time.Duration // of a create: how long it lives; 0 is the offering's default
 	Preview        *PullRequest  // of a create: the ephemeral environment that it is part of; nil for none
+	Rollout        *Rollout      // of an upgrade: the campaign that asks for it; nil when none does
 	Confirm        string        // of a destroy: the instance's name as it was typed, "" when it was not
 }
 
@@ -382,7 +383,7 @@ func (s *Service) newRequest(ctx context.Context, p Principal, sub Submission, a
 		ID: NewID(), Action: ask.judged.Action, Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter, Parameters: ask.sealed, Links: ask.links,
 		RequestedBy: p.Subject, Actor: p.Actor, Task: sub.Task, IdempotencyKey: sub.IdempotencyKey, BodyDigest: ask.digest,
-		Lifetime: ask.judged.Lifetime, Verdict: verdict,
+		Lifetime: ask.judged.Lifetime, Verdict: verdict, Rollout: sub.Rollout,
 	}
 	if verdict.Estimate != nil {
 		cost := verdict.Estimate.MonthlyCost

@@ -121,7 +121,7 @@ func (s *Service) mayAnswer(ctx context.Context, p Principal, id uuid.UUID) erro
 	if err != nil {
 		return err
 	}
-	if request.RequestedBy != p.Subject && request.Approval.MayApprove(p.Subject) {
+	if request.asker() != p.Subject && request.Approval.MayApprove(p.Subject) {
 		return s.stillMember(ctx, p, request)
 	}
 	return nil

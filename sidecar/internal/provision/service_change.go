@@ -139,11 +139,21 @@ type ParameterChange struct {
 // the offering that the action leads to. Every fault at once is Invalid, what must not change among them;
 // when that is all that is wrong it is left to the caller.
 func (s *Service) intend(ctx context.Context, p Principal, instance Instance, action Action, given Parameters, stage Stage) (intended, error) {
-	environment, err := s.placeOf(instance)
+	now, offering, err := s.target(ctx, instance, action)
 	if err != nil {
 		return intended{}, err
 	}
-	now, offering, err := s.target(ctx, instance, action)
+	return s.intendBy(ctx, p, instance, action, given, stage, versions{now, offering})
+}
+
+// versions are the offering that an instance is of, and the one that it would be
+// of.
+type versions struct{ now, then Offering }
+
+// intendBy is intend for a version that is known.
+func (s *Service) intendBy(ctx context.Context, p Principal, instance Instance, action Action, given Parameters, stage Stage, v versions) (intended, error) {
+	now, offering := v.now, v.then
+	environment, err := s.placeOf(instance)
 	if err != nil {
 		return intended{}, err
 	}
@@ -402,7 +412,11 @@ func (s *Service) judgeChange(ctx context.Context, p Principal, instance Instanc
 	if err != nil {
 		return Request{}, err
 	}
-	verdict, approval, err := s.approvalFor(ctx, verdict, p.Subject)
+	asker := p.Subject
+	if sub.Rollout != nil {
+		asker = sub.Rollout.ApprovedBy
+	}
+	verdict, approval, err := s.approvalFor(ctx, verdict, asker)
 	if err != nil {
 		return Request{}, err
 	}

@@ -131,6 +131,27 @@ type Store interface {
 	Versions(ctx context.Context, offering string) ([]Version, error)
 	ChangeVersion(ctx context.Context, offering, version string, decide func(*Version) (*Event, error)) (Version, error)
 
+	// Candidates are the living instances of an offering that are not of the
+	// version with digest, of these environments and owners (nil is any).
+	Candidates(ctx context.Context, c Campaign) ([]CampaignMember, error)
+	// AddCampaign commits a new campaign with its members, whose plans are due.
+	AddCampaign(ctx context.Context, r *CampaignRecord, members []CampaignMember) error
+	// Campaigns are all, the newest first, at most limit; Campaign is one with its
+	// members in the order of their rings, each with the request of its KeyIn. An unknown id is NotFound.
+	Campaigns(ctx context.Context, limit int) ([]Campaign, error)
+	Campaign(ctx context.Context, id uuid.UUID) (Campaign, []CampaignMember, error)
+	// ChangeCampaign is Change for a campaign.
+	ChangeCampaign(ctx context.Context, id uuid.UUID, decide func(*CampaignRecord) error) (Campaign, error)
+	// DuePlans are members whose plan is due and in nobody's hands and whose
+	// instances can be planned, the longest due first.
+	DuePlans(ctx context.Context, f DueChecks) ([]uuid.UUID, error)
+	// ChangePlan is ChangeDrift for a member and its plan; its instance is read and
+	// not locked. An unknown id is NotFound.
+	ChangePlan(ctx context.Context, member uuid.UUID, decide func(*PlanRecord) error) (*PlanRecord, error)
+	// ReplanMembers makes plans due of members of campaigns that go on whose
+	// instance has changed since they were planned.
+	ReplanMembers(ctx context.Context) error
+
 	// Measure counts what measures are made of, in one snapshot.
 	Measure(ctx context.Context, w MeasureWindow) (Counts, error)
 

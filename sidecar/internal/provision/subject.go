@@ -33,6 +33,8 @@ const (
 	VerbFeed            Verb = "feed"             // read every instance as entities
 	VerbReadBudget      Verb = "read_budget"      // see a budget; the owner is its team, "" for a cost centre's or an environment's
 	VerbPause           Verb = "pause"            // pause and resume
+	VerbRollOut         Verb = "roll_out"         // roll a version out: make campaigns, approve their groups, start and halt them
+	VerbUpgrade         Verb = "upgrade"          // ask for the upgrade of an instance in a campaign
 	VerbPublish         Verb = "publish"          // publish, deprecate and withdraw versions of offerings
 	VerbRecover         Verb = "recover"          // say what becomes of a request whose worker is lost
 	VerbListAll         Verb = "list_all"         // see every team's requests

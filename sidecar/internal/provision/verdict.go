@@ -182,6 +182,7 @@ type Ask struct {
 	Lifetime       time.Duration // of the instance in all, as it is asked for; 0 is without end
 	LifetimeBefore time.Duration // of an extend: what it was
 	Dependants     []Dependant   // of a destroy: those that take an output of the instance
+	Rollout        *RuleRollout  // of a campaign's upgrade that is planned; else nil
 	Drifted        []string      // addresses of what has drifted, for Revert and Adopt
 	Partial        bool          // a form is being filled in: what has no value yet is not complained about
 	At             time.Time
@@ -221,6 +222,7 @@ type RuleInput struct {
 	Balances              []RuleBalance `json:"balances"`
 	Changes               []Change      `json:"changes"`
 	Dependants            []Dependant   `json:"dependants,omitempty"`              // of a destroy: those that take an output of what would go
+	Rollout               *RuleRollout  `json:"rollout,omitempty"`                 // of a campaign's upgrade, once it is planned
 	Drifted               []string      `json:"drifted,omitempty"`                 // addresses that a revert or an adoption is about
 	LifetimeSeconds       int64         `json:"lifetime_seconds,omitempty"`        // of the instance in all; 0 is without end
 	LifetimeBeforeSeconds int64         `json:"lifetime_before_seconds,omitempty"` // of an extend, else 0
@@ -376,7 +378,7 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 		Subject:     RuleSubject{Ref: ask.Principal.Subject, Groups: ask.Principal.Groups},
 		Offering:    RuleOffering{ID: ask.Offering.ID, Version: ask.Offering.Version, Category: ask.Offering.Category},
 		Environment: ask.Environment, Name: ask.Name, Owner: ask.Owner, CostCenter: ask.CostCenter, Confirm: ask.Confirm,
-		Parameters: ask.Parameters, Before: ask.Before, Price: price, Balances: ruleBalances(ask.Balances), Changes: ask.Changes, Dependants: ask.Dependants, Drifted: ask.Drifted, At: ask.At,
+		Parameters: ask.Parameters, Before: ask.Before, Price: price, Balances: ruleBalances(ask.Balances), Changes: ask.Changes, Dependants: ask.Dependants, Drifted: ask.Drifted, Rollout: ask.Rollout, At: ask.At,
 		LifetimeSeconds: int64(ask.Lifetime / time.Second), LifetimeBeforeSeconds: int64(ask.LifetimeBefore / time.Second),
 	}
 	if input.Was, err = ask.was(j.Prices); err != nil {

@@ -33,6 +33,7 @@ func TestEveryEventIsDescribed(t *testing.T) {
 	pause := provision.Pause{ID: provision.NewID(), Kind: provision.PausePool, Name: "local", Reason: "the disk is full", By: "user:default/pat"}
 	told = append(told, pause.Begun(), pause.Ended("user:default/sam"))
 	told = append(told, versions(t)...)
+	told = append(told, rollout(t)...)
 	for batch := range slices.Chunk(told, 250) {
 		publish(t, q, batch...)
 	}
@@ -68,6 +69,24 @@ func versions(t *testing.T) []provision.Event {
 		told = append(told, *event)
 	}
 	return told
+}
+
+// rollout is what a campaign tells.
+func rollout(t *testing.T) []provision.Event {
+	t.Helper()
+	r := provision.NewCampaignRecord(provision.Campaign{
+		ID: provision.NewID(), State: provision.CampaignOpen, Offering: "postgres-database", Version: "2.0.0", Digest: "sha256:2", By: "user:default/pat",
+	}, time.Now())
+	r.Created()
+	err := errors.Join(
+		r.Approve(provision.Shape{{Action: "update", Type: "a", Attributes: []string{"size"}}}, "update a (size)", provision.GroupApproval{By: "user:default/pat"}),
+		r.OptOut("group:default/shop", provision.OptOut{Until: time.Now().Add(time.Hour), By: "user:default/ada", Reason: "sale"}),
+		r.Start("user:default/pat"), r.Halt(provision.CampaignSubject, "1 upgrade failed: dev/orders"), r.Resume("user:default/pat", ""), r.Finish())
+	ended := provision.NewCampaignRecord(provision.Campaign{ID: provision.NewID(), State: provision.CampaignOpen, Offering: "postgres-database", Version: "2.0.0"}, time.Now())
+	if err := errors.Join(err, ended.Stop("user:default/pat", "enough")); err != nil {
+		t.Fatal(err)
+	}
+	return append(r.Events(), ended.Events()...)
 }
 
 // asRead is data as it is after a journey, numbers as they were written.

@@ -19,10 +19,10 @@ type Checks interface {
 	// ClaimCheck is the check that is due, or nil. busy says that every slot is
 	// taken.
 	ClaimCheck(ctx context.Context, busy bool) (*provision.Check, error)
-	// CheckedState is the sealed state of the check's instance.
-	CheckedState(ctx context.Context, instanceID uuid.UUID, token string) (provision.StateVersion, error)
+	// CheckedState is the sealed state of a check's instance.
+	CheckedState(ctx context.Context, checkID uuid.UUID, token string) (provision.StateVersion, error)
 	// FinishCheck tells what was found. Conflict: nobody waits for it any more.
-	FinishCheck(ctx context.Context, instanceID uuid.UUID, token string, found provision.Checked) error
+	FinishCheck(ctx context.Context, checkID uuid.UUID, token string, found provision.Checked) error
 }
 
 // checkDrift makes drift checks, one at a time and beside the slots for runs, so
@@ -65,7 +65,7 @@ func (w *Worker) checkNext(ctx context.Context) (ok bool) {
 	}
 	tell, told := context.WithTimeout(ctx, patience.Call)
 	defer told()
-	err = w.Control.FinishCheck(tell, check.InstanceID, check.Token, found)
+	err = w.Control.FinishCheck(tell, check.ID, check.Token, found)
 	log.Info("drift checked", "planned", len(found.Changes), "drifted", len(found.Drifted), "err", err)
 	return err == nil
 }
@@ -102,7 +102,7 @@ func (w *Worker) check(ctx context.Context, check provision.Check, patience Pati
 		return found, err
 	}
 	version, err := call(ctx, r, "fetch state", func(ctx context.Context) (provision.StateVersion, error) {
-		return w.Control.CheckedState(ctx, check.InstanceID, check.Token)
+		return w.Control.CheckedState(ctx, check.ID, check.Token)
 	})
 	if err != nil {
 		return found, err

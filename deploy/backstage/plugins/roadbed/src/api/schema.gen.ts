@@ -136,6 +136,173 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/campaigns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Campaigns, the newest first, without their groups and members.
+         * @description The platform team sees every one; others those that their teams have something in, counting theirs alone.
+         */
+        get: operations["listCampaigns"];
+        put?: never;
+        /**
+         * Plan the upgrade of every instance that is not of a version.
+         * @description For the platform team. Nothing is touched: workers make a read-only plan of
+         *     each, and plans that do the same are a group, which is then approved.
+         */
+        post: operations["makeCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/campaigns/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        /** A campaign with its groups, rings and members. */
+        get: operations["getCampaign"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/campaigns/{id}/groups/{shape}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+                /** @description The group's shape. */
+                shape: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let plans of a shape be applied. One that loses something is confirmed by what the group says. */
+        post: operations["approveCampaignGroup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/campaigns/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Upgrade what is approved, ring by ring. 409 while nothing is, or while the version is not published. */
+        post: operations["startCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/campaigns/{id}/halt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for nothing more. What is on its way goes on. */
+        post: operations["haltCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/campaigns/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with a halted campaign, whatever has failed so far. */
+        post: operations["resumeCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/campaigns/{id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End it. What is on its way goes on. */
+        post: operations["stopCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/campaigns/{id}/opt-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keep a campaign from an owner's instances until a date; for its members and the platform team. */
+        post: operations["optOutOfCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/environments": {
         parameters: {
             query?: never;
@@ -1982,6 +2149,154 @@ export interface components {
             /** Format: date-time */
             at: string;
         };
+        CampaignAsk: {
+            offering: string;
+            /** @description The version, or its digest. */
+            version: string;
+            /** @description Of these alone; absent is of all. */
+            environments?: string[];
+            /** @description Likewise. */
+            owners?: string[];
+            /** @description How many instances each ring has; 0 for the last is the rest. Absent are rings by environment. */
+            ring_sizes?: number[];
+            /** @description How many failures halt it; 1 when absent. */
+            halt_after?: number;
+            /** @description How many upgrades are on their way at most; 4 when absent. */
+            at_once?: number;
+        };
+        CampaignMove: {
+            /** @description Why; needed to halt and to stop. */
+            reason?: string;
+        };
+        GroupApprove: {
+            /** @description What the group says is to be typed. */
+            confirm?: string;
+            reason?: string;
+        };
+        CampaignOptOut: {
+            /** @description A team's entity ref. */
+            owner: string;
+            /** Format: date-time */
+            until: string;
+            reason: string;
+        };
+        /** @description How many instances are in each state. They sum to all. */
+        CampaignCounts: {
+            instances: number;
+            /** @description Their plan is being made. */
+            planning: number;
+            cannot_plan: number;
+            /** @description Nobody has approved their group. */
+            unapproved: number;
+            opted_out: number;
+            /** @description Their turn has still to come. */
+            ready: number;
+            /** @description Their upgrade is on its way. */
+            asked: number;
+            done: number;
+            failed: number;
+            gone: number;
+        };
+        /** @enum {string} */
+        CampaignMemberState: "planning" | "cannot_plan" | "unapproved" | "opted_out" | "ready" | "asked" | "done" | "failed" | "gone";
+        CampaignRing: {
+            name: string;
+            counts: components["schemas"]["CampaignCounts"];
+        };
+        ShapeLine: {
+            /** @enum {string} */
+            action: "create" | "update" | "replace" | "delete";
+            /** @description The Terraform resource's. */
+            type: string;
+            /** @description Dotted paths; "" is what must not be shown. */
+            attributes: string[];
+            /** @description Those whose value is only known once it is applied. */
+            unknown: string[];
+        };
+        CampaignFinding: {
+            rule: string;
+            /** @enum {string} */
+            level: "deny" | "require_approval" | "warn" | "info";
+            /** @description As it is said of one of them. */
+            message: string;
+            way_out: string;
+            /** @description Of how many it is said. */
+            count: number;
+        };
+        CampaignGroup: {
+            /** @description Names what the plans do; empty where they cannot be made. */
+            shape: string;
+            title: string;
+            /** @description The gravest first. */
+            lines: components["schemas"]["ShapeLine"][];
+            /** @description Why they cannot be made; empty when they can. */
+            failure: string;
+            /** @description What is typed to approve it; empty when nothing is lost by it. */
+            confirm: string;
+            approved_by?: string;
+            /** Format: date-time */
+            approved_at?: string;
+            counts: components["schemas"]["CampaignCounts"];
+            monthly_difference?: components["schemas"]["Money"];
+            /** @description The gravest first. */
+            findings: components["schemas"]["CampaignFinding"][];
+            /** @description Some of them, as environment/name. */
+            examples: string[];
+        };
+        CampaignMember: {
+            instance_id: components["schemas"]["Id"];
+            name: string;
+            environment: string;
+            owner: string;
+            entity_ref: string;
+            /** @description 0-based. */
+            ring: number;
+            state: components["schemas"]["CampaignMemberState"];
+            shape: string;
+            request_id?: components["schemas"]["Id"];
+            request_state?: string;
+            /** @description What its request waits for. */
+            waiting: string;
+            /** @description Why it failed or cannot be planned. */
+            error: string;
+        };
+        CampaignOptedOut: {
+            owner: string;
+            /** Format: date-time */
+            until: string;
+            by: string;
+            reason: string;
+        };
+        Campaign: {
+            id: components["schemas"]["Id"];
+            offering: string;
+            offering_name: string;
+            version: string;
+            /** @enum {string} */
+            state: "open" | "running" | "halted" | "finished" | "stopped";
+            /** @description Why it is halted or stopped. */
+            reason: string;
+            by: string;
+            /** Format: date-time */
+            created_at: string;
+            environments: string[];
+            owners: string[];
+            halt_after: number;
+            at_once: number;
+            /** @description The ring at work; -1 when none is. */
+            ring: number;
+            rings: components["schemas"]["CampaignRing"][];
+            counts: components["schemas"]["CampaignCounts"];
+            groups: components["schemas"]["CampaignGroup"][];
+            members: components["schemas"]["CampaignMember"][];
+            opt_outs: components["schemas"]["CampaignOptedOut"][];
+            /** @description Whether the caller may approve and start it. */
+            may_roll_out: boolean;
+        };
+        CampaignList: {
+            items: components["schemas"]["Campaign"][];
+            may_roll_out: boolean;
+        };
         OfferingVersion: {
             offering: string;
             version: string;
@@ -3195,6 +3510,7 @@ export interface components {
             check: components["schemas"]["Check"] | null;
         };
         Check: {
+            id: components["schemas"]["Id"];
             instance_id: components["schemas"]["Id"];
             short_id: string;
             request_id: components["schemas"]["Id"];
@@ -3355,6 +3671,8 @@ export interface components {
     parameters: {
         /** @description As in the list, URL-encoded. */
         ActionId: string;
+        /** @description The campaign's id. */
+        CampaignId: components["schemas"]["Id"];
         /** @description The offering's id. */
         OfferingId: string;
         RequestId: components["schemas"]["Id"];
@@ -3542,6 +3860,267 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OfferingVersion"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    listCampaigns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The campaigns. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CampaignList"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    makeCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CampaignAsk"];
+            };
+        };
+        responses: {
+            /** @description The campaign. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    getCampaign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The campaign. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    approveCampaignGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+                /** @description The group's shape. */
+                shape: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["GroupApprove"];
+            };
+        };
+        responses: {
+            /** @description The campaign. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    startCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CampaignMove"];
+            };
+        };
+        responses: {
+            /** @description The campaign. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    haltCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CampaignMove"];
+            };
+        };
+        responses: {
+            /** @description The campaign. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    resumeCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CampaignMove"];
+            };
+        };
+        responses: {
+            /** @description The campaign. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    stopCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CampaignMove"];
+            };
+        };
+        responses: {
+            /** @description The campaign. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    optOutOfCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Accepted, not needed; cancelling twice is cancelling once. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The campaign's id. */
+                id: components["parameters"]["CampaignId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CampaignOptOut"];
+            };
+        };
+        responses: {
+            /** @description The campaign. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -538,6 +538,11 @@ type ChangeEvaluation struct {
 	// Advise Answer with advice.
 	Advise bool `json:"advise,omitempty"`
 
+	// By Of an extend: how much longer it would live.
+	//
+	// Example: 24h
+	By string `json:"by,omitempty"`
+
 	// Parameters Those that would change.
 	Parameters Parameters `json:"parameters,omitempty"`
 }
@@ -894,6 +899,11 @@ type Estimate struct {
 type Evaluation struct {
 	// Advise Answer with advice.
 	Advise bool `json:"advise,omitempty"`
+
+	// ExpiresIn How long it would live: minutes, hours or days; without it as the offering says.
+	//
+	// Example: 24h
+	ExpiresIn string `json:"expires_in,omitempty"`
 
 	// Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
 	Parameters Parameters `json:"parameters"`

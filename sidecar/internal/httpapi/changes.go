@@ -14,7 +14,7 @@ import (
 )
 
 // previewed are the actions whose effect can be looked at first.
-var previewed = []provision.Action{provision.Update, provision.Upgrade, provision.Destroy}
+var previewed = []provision.Action{provision.Update, provision.Upgrade, provision.Destroy, provision.Extend}
 
 func list[T ~string](words []T) string {
 	texts := make([]string, len(words))
@@ -37,7 +37,22 @@ func (s *Server) evaluateChange(w http.ResponseWriter, r *http.Request, p provis
 	if !slices.Contains(previewed, action) {
 		return provision.Errorf(provision.Invalid, "action is %s; what can be looked at first is %s", quoted(string(action)), list(previewed))
 	}
+	if action == provision.Extend {
+		return s.evaluateExtension(w, r, p, id, body.By)
+	}
 	preview, err := s.Service.PreviewChange(r.Context(), p, id, action, body.Parameters, body.Advise)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, previewView(preview))
+}
+
+func (s *Server) evaluateExtension(w http.ResponseWriter, r *http.Request, p provision.Principal, id uuid.UUID, text string) error {
+	by, err := provision.ParseLifetime(text)
+	if err != nil {
+		return err
+	}
+	preview, err := s.Service.PreviewExtension(r.Context(), p, id, by)
 	if err != nil {
 		return err
 	}

@@ -71,8 +71,12 @@ func (s *Server) evaluate(w http.ResponseWriter, r *http.Request, p provision.Pr
 	if err := readJSON(w, r, maxBody, false, &body); err != nil {
 		return err
 	}
+	lifetime, err := provision.ParseLifetime(body.ExpiresIn)
+	if err != nil {
+		return err
+	}
 	answer, err := s.Service.Evaluate(r.Context(), p, provision.Question{
-		Offering: pathText(r, "id"), Parameters: body.Parameters, Partial: body.Partial, Advise: body.Advise,
+		Offering: pathText(r, "id"), Parameters: body.Parameters, Partial: body.Partial, Advise: body.Advise, ExpiresIn: lifetime,
 	})
 	if err != nil {
 		return err

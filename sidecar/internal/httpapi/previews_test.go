@@ -133,6 +133,14 @@ func TestAPipelineMakesKeepsAndEndsThePreviewOfItsPullRequest(t *testing.T) {
 			t.Errorf("labels of the entity %s (-want +got):\n%s", entity.Metadata.Title, diff)
 		}
 	}
+	seen, err := ci.EvaluateChange(t.Context(), *member.Request.InstanceId, api.ChangeEvaluation{Action: provision.Extend, By: "12h"})
+	if err != nil || !seen.Allowed || len(seen.Changes) != 0 {
+		t.Errorf("an extension, looked at first: %+v (%v), want it allowed", seen, err)
+	}
+	tooLong, err := ci.EvaluateChange(t.Context(), *member.Request.InstanceId, api.ChangeEvaluation{Action: provision.Extend, By: "10d"})
+	if err != nil || tooLong.Allowed || tooLong.Findings[0].Rule != "extension" {
+		t.Errorf("one of ten days: %+v (%v), want that people must approve it", tooLong, err)
+	}
 	longer, err := ci.ExtendPreview(t.Context(), "longer", made.Id, "12h")
 	if err != nil || len(longer) != 1 || longer[0].Error != "" || longer[0].Request.Action != provision.Extend {
 		t.Fatalf("extended: %+v (%v)", longer, err)

@@ -254,7 +254,7 @@ func TestWhatIsNoPreviewOfTheForgeIsNotCommented(t *testing.T) {
 func TestTwoReplicasMakeOneComment(t *testing.T) {
 	t.Parallel()
 	g, dsn := newGitHub(t, 0), testkit.Database(t)
-	g.slow = 200 * time.Millisecond // so that whoever looks meanwhile finds none
+	g.slow = 1500 * time.Millisecond // the other replica looks within a second, and would find none
 	config := g.config(t)
 	c := Config{
 		Channels: map[string]ChannelConfig{"pulls": {GitHub: &config}},

@@ -56,6 +56,16 @@ func TestALifeHasTheEndThatWasAskedForWithinItsOffering(t *testing.T) {
 	if s.input.LifetimeSeconds != 24*3600 || made.Lifetime != 24*hour {
 		t.Errorf("the rules saw a life of %d s, the request has %s", s.input.LifetimeSeconds, made.Lifetime)
 	}
+	for partial := range map[bool]bool{true: true, false: true} {
+		asked := provision.Question{Offering: "postgres-database", Parameters: ask("other", "").Parameters, Partial: partial, ExpiresIn: 36 * hour}
+		if _, err := s.Evaluate(t.Context(), ann, asked); err != nil || s.input.LifetimeSeconds != 36*3600 {
+			t.Errorf("looked at first (partial %t) the rules saw a life of %d s (%v), want a day and a half", partial, s.input.LifetimeSeconds, err)
+		}
+		asked.ExpiresIn = 72 * hour
+		if _, err := s.Evaluate(t.Context(), ann, asked); provision.KindOf(err) != provision.Invalid {
+			t.Errorf("three days, looked at first: %v, want invalid", err)
+		}
+	}
 	sub := ask("orders", "create-orders")
 	sub.ExpiresIn = 25 * hour
 	if _, err := s.Submit(t.Context(), ann, sub); provision.KindOf(err) != provision.Conflict {
@@ -82,6 +92,13 @@ func TestAnExtensionCountsOnceItIsApplied(t *testing.T) {
 	made := s.living(t, "orders", 24*hour)
 	s.work(t, made.ID, `{"outputs": {}}`)
 	before := s.instance(t, made.InstanceID)
+	seen, err := s.PreviewExtension(t.Context(), ann, made.InstanceID, 6*hour)
+	if err != nil || !seen.Allowed() || s.input.LifetimeSeconds != 30*3600 || s.input.LifetimeBeforeSeconds != 24*3600 || s.input.Stage != provision.StageForm {
+		t.Errorf("looked at first: %+v (%v), the rules saw %d s after %d s; want 30 h after 24", seen.Outcome, err, s.input.LifetimeSeconds, s.input.LifetimeBeforeSeconds)
+	}
+	if i := s.instance(t, made.InstanceID); i.RequestID != before.RequestID {
+		t.Error("looking at it asked for it")
+	}
 	longer, err := s.Extend(t.Context(), ann, made.InstanceID, 12*hour, change("e1", nil))
 	if err != nil {
 		t.Fatal(err)

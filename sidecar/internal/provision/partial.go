@@ -4,14 +4,16 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Question asks for a verdict without asking for the thing.
 type Question struct {
 	Offering   string
 	Parameters Parameters
-	Partial    bool // a form is being filled in: what is absent or empty is no fault
-	Advise     bool // say what would be allowed instead, too
+	Partial    bool          // a form is being filled in: what is absent or empty is no fault
+	Advise     bool          // say what would be allowed instead, too
+	ExpiresIn  time.Duration // how long it would live; 0 is as the offering says
 }
 
 // Answer is a verdict for someone who has not decided yet.
@@ -66,6 +68,9 @@ func (s *Service) Evaluate(ctx context.Context, p Principal, q Question) (Answer
 func (s *Service) question(ctx context.Context, p Principal, q Question) (Ask, error) {
 	if !q.Partial {
 		ask, err := s.prepare(ctx, p, q.Offering, q.Parameters, StageForm)
+		if err == nil {
+			ask.judged.Lifetime, err = ask.offering.lifetime(q.ExpiresIn)
+		}
 		return ask.judged, err
 	}
 	if err := person(p); err != nil {
@@ -81,6 +86,9 @@ func (s *Service) question(ctx context.Context, p Principal, q Question) (Ask, e
 	}
 	ask, err := s.draft(offering, parameters)
 	if err != nil {
+		return Ask{}, err
+	}
+	if ask.Lifetime, err = offering.lifetime(q.ExpiresIn); err != nil {
 		return Ask{}, err
 	}
 	ask.Principal = p
@@ -135,7 +143,7 @@ func (s *Service) presets(ctx context.Context, p Principal, q Question, o Offeri
 	judged := make([]JudgedPreset, 0, len(o.Presets))
 	for _, preset := range o.Presets {
 		one := JudgedPreset{Name: preset.Name, Title: preset.Title, Parameters: preset.Parameters}
-		over := Question{Offering: q.Offering, Parameters: Parameters{}, Partial: true}
+		over := Question{Offering: q.Offering, Parameters: Parameters{}, Partial: true, ExpiresIn: q.ExpiresIn}
 		for _, layer := range []Parameters{q.Parameters, preset.Parameters} {
 			for name, value := range layer {
 				over.Parameters[name] = value

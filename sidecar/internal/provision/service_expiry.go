@@ -26,7 +26,7 @@ func (s *Service) Extend(ctx context.Context, p Principal, instanceID uuid.UUID,
 	if err := s.idle(ctx, instance); err != nil {
 		return Request{}, err
 	}
-	ask, err := s.extension(ctx, p, instance, by)
+	ask, err := s.extension(ctx, p, instance, by, StageSubmit)
 	if err != nil {
 		return Request{}, err
 	}
@@ -34,14 +34,31 @@ func (s *Service) Extend(ctx context.Context, p Principal, instanceID uuid.UUID,
 	return s.submitChange(ctx, p, instance, ask, sub, extensionText(ask.offering, instance, by))
 }
 
-func (s *Service) extension(ctx context.Context, p Principal, instance Instance, by time.Duration) (prepared, error) {
+// PreviewExtension answers what Extend would, and stores nothing.
+func (s *Service) PreviewExtension(ctx context.Context, p Principal, instanceID uuid.UUID, by time.Duration) (ChangePreview, error) {
+	instance, err := s.forChange(ctx, p.about(Extend, nil), instanceID)
+	if err != nil {
+		return ChangePreview{}, err
+	}
+	ask := intended{instance: instance}
+	if ask.prepared, err = s.extension(ctx, p, instance, by, StageForm); err != nil {
+		return ChangePreview{}, err
+	}
+	answer, err := s.foresee(ctx, &ask)
+	if err != nil {
+		return ChangePreview{}, err
+	}
+	return ask.preview(answer), nil
+}
+
+func (s *Service) extension(ctx context.Context, p Principal, instance Instance, by time.Duration, stage Stage) (prepared, error) {
 	if instance.Lifetime == 0 {
 		return prepared{}, Errorf(Invalid, "%s lives without an end, so there is nothing to extend", instance.Name)
 	}
 	if by <= 0 {
 		return prepared{}, Errorf(Invalid, "say by how much with by, such as 24h")
 	}
-	ask, err := s.unchanged(ctx, p, instance, Extend, StageSubmit)
+	ask, err := s.unchanged(ctx, p, instance, Extend, stage)
 	if err != nil {
 		return prepared{}, err
 	}

@@ -19,6 +19,7 @@ import {
   formRouteRef,
   overviewRouteRef,
   policyRouteRef,
+  previewsRouteRef,
   requestRouteRef,
   requestsRouteRef,
   resourcesRouteRef,
@@ -106,6 +107,16 @@ const unusedPage = SubPageBlueprint.make({
   },
 });
 
+const previewsPage = SubPageBlueprint.make({
+  name: 'previews',
+  params: {
+    path: 'previews',
+    title: 'Previews',
+    routeRef: previewsRouteRef,
+    loader: () => import('./components/PreviewsPage').then(m => <m.PreviewsPage />),
+  },
+});
+
 const budgetsPage = SubPageBlueprint.make({
   name: 'budgets',
   params: {
@@ -153,6 +164,7 @@ export const roadbedPlugin = createFrontendPlugin({
     overview: overviewRouteRef,
     drift: driftRouteRef,
     unused: unusedRouteRef,
+    previews: previewsRouteRef,
     budgets: budgetsRouteRef,
     policy: policyRouteRef,
     change: changeRouteRef,
@@ -162,5 +174,5 @@ export const roadbedPlugin = createFrontendPlugin({
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, budgetsPage, policyPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, previewsPage, budgetsPage, policyPage, statusTab, ...formFields],
 });

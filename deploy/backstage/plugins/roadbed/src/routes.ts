@@ -23,6 +23,8 @@ export const driftRouteRef = createRouteRef();
 
 export const unusedRouteRef = createRouteRef();
 
+export const previewsRouteRef = createRouteRef();
+
 export const budgetsRouteRef = createRouteRef();
 
 export const policyRouteRef = createRouteRef();

@@ -9,6 +9,7 @@ import type {
   DriftGroup,
   DriftSuppression,
   Environment,
+  EphemeralEnvironment,
   Evaluation,
   Exemption,
   HandOver,
@@ -23,6 +24,7 @@ import type {
   Parameters,
   Pause,
   PauseStart,
+  PreviewOutcome,
   RequestState,
   UnusedAnswer,
   UnusedList,
@@ -94,6 +96,12 @@ export interface RoadbedApi {
   listUnused(): Promise<UnusedList>;
   /** answerUnused keeps an unused instance from being told of until a date. */
   answerUnused(id: string, kind: 'snooze' | 'needed', answer: UnusedAnswer): Promise<void>;
+  /** listPreviews is what lives for pull requests, the newest first. */
+  listPreviews(): Promise<EphemeralEnvironment[]>;
+  /** extendPreview asks for each part of a preview to live longer, as extendInstance does. It rejects when none was accepted. */
+  extendPreview(id: string, by: string, key: string): Promise<PreviewOutcome[]>;
+  /** deletePreview asks for the end of each part of a preview. It rejects when none was accepted. */
+  deletePreview(id: string, key: string): Promise<PreviewOutcome[]>;
   /** rotateCredentials asks for new credentials; the old ones are void once it has been applied. */
   rotateCredentials(id: string, key: string): Promise<InfrastructureRequest>;
   /** handOver asks for another team, by name or entity ref, to own an instance. */

@@ -12,6 +12,7 @@ import type {
   DriftGroup,
   DriftSuppression,
   Environment,
+  EphemeralEnvironment,
   Exemption,
   HandOver,
   InfrastructureRequest,
@@ -25,6 +26,7 @@ import type {
   Parameters,
   Pause,
   PauseStart,
+  PreviewOutcome,
   UnusedAnswer,
   UnusedList,
   Verdict,
@@ -145,6 +147,20 @@ export class RoadbedClient implements RoadbedApi {
 
   async answerUnused(id: string, kind: 'snooze' | 'needed', answer: UnusedAnswer): Promise<void> {
     await this.post(`/instances/${encodeURIComponent(id)}/unused/${kind}`, undefined, answer);
+  }
+
+  async listPreviews(): Promise<EphemeralEnvironment[]> {
+    return (await this.getJson<{ items: EphemeralEnvironment[] }>('/previews')).items;
+  }
+
+  async extendPreview(id: string, by: string, key: string): Promise<PreviewOutcome[]> {
+    return (await this.post<{ items: PreviewOutcome[] }>(`/previews/${encodeURIComponent(id)}/extend`, key, { by })).items;
+  }
+
+  async deletePreview(id: string, key: string): Promise<PreviewOutcome[]> {
+    const headers = { Accept: 'application/json', 'Idempotency-Key': key };
+    const response = await this.call(`/previews/${encodeURIComponent(id)}`, { method: 'DELETE', headers });
+    return ((await response.json()) as { items: PreviewOutcome[] }).items;
   }
 
   async rotateCredentials(id: string, key: string): Promise<InfrastructureRequest> {

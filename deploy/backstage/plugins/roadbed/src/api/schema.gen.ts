@@ -2068,6 +2068,11 @@ export interface components {
              */
             partial: boolean;
             /**
+             * @description How long it would live: minutes, hours or days; without it as the offering says.
+             * @example 24h
+             */
+            expires_in?: string;
+            /**
              * @description Answer with advice.
              * @default false
              */
@@ -2697,9 +2702,14 @@ export interface components {
              * @default update
              * @enum {string}
              */
-            action: "update" | "upgrade" | "destroy";
+            action: "update" | "upgrade" | "destroy" | "extend";
             /** @description Those that would change. */
             parameters?: components["schemas"]["Parameters"];
+            /**
+             * @description Of an extend: how much longer it would live.
+             * @example 24h
+             */
+            by?: string;
             /**
              * @description Answer with advice.
              * @default false

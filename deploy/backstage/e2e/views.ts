@@ -61,11 +61,19 @@ export function viewCases(stage: () => Stage) {
       await page.goto(`${baseUrl()}/infrastructure/overview`);
       await page.getByRole('heading', { name: 'More' }).waitFor();
       await look('overview');
+      const ann = await Caller.signIn('ann');
+      const number = 40 + Object.keys(VIEWS).indexOf(view);
+      const preview = { repository: 'acme/orders', pull_request: number, owner: 'payments', base: 'dev', environment: 'dev', of: [name] };
+      const { body: made } = await ann.post('/api/roadbed/previews', preview);
+      assert.equal(made.members[0].error, undefined, JSON.stringify(made));
+      await page.goto(`${baseUrl()}/infrastructure/previews`);
+      await page.getByRole('heading', { name: `acme/orders #${number}` }).waitFor();
+      await look('previews');
       await page.goto(`${baseUrl()}/infrastructure/drift`);
       await page.getByRole('heading', { name: 'No drift detected' }).waitFor();
       await look('drift');
 
-      const { body } = await (await Caller.signIn('ann')).get('/api/roadbed/requests?mine=true&state=denied');
+      const { body } = await ann.get('/api/roadbed/requests?mine=true&state=denied');
       const [denied]: InfrastructureRequest[] = body.items;
       await page.goto(`${baseUrl()}/infrastructure/requests/${denied.id}`);
       await page.getByText('Not allowed in dev as asked').waitFor();

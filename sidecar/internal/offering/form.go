@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -115,18 +116,66 @@ func formInput(o provision.Offering) mapping {
 		}
 	}
 	input := mapping{{"offering", o.ID}, {"parameters", parameters}}
+	if values, _ := lifetimes(o); len(values) > 0 {
+		input = append(input, entry{"expiresIn", "${{ parameters." + expiryField + " }}"})
+	}
 	if len(secrets) > 0 {
 		input = append(input, entry{"secrets", secrets})
 	}
 	return input
 }
 
-// The fields that Roadbed adds to a form. They have no value, and no parameter
-// can have their names. A portal without Roadbed's frontend shows nothing there.
+// The fields that Roadbed adds to a form. But for the last they have no value, and
+// a portal without Roadbed's frontend shows nothing there. No parameter can have
+// their names.
 const (
 	presetsField = "roadbedPresets"
 	verdictField = "roadbedVerdict"
+	expiryField  = "roadbedExpiresIn"
 )
+
+// choices are how long something may be asked for in a form.
+var choices = []struct {
+	value, label string
+	lasts        time.Duration
+}{
+	{"4h", "4 hours", 4 * time.Hour},
+	{"24h", "A day", 24 * time.Hour},
+	{"3d", "3 days", 3 * 24 * time.Hour},
+	{"7d", "A week", 7 * 24 * time.Hour},
+	{"30d", "30 days", 30 * 24 * time.Hour},
+}
+
+// lifetimes are those of choices that the offering allows; none where it says
+// nothing of how long its instances live.
+func lifetimes(o provision.Offering) (values, labels []string) {
+	most := time.Duration(o.Expiry.MaximumSeconds) * time.Second
+	if o.Expiry == (provision.ExpiryRules{}) {
+		return nil, nil
+	}
+	for _, c := range choices {
+		if most == 0 || c.lasts <= most {
+			values, labels = append(values, c.value), append(labels, c.label)
+		}
+	}
+	return values, labels
+}
+
+// lifetimeField asks how long something lives.
+func lifetimeField(o provision.Offering, values, labels []string) mapping {
+	otherwise := "Without a choice it lives until somebody destroys it."
+	if d := o.Expiry.DefaultSeconds; d > 0 {
+		otherwise = "Without a choice it lives " + provision.LifetimeText(time.Duration(d)*time.Second) + "."
+	}
+	return mapping{
+		{"title", "Ends after"},
+		{"description", "Then it is destroyed; you are told before, and may extend it. " + otherwise},
+		{"type", "string"},
+		{"enum", values},
+		{"enumNames", labels},
+		{"ui:enumNames", labels},
+	}
+}
 
 // formLevel is a page of a form.
 type formLevel struct{ name, title, description string }
@@ -171,6 +220,9 @@ func formPages(o provision.Offering) []any {
 		}
 		if i == 0 && len(o.Presets) > 0 {
 			properties[i] = append(properties[i], entry{presetsField, addedField("Presets", "RoadbedPresets")})
+		}
+		if values, labels := lifetimes(o); i == min(1, len(pages)-1) && len(values) > 0 {
+			properties[i] = append(properties[i], entry{expiryField, lifetimeField(o, values, labels)})
 		}
 		options := mapping{{"offering", o.ID}}
 		if i == len(pages)-1 {

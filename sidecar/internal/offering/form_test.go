@@ -12,6 +12,7 @@ import (
 
 	templates "roadbed.dev/roadbed/backstage-templates"
 	"roadbed.dev/roadbed/sidecar/internal/offering"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
 var update = flag.Bool("update", false, "rewrite the forms in backstage-templates")
@@ -150,6 +151,33 @@ func TestOnlyParametersAreSubmitted(t *testing.T) {
 		if diff := cmp.Diff(want, formOf(t, id).Spec.Steps[0].Input["parameters"]); diff != "" {
 			t.Errorf("what %s submits differs (-want +got):\n%s", id, diff)
 		}
+	}
+}
+
+func TestTheFormAsksHowLongOnlyWhereAnOfferingSaysThatItsInstancesEnd(t *testing.T) {
+	_, o := builtin(t, "postgres-database")
+	formWith := func(rules provision.ExpiryRules) (step map[string]any, field map[string]any) {
+		t.Helper()
+		o.Expiry = rules
+		text, err := offering.Template(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f form
+		if err := yaml.Unmarshal(text, &f); err != nil {
+			t.Fatal(err)
+		}
+		return f.Spec.Steps[0].Input, f.Spec.Parameters[1].Properties["roadbedExpiresIn"]
+	}
+	step, field := formWith(provision.ExpiryRules{MaximumSeconds: 7 * 24 * 3600, DefaultSeconds: 24 * 3600})
+	if diff := cmp.Diff([]any{"4h", "24h", "3d", "7d"}, field["enum"]); diff != "" || step["expiresIn"] != "${{ parameters.roadbedExpiresIn }}" {
+		t.Errorf("the form offers (-want +got):\n%s and submits %v", diff, step["expiresIn"])
+	}
+	if help, _ := field["description"].(string); !strings.Contains(help, "Without a choice it lives 1d.") {
+		t.Errorf("its help is %q, want what holds without a choice", help)
+	}
+	if step, field := formWith(provision.ExpiryRules{}); field != nil || step["expiresIn"] != nil {
+		t.Errorf("an offering without an end asks %v and submits %v", field, step["expiresIn"])
 	}
 }
 

@@ -120,6 +120,15 @@ test('a request goes out for the person, once, and its answer becomes the output
   assert.ok(logs.includes('Warning: Backups are kept for 1 day. [backups]'), logs.join('\n'));
 });
 
+test('how long it lives goes along, asked for and tried', async context => {
+  const { received } = await runAction(context, [ACCEPTED], { input: { expiresIn: '24h' } });
+  assert.equal((received[0].body as { expires_in?: string }).expires_in, '24h');
+  const allowed = { status: 200, body: { ...JUDGED, outcome: 'allow', allowed: true, findings: [], estimate: estimate(85.5) } };
+  const tried = await runAction(context, [allowed], { input: { expiresIn: '24h' }, isDryRun: true });
+  assert.equal(tried.error, undefined);
+  assert.equal((tried.received[0].body as { expires_in?: string }).expires_in, '24h');
+});
+
 test('the key of an each step is part of the idempotency key', async context => {
   const { received } = await runAction(context, [ACCEPTED], { input: { requestKey: 'größe 1' } });
   assert.equal(received[0].headers['idempotency-key'], 'task-1:request:gr%C3%B6%C3%9Fe%201');

@@ -32,6 +32,7 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
       input: {
         offering: z => z.string().min(1).describe('Id of the offering: its folder, for example postgres-database'),
         parameters: z => z.record(z.any()).describe('The values for the offering’s parameters'),
+        expiresIn: z => z.string().optional().describe('How long it lives, such as 24h or 7d; without it, as the offering says'),
         requestKey: z =>
           z
             .union([z.string(), z.number()])
@@ -47,7 +48,7 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
       },
     },
     async handler(ctx) {
-      const { offering, requestKey } = ctx.input;
+      const { offering, expiresIn, requestKey } = ctx.input;
       const parameters = ctx.input.parameters as JsonObject;
       const call: CallOptions = {
         credentials: await ctx.getInitiatorCredentials(),
@@ -56,7 +57,7 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
       };
 
       if (ctx.isDryRun) {
-        const verdict = await client.evaluate(offering, parameters, call);
+        const verdict = await client.evaluate(offering, parameters, expiresIn, call);
         report(verdict, offering, ctx.logger);
         ctx.output('requestId', 'dry-run');
         ctx.output('requestUrl', '/infrastructure');
@@ -70,6 +71,7 @@ export function createRequestAction({ client }: { client: RoadbedClient }) {
         {
           offering,
           parameters,
+          expiresIn,
           task: ctx.task.id,
           idempotencyKey: idempotencyKey(ctx.task.id, ctx.step?.id, requestKey ?? ctx.each?.key),
         },

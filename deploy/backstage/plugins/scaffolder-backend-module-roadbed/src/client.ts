@@ -23,6 +23,8 @@ export type CallOptions = {
 export type Submission = {
   offering: string;
   parameters: JsonObject;
+  /** expiresIn is how long it lives, such as "24h"; undefined is as the offering says. */
+  expiresIn?: string;
   task: string;
   idempotencyKey: string;
 };
@@ -44,16 +46,16 @@ export class RoadbedClient {
    * InputError with every reason. It may be called again with the same submission: nothing is made twice.
    */
   async submit(submission: Submission, options: CallOptions): Promise<Submitted> {
-    const { offering, parameters, task, idempotencyKey } = submission;
-    const body = { offering, parameters, source: { task } };
+    const { offering, parameters, expiresIn, task, idempotencyKey } = submission;
+    const body = { offering, parameters, ...lasting(expiresIn), source: { task } };
     const answer = await this.#post('/requests', body, { 'idempotency-key': idempotencyKey }, options);
     return submittedSchema.parse(answer).request;
   }
 
   /** evaluate asks what Roadbed would say to these parameters, and what it would allow instead. Nothing is stored. */
-  async evaluate(offering: string, parameters: JsonObject, options: CallOptions): Promise<Verdict> {
+  async evaluate(offering: string, parameters: JsonObject, expiresIn: string | undefined, options: CallOptions): Promise<Verdict> {
     const path = `/offerings/${encodeURIComponent(offering)}/evaluate`;
-    return verdictSchema.parse(await this.#post(path, { parameters, advise: true }, {}, options));
+    return verdictSchema.parse(await this.#post(path, { parameters, ...lasting(expiresIn), advise: true }, {}, options));
   }
 
   async #post(path: string, body: JsonObject, headers: Record<string, string>, options: CallOptions): Promise<unknown> {
@@ -123,4 +125,8 @@ export function retryAfterMs(header: string | null, now = Date.now()): number | 
 function causeOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause as { code?: string } | undefined) : undefined;
   return cause?.code ?? 'no connection';
+}
+
+function lasting(expiresIn: string | undefined): JsonObject {
+  return expiresIn ? { expires_in: expiresIn } : {};
 }

@@ -61,7 +61,7 @@ function Form({ preview, action, onClose, onAsked }: Props) {
       <DialogBody className={classes.body}>
         <Text as="p" variant="body-medium" className={classes.line}>
           {action === 'extend'
-            ? `${count} is asked for anew: more time is priced over its whole life and may need approval.`
+            ? `${count} is asked to live longer, which is priced over its whole life and may need approval.`
             : `${count} is deleted with all that is in it. This cannot be undone.`}
         </Text>
         {action === 'extend' && <Select label="How long" options={PERIODS} value={by} onChange={chosen => setBy(String(chosen))} />}

@@ -7,8 +7,10 @@ import { useLoad } from '../hooks/useLoad';
 import { toCommand, toCurl, toTerraform } from './code';
 import classes from './AsCode.module.css';
 
+type CodeProps = { offering: Offering; parameters: Parameters; lifetime?: string; environment: string | undefined };
+
 /** AsCode shows how to have the same without the form: by API, by command, and the Terraform behind it. */
-export function AsCode(props: { offering: Offering; parameters: Parameters; environment: string | undefined }) {
+export function AsCode(props: CodeProps) {
   const [open, setOpen] = useState(false);
   return (
     <details className={classes.code} onToggle={event => setOpen(event.currentTarget.open)}>
@@ -18,7 +20,7 @@ export function AsCode(props: { offering: Offering; parameters: Parameters; envi
   );
 }
 
-function Code({ offering, parameters, environment }: { offering: Offering; parameters: Parameters; environment: string | undefined }) {
+function Code({ offering, parameters, lifetime, environment }: CodeProps) {
   const api = useApi(roadbedApiRef);
   const discovery = useApi(discoveryApiRef);
   const base = useLoad('base', () => discovery.getBaseUrl('roadbed')).loaded;
@@ -28,11 +30,11 @@ function Code({ offering, parameters, environment }: { offering: Offering; param
   return (
     <>
       {base.status === 'data' && (
-        <Snippet name="API call" text={toCurl(base.data, offering, parameters)}>
+        <Snippet name="API call" text={toCurl(base.data, offering, parameters, lifetime)}>
           Asks for exactly what the form holds, and is judged in the same way.
         </Snippet>
       )}
-      <Snippet name="Command" text={toCommand(offering, parameters)}>
+      <Snippet name="Command" text={toCommand(offering, parameters, lifetime)}>
         The same call by Roadbed's own program.
       </Snippet>
       {implementation && (

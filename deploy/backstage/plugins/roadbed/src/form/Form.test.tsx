@@ -119,6 +119,13 @@ test('judges each change at once, only what is valid, and advises once after the
   ]);
 });
 
+test('judges it for as long as it is to live', async () => {
+  const sidecar = aSidecar();
+  renderForm(sidecar, { roadbedExpiresIn: '24h' });
+  await panel();
+  await waitFor(() => expect(evaluations(sidecar).at(-1)?.body).toMatchObject({ expires_in: '24h' }));
+});
+
 test('asks for one verdict at a time, and then for the newest', async () => {
   const asked: string[] = [];
   let answer = () => {};

@@ -93,7 +93,7 @@ export function VerdictView({ isFinal = false, isRefused = false }: { isFinal?: 
           )}
         </Box>
       </section>
-      {isFinal && offering && <AsCode offering={offering} parameters={parameters} environment={environment} />}
+      {isFinal && offering && <AsCode offering={offering} parameters={parameters} lifetime={judged.lifetime} environment={environment} />}
     </div>
   );
 }

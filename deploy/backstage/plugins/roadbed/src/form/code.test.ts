@@ -17,6 +17,12 @@ test('the API call carries what is in the form, and a shell leaves it alone', ()
   expect(JSON.parse(body)).toEqual({ offering: 'postgres-database', parameters });
 });
 
+test('a life with an end is in the call and the command', () => {
+  const [, body] = /<<'JSON'\n([^]*)\nJSON$/.exec(toCurl('http://portal.example', aDatabase, {}, '24h'))!;
+  expect(JSON.parse(body)).toEqual({ offering: 'postgres-database', parameters: {}, expires_in: '24h' });
+  expect(toCommand(aDatabase, {}, '24h')).toContain('  --expires-in 24h \\\n  --watch');
+});
+
 test('the command quotes what a shell would read', () => {
   expect(toCommand(aDatabase, parameters).split(' \\\n')).toEqual([
     'roadbed request create postgres-database',

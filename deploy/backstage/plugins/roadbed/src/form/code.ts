@@ -1,8 +1,8 @@
 import type { Offering, Parameters } from '../api/types';
 
 /** toCurl is the call that asks for the same. Its body is quoted so that a shell leaves it as it is. */
-export function toCurl(baseUrl: string, offering: Offering, parameters: Parameters): string {
-  const body = JSON.stringify({ offering: offering.id, parameters }, undefined, 2);
+export function toCurl(baseUrl: string, offering: Offering, parameters: Parameters, lifetime?: string): string {
+  const body = JSON.stringify({ offering: offering.id, parameters, expires_in: lifetime }, undefined, 2);
   return [
     `curl --fail-with-body "${baseUrl}/requests" \\`,
     '  -H "Authorization: Bearer $BACKSTAGE_TOKEN" \\',
@@ -15,12 +15,13 @@ export function toCurl(baseUrl: string, offering: Offering, parameters: Paramete
 }
 
 /** toCommand asks for the same with Roadbed's own command. */
-export function toCommand(offering: Offering, parameters: Parameters): string {
+export function toCommand(offering: Offering, parameters: Parameters, lifetime?: string): string {
   const lines = Object.entries(parameters).map(([name, value]) => {
     const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
     return `  -p ${quoteForShell(`${name}=${text}`)}`;
   });
-  return [`roadbed request create ${offering.id}`, ...lines, '  --watch'].join(' \\\n');
+  const lasting = lifetime ? [`  --expires-in ${lifetime}`] : [];
+  return [`roadbed request create ${offering.id}`, ...lines, ...lasting, '  --watch'].join(' \\\n');
 }
 
 function quoteForShell(text: string): string {

@@ -23,6 +23,15 @@ export function readForm(offering: Offering, form: Parameters): Given {
   return given;
 }
 
+/** EXPIRY_FIELD is the name that how long something lives has in a form. */
+const EXPIRY_FIELD = 'roadbedExpiresIn';
+
+/** readLifetime is how long what the form asks for lives, such as "24h"; undefined when that was not chosen. */
+export function readLifetime(form: Parameters): string | undefined {
+  const chosen = form[EXPIRY_FIELD];
+  return typeof chosen === 'string' && chosen !== '' ? chosen : undefined;
+}
+
 /** isEmpty says that a field of a form holds nothing. */
 export function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || value === '' || (isMap(value) && Object.keys(value).length === 0);

@@ -2,7 +2,7 @@ import type { CustomFieldValidator } from '@backstage/plugin-scaffolder-react';
 import { explainError } from '../api/explainError';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Verdict } from '../api/types';
-import { readForm } from './parameters';
+import { readForm, readLifetime } from './parameters';
 
 /** What the form says of a verdict field: whose form it is, and whether it is on the last page. */
 export type VerdictOptions = { offering?: string; final?: boolean };
@@ -20,7 +20,7 @@ export const refuseDenied: CustomFieldValidator<undefined, VerdictOptions> = asy
   }
   try {
     const { parameters } = readForm(await api.getOffering(id), formData);
-    const verdict = await api.evaluate(id, { parameters, partial: true });
+    const verdict = await api.evaluate(id, { parameters, expires_in: readLifetime(formData), partial: true });
     for (const reason of reasonsAgainst(verdict)) {
       validation.addError(reason);
     }

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { roadbedApiRef, type RoadbedApi } from '../api/RoadbedApi';
 import type { Advice, Offering, Parameter, Parameters, Verdict } from '../api/types';
-import { changedParameters, fillPreset, readForm } from './parameters';
+import { changedParameters, fillPreset, readForm, readLifetime } from './parameters';
 import { useAnswers, type Known } from './useAnswers';
 
 /** Effect is what a parameter adds to the monthly price, in dollars, compared with its default. */
@@ -12,6 +12,8 @@ export type Effect = { parameter: Parameter; monthly: number };
 export type Judged = {
   offering?: Offering;
   parameters: Parameters;
+  /** lifetime is how long it lives, such as "24h"; undefined is as the offering says. */
+  lifetime?: string;
   /** uncounted are numbers out of bounds: the price is without them. */
   uncounted: Parameter[];
   verdict?: Verdict;
@@ -38,10 +40,11 @@ export function useVerdict(offeringId: string, form: Parameters, offersPresets: 
   );
   const [offering, setOffering] = useState(start.answers.offering);
   const given = offering ? readForm(offering, form) : { parameters: {}, uncounted: [] };
-  const key = JSON.stringify([offering?.id, given.parameters, offersPresets]);
+  const lifetime = readLifetime(form);
+  const key = JSON.stringify([offering?.id, given.parameters, lifetime, offersPresets]);
   const { parameters } = given;
   const judge = (change: Parameters, advise: boolean, signal: AbortSignal) =>
-    api.evaluate(offeringId, { parameters: { ...parameters, ...change }, partial: true, advise }, signal);
+    api.evaluate(offeringId, { parameters: { ...parameters, ...change }, expires_in: lifetime, partial: true, advise }, signal);
 
   const known = useAnswers<Answers>(key, start, {
     async judge(signal) {
@@ -71,7 +74,7 @@ export function useVerdict(offeringId: string, form: Parameters, offersPresets: 
   }, [api, offeringId, known]);
 
   const { answers, error } = known;
-  return { ...answers, offering, ...given, error, isSettled: known.key === key && known.adviceKey === key };
+  return { ...answers, offering, ...given, lifetime, error, isSettled: known.key === key && known.adviceKey === key };
 }
 
 function effectOf(parameter: Parameter, now: Verdict, then: Verdict): Effect[] {

@@ -204,7 +204,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	s.domain.meter(s.meters.Registry())
 	if len(notifications.Routes) > 0 {
 		s.notifier = notify.New(notify.Settings{
-			Config: notifications, Store: s.store, Log: log, Registry: s.meters.Registry(), Portal: door.notifier, Link: c.Portal,
+			Config: notifications, Store: s.store, Log: log, Registry: s.meters.Registry(), Portal: door.notifier, Addresses: door.addresses, Link: c.Portal,
 		})
 		s.store.OnCommit(s.notifier.Hear)
 	}
@@ -344,6 +344,7 @@ type door struct {
 	directory provision.Directory                 // nil when nobody can be asked who is in a group
 	notifier  notify.Portal                       // nil when we sign nothing
 	refresh   func(context.Context, string) error // has the catalog read a location again; nil when we sign nothing
+	addresses notify.Addresses                    // likewise
 }
 
 // door is Backstage's tokens and, when we sign, our own key set and the catalog.
@@ -372,8 +373,9 @@ func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 		}
 		d.keySet, d.notifier = signer.KeySet(), backstage.NewNotifier(discovery, signer)
 		d.refresh = backstage.NewRefresher(discovery, signer).Refresh
-		if d.directory == nil {
-			d.directory = backstage.NewDirectory(discovery, signer)
+		catalog := backstage.NewDirectory(discovery, signer)
+		if d.addresses = catalog; d.directory == nil {
+			d.directory = catalog
 		}
 	}
 	if c.auth != nil {

@@ -67,6 +67,55 @@ func (d *Directory) Members(ctx context.Context, group string) ([]string, error)
 	return slices.Clone(people), nil
 }
 
+// Address is the mail address of a user's entity (spec.profile.email); "" when
+// it has none or there is no such entity. It blocks on the catalog for at most 5 s.
+func (d *Directory) Address(ctx context.Context, user string) (string, error) {
+	_, name, _ := strings.Cut(user, ":")
+	if !userRef.MatchString(user) {
+		return "", provision.Errorf(provision.Invalid, "%q is no user", user)
+	}
+	var entity struct {
+		Spec struct {
+			Profile struct {
+				Email string `json:"email"`
+			} `json:"profile"`
+		} `json:"spec"`
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	base, err := d.discovery.URL("catalog")
+	if err != nil {
+		return "", err
+	}
+	status, err := d.read(ctx, base+"/entities/by-name/user/"+name, &entity)
+	if err != nil {
+		return "", provision.Unreachable("The catalog, which knows people's addresses,", fmt.Errorf("ask for the address of %s: %w", user, err))
+	}
+	if status == http.StatusNotFound {
+		return "", nil
+	}
+	return entity.Spec.Profile.Email, nil
+}
+
+// read decodes what the catalog answers; of a 404 there is nothing to decode.
+func (d *Directory) read(ctx context.Context, address string, into any) (status int, err error) {
+	token, err := d.signer.Token("catalog")
+	if err != nil {
+		return 0, err
+	}
+	status, body, err := get(ctx, d.http, address, token)
+	switch {
+	case err != nil || status == http.StatusNotFound:
+		return status, err
+	case status != http.StatusOK:
+		return status, fmt.Errorf("the catalog answered %d", status)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return status, fmt.Errorf("read the catalog's answer: %w", err)
+	}
+	return status, nil
+}
+
 func (d *Directory) fetch(ctx context.Context, group string) ([]string, error) {
 	base, err := d.discovery.URL("catalog")
 	if err != nil {
@@ -97,17 +146,6 @@ func (d *Directory) fetch(ctx context.Context, group string) ([]string, error) {
 func (d *Directory) page(ctx context.Context, address string) (people []string, next string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	token, err := d.signer.Token("catalog")
-	if err != nil {
-		return nil, "", err
-	}
-	status, body, err := get(ctx, d.http, address, token)
-	if err != nil {
-		return nil, "", err
-	}
-	if status != http.StatusOK {
-		return nil, "", fmt.Errorf("the catalog answered %d", status)
-	}
 	var answer struct {
 		Items []struct {
 			Kind     string `json:"kind"`
@@ -120,8 +158,12 @@ func (d *Directory) page(ctx context.Context, address string) (people []string, 
 			NextCursor string `json:"nextCursor"`
 		} `json:"pageInfo"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, "", fmt.Errorf("read the catalog's answer: %w", err)
+	status, err := d.read(ctx, address, &answer)
+	if err == nil && status == http.StatusNotFound {
+		err = fmt.Errorf("the catalog answered %d", status)
+	}
+	if err != nil {
+		return nil, "", err
 	}
 	for _, user := range answer.Items {
 		namespace := user.Metadata.Namespace

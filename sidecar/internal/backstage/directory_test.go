@@ -44,6 +44,14 @@ func newCatalog(t *testing.T) (*catalogOf, *Directory, *clock) {
 		case c.down.Load():
 			w.WriteHeader(http.StatusBadGateway)
 			return
+		case err == nil && strings.HasPrefix(r.URL.Path, "/api/catalog/entities/by-name/"):
+			email, known := map[string]string{"user/default/ann": "ann@example.com", "user/default/bob": ""}[strings.TrimPrefix(r.URL.Path, "/api/catalog/entities/by-name/")]
+			if !known {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"kind": "User", "spec": map[string]any{"profile": map[string]any{"email": email}}})
+			return
 		case err != nil || token.Header["typ"] != typPlugin || r.URL.Path != "/api/catalog/entities/by-query":
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -128,5 +136,24 @@ func TestWhatIsNoUserIsNoMember(t *testing.T) {
 	catalog.kind = "Group"
 	if got, err := directory.Members(t.Context(), "group:default/one"); provision.KindOf(err) != provision.Unavailable {
 		t.Errorf("members = %v, %v; want the answer refused", got, err)
+	}
+}
+
+func TestAnAddressIsThatOfTheUsersEntity(t *testing.T) {
+	t.Parallel()
+	c, directory, _ := newCatalog(t)
+	for user, want := range map[string]string{"user:default/ann": "ann@example.com", "user:default/bob": "", "user:default/gone": ""} {
+		if got, err := directory.Address(t.Context(), user); err != nil || got != want {
+			t.Errorf("%s is written to at %q (%v), want %q", user, got, err, want)
+		}
+	}
+	for _, stranger := range []string{"group:default/one", "user:default/../x", "ann"} {
+		if _, err := directory.Address(t.Context(), stranger); provision.KindOf(err) != provision.Invalid {
+			t.Errorf("%s: %v, want it refused", stranger, err)
+		}
+	}
+	c.down.Store(true)
+	if _, err := directory.Address(t.Context(), "user:default/ann"); provision.KindOf(err) != provision.Unavailable {
+		t.Errorf("while the catalog is down: %v, want unavailable", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/mail"
 	"net/smtp"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,13 +141,49 @@ func (c webhook) send(ctx context.Context, id uuid.UUID, e provision.Event, s su
 	})
 }
 
+// Addresses knows where people are written to.
+type Addresses interface {
+	// Address is a person's mail address, "" when none is known; Unavailable while
+	// it cannot be asked.
+	Address(ctx context.Context, user string) (string, error)
+}
+
 // mailbox writes plain mails.
 type mailbox struct {
 	SMTPConfig
-	now func() time.Time
+	addresses Addresses // nil: nobody's is known
+	now       func() time.Time
 }
 
-func (c mailbox) send(ctx context.Context, id uuid.UUID, _ provision.Event, _ subject, m message) error {
+// recipients are the addresses that a mail goes to, each once.
+func (c mailbox) recipients(ctx context.Context, s subject) ([]string, error) {
+	var to []string
+	for _, address := range c.To {
+		if address == requester {
+			if c.addresses == nil || s.request == nil || !strings.HasPrefix(s.request.RequestedBy, "user:") {
+				continue
+			}
+			var err error
+			if address, err = c.addresses.Address(ctx, s.request.RequestedBy); err != nil {
+				return nil, err
+			}
+			if _, err := mail.ParseAddress(address); err != nil {
+				continue // the catalog has none, or what is none
+			}
+		}
+		if !slices.Contains(to, address) {
+			to = append(to, address)
+		}
+	}
+	return to, nil
+}
+
+func (c mailbox) send(ctx context.Context, id uuid.UUID, _ provision.Event, s subject, m message) error {
+	to, err := c.recipients(ctx, s)
+	if err != nil || len(to) == 0 {
+		return err
+	}
+	c.To = to
 	host, _, err := net.SplitHostPort(c.Address)
 	if err != nil {
 		return fmt.Errorf("its address: %w", err)
@@ -161,7 +198,11 @@ func (c mailbox) send(ctx context.Context, id uuid.UUID, _ provision.Event, _ su
 	if end, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(end) // a connection that takes none ends with the context's dial
 	}
-	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	authorities, err := trusted(c.CAFile)
+	if err != nil {
+		return err
+	}
+	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	if c.TLS == "implicit" {
 		conn = tls.Client(conn, secure)
 	}

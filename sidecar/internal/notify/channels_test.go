@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -149,7 +150,9 @@ func TestSlackIsToldInItsBlocks(t *testing.T) {
 // postOffice speaks as much SMTP as one mail needs.
 type postOffice struct {
 	address  string
+	secure   *tls.Config // nil offers no STARTTLS
 	from, to string
+	auth     string // the last AUTH, "" for none
 	mails    chan []byte
 }
 
@@ -159,8 +162,13 @@ func openPostOffice(t *testing.T) *postOffice {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return openPostOfficeAt(t, l, nil)
+}
+
+func openPostOfficeAt(t *testing.T, l net.Listener, secure *tls.Config) *postOffice {
+	t.Helper()
 	t.Cleanup(func() { l.Close() })
-	p := &postOffice{address: l.Addr().String(), mails: make(chan []byte, 1)}
+	p := &postOffice{address: l.Addr().String(), secure: secure, mails: make(chan []byte, 1)}
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -174,7 +182,7 @@ func openPostOffice(t *testing.T) *postOffice {
 }
 
 func (p *postOffice) serve(conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // the one in use by then
 	text := textproto.NewConn(conn)
 	say := func(line string) { _ = text.PrintfLine("%s", line) } // who hung up hears nothing
 	say("220 office ESMTP")
@@ -185,7 +193,20 @@ func (p *postOffice) serve(conn net.Conn) {
 		}
 		switch verb := strings.ToUpper(line); {
 		case strings.HasPrefix(verb, "EHLO"):
+			if p.secure != nil {
+				say("250-office")
+				say("250-AUTH PLAIN")
+				say("250 STARTTLS")
+				continue
+			}
 			say("250 office")
+		case verb == "STARTTLS" && p.secure != nil:
+			say("220 go on")
+			conn = tls.Server(conn, p.secure)
+			text = textproto.NewConn(conn)
+		case strings.HasPrefix(verb, "AUTH PLAIN ") && p.secure != nil:
+			p.auth = line
+			say("235 welcome")
 		case strings.HasPrefix(verb, "MAIL FROM:"):
 			p.from = line
 			say("250 ok")
@@ -212,7 +233,7 @@ func (p *postOffice) serve(conn net.Conn) {
 func TestMailsSayWhereItIsAndHowToReachItsCredentials(t *testing.T) {
 	t.Parallel()
 	office := openPostOffice(t)
-	c := mailbox{SMTPConfig{Address: office.address, TLS: "none", From: "Roadbed <roadbed@example.com>", To: []string{"team@example.com", "Ops <ops@example.com>"}}, clock}
+	c := mailbox{SMTPConfig{Address: office.address, TLS: "none", From: "Roadbed <roadbed@example.com>", To: []string{"team@example.com", "Ops <ops@example.com>"}}, nil, clock}
 	e, about := anEvent("request", "succeeded", nil), aRequest(func(r *provision.Request) { r.Name = "órders\r\nBcc: eve@example.com" })
 	if err := c.send(t.Context(), e.ID, e, about, describe(e, about, "https://portal.example")); err != nil {
 		t.Fatal(err)

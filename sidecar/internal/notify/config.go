@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -42,12 +43,16 @@ type SlackConfig struct {
 type SMTPConfig struct {
 	Address      string   `yaml:"address"` // host:port
 	TLS          string   `yaml:"tls"`     // starttls (the default), implicit or none
+	CAFile       string   `yaml:"ca_file"` // PEM of who vouches for the server, beside whom the machine trusts
 	From         string   `yaml:"from"`
-	To           []string `yaml:"to"`
+	To           []string `yaml:"to"`       // addresses; requester is that of whoever asked, as the catalog has it
 	Username     string   `yaml:"username"` // "" for no authentication
 	PasswordFile string   `yaml:"password_file"`
 	PasswordEnv  string   `yaml:"password_env"`
 }
+
+// requester in SMTPConfig.To stands for the address of whoever asked.
+const requester = "requester"
 
 // WebhookConfig is a receiver of Standard Webhooks.
 type WebhookConfig struct {
@@ -172,12 +177,20 @@ func (c ChannelConfig) faults() (faults []error) {
 			fault("give address (host:port) and to")
 		}
 		for _, address := range append([]string{m.From}, m.To...) {
+			if address == requester && address != m.From {
+				continue
+			}
 			if _, err := mail.ParseAddress(address); err != nil {
 				fault("%q is no mail address", address)
 			}
 		}
 		if !slices.Contains([]string{"", "starttls", "implicit", "none"}, m.TLS) {
 			fault("tls is %q; it must be starttls, implicit or none", m.TLS)
+		}
+		if m.CAFile != "" {
+			if _, err := trusted(m.CAFile); err != nil {
+				faults = append(faults, err)
+			}
 		}
 		if m.Username != "" {
 			secret("password", m.PasswordFile, m.PasswordEnv)
@@ -197,6 +210,26 @@ func (c ChannelConfig) faults() (faults []error) {
 		fault("give one of slack, smtp, webhook, backstage and github")
 	}
 	return faults
+}
+
+// trusted are the authorities that the machine trusts and those in a file; nil,
+// which is the machine's, without one.
+func trusted(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("ca_file %s holds no certificate in PEM", file)
+	}
+	return pool, nil
 }
 
 // readSecret reads a secret each time that it is used, so that it may be rotated.

@@ -36,15 +36,16 @@ type Store interface {
 
 // Settings are what a Notifier needs.
 type Settings struct {
-	Config   Config
-	Store    Store
-	Log      *slog.Logger
-	Registry *prometheus.Registry
-	Portal   Portal // nil when nobody can be told there: its channels are left out
-	Link     string // where people reach the portal, "" when unknown
-	Client   *http.Client
-	Now      func() time.Time // nil is time.Now
-	Backoff  time.Duration    // before the second attempt; each later wait is twice as long; 0 is 2 s
+	Config    Config
+	Store     Store
+	Log       *slog.Logger
+	Registry  *prometheus.Registry
+	Portal    Portal    // nil when nobody can be told there: its channels are left out
+	Addresses Addresses // nil: no mail goes to whoever asked
+	Link      string    // where people reach the portal, "" when unknown
+	Client    *http.Client
+	Now       func() time.Time // nil is time.Now
+	Backoff   time.Duration    // before the second attempt; each later wait is twice as long; 0 is 2 s
 }
 
 // Notifier sends notices. Several replicas may run at once.
@@ -90,7 +91,10 @@ func New(s Settings) *Notifier {
 		case c.Webhook != nil:
 			n.channels[name] = webhook{*c.Webhook, s.Client, s.Now}
 		case c.SMTP != nil:
-			n.channels[name] = mailbox{*c.SMTP, s.Now}
+			n.channels[name] = mailbox{*c.SMTP, s.Addresses, s.Now}
+			if s.Addresses == nil && slices.Contains(c.SMTP.To, requester) {
+				s.Log.Warn("whoever asked gets no mail: there is no --signing-key to ask the catalog for addresses with", "channel", name)
+			}
 		case c.GitHub != nil:
 			n.channels[name] = pulls{*c.GitHub, s.Client, s.Store, s.Link, s.Now}
 		case s.Portal != nil:

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"roadbed.dev/roadbed/sidecar/internal/backstage"
+	"roadbed.dev/roadbed/sidecar/internal/keys"
+)
+
+type doctorServerCommand struct {
+	sidecarConfig
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run looks at everything and changes nothing. It fails when anything must be
+// mended.
+func (c *doctorServerCommand) Run(ctx context.Context, out io.Writer) error {
+	return c.examine(ctx).report(out, c.JSON)
+}
+
+func (c sidecarConfig) examine(ctx context.Context) (e examination) {
+	if err := c.check(); err != nil {
+		e.fail("settings", "correct the flag that it names", "%v", err)
+	}
+	pools := c.examineFiles(&e)
+	c.examineKeys(&e, pools)
+	c.examinePoolTokens(&e, pools)
+	e.examineDatabase(ctx, c.Database)
+	e.examineNATS(ctx, c.NATS, true)
+	c.examineBackstage(ctx, &e)
+	c.examineOwnDoor(ctx, &e)
+	return e
+}
+
+// examineFiles looks at what is served, and answers the environments' pools.
+func (c sidecarConfig) examineFiles(e *examination) (pools []string) {
+	d, err := c.load()
+	if err != nil {
+		e.fail("files", "roadbed lint names every fault", "%v", oneLineOf(err))
+		return nil
+	}
+	e.ok("files", "%d offerings, %d environments, policies %s", len(d.catalog.Offerings()), len(d.environments), d.bundle.Digest()[:15])
+	if _, err := c.notifications(nil); err != nil {
+		e.fail("notifications", "correct the file that ROADBED_NOTIFICATIONS_FILE names", "%v", oneLineOf(err))
+	}
+	for _, environment := range d.environments {
+		pools = append(pools, environment.Pool)
+	}
+	slices.Sort(pools)
+	return slices.Compact(pools)
+}
+
+// examineKeys looks whether what is sealed for each pool can be opened here.
+func (c sidecarConfig) examineKeys(e *examination, pools []string) {
+	e.private("key mode", filepath.Join(c.KeysDir, keys.Sidecar+".key"))
+	ring, err := keys.Load(c.KeysDir, keys.Sidecar)
+	if err != nil {
+		e.fail("keys", "roadbed keys create --dir "+c.KeysDir, "%v", oneLineOf(err))
+		return
+	}
+	for _, pool := range pools {
+		sealed, err := ring.Seal(pool, []byte("a word"))
+		if err == nil {
+			_, err = ring.Open(sealed)
+		}
+		if err != nil {
+			e.fail("keys of pool "+pool, "roadbed keys create --dir "+c.KeysDir+" --pool "+pool, "%v", oneLineOf(err))
+			continue
+		}
+		e.ok("keys of pool "+pool, "seal and open")
+	}
+}
+
+func (c sidecarConfig) examinePoolTokens(e *examination, pools []string) {
+	for _, pool := range slices.Sorted(maps.Keys(c.PoolTokens)) {
+		file := c.PoolTokens[pool]
+		e.private("token mode of pool "+pool, file)
+		if _, err := readPoolTokens(map[string]string{pool: file}); err != nil {
+			e.fail("token of pool "+pool, "openssl rand -hex 32 > "+file, "%v", oneLineOf(err))
+			continue
+		}
+		e.ok("token of pool "+pool, "read")
+	}
+	for _, pool := range pools {
+		if c.PoolTokens[pool] == "" {
+			e.fail("token of pool "+pool, "ROADBED_POOL_TOKEN_FILES="+pool+"=<file with 32 characters or more>", "an environment uses the pool, and no worker of it could sign in")
+		}
+	}
+}
+
+// examineBackstage looks whether tokens are accepted both ways.
+func (c sidecarConfig) examineBackstage(ctx context.Context, e *examination) {
+	var endpoints []backstage.Endpoint
+	for plugin, target := range c.Endpoints {
+		endpoints = append(endpoints, backstage.Endpoint{Target: target, Plugins: []string{plugin}})
+	}
+	discovery, err := backstage.NewDiscovery(c.Backstage, endpoints)
+	if err != nil {
+		e.fail("backstage", "correct ROADBED_BACKSTAGE_URL", "%v", err)
+		return
+	}
+	if err := backstage.UserKeys(ctx, discovery); err != nil {
+		e.fail("backstage users", "start Backstage, or correct ROADBED_BACKSTAGE_URL", "people's tokens cannot be verified: %v", oneLineOf(err))
+	} else {
+		e.ok("backstage users", "the keys of people's tokens can be read")
+	}
+	if c.SigningKey == "" {
+		e.warn("signing key", "openssl ecparam -genkey -name prime256v1 -noout -out roadbed.pem\nROADBED_SIGNING_KEY_FILE=roadbed.pem",
+			"there is none: nobody can approve anything, nor be told in Backstage")
+		return
+	}
+	e.private("signing key mode", c.SigningKey)
+	key, err := backstage.LoadKey(c.SigningKey)
+	if err != nil {
+		e.fail("signing key", "openssl ecparam -genkey -name prime256v1 -noout -out "+c.SigningKey, "%v", oneLineOf(err))
+		return
+	}
+	c.examineCalls(ctx, e, discovery, key)
+}
+
+// examineCalls looks whether Backstage takes our own token. Whatever it answers
+// but 401 it has found our key set, by its discovery.
+func (c sidecarConfig) examineCalls(ctx context.Context, e *examination, discovery *backstage.Discovery, key *ecdsa.PrivateKey) {
+	signer, err := backstage.NewSigner("roadbed", key)
+	if err != nil {
+		e.fail("signing key", "make an ES256 key: openssl ecparam -genkey -name prime256v1 -noout", "%v", oneLineOf(err))
+		return
+	}
+	status, err := backstage.Accepts(ctx, discovery, signer, "catalog", "/entities/by-query?limit=1")
+	switch {
+	case err != nil:
+		e.fail("backstage catalog", "start Backstage, or correct ROADBED_BACKSTAGE_URL", "cannot be reached: %v", oneLineOf(err))
+		return
+	case status == http.StatusUnauthorized:
+		e.fail("backstage catalog", fmt.Sprintf("start roadbed serve, and in app-config.yaml:\ndiscovery:\n  endpoints:\n    - target: %s\n      plugins: [roadbed]", strings.TrimRight(c.BaseURL, "/")),
+			"Backstage does not take Roadbed's token: it does not find the key set of the plugin roadbed")
+		return
+	case status == http.StatusForbidden:
+		e.fail("backstage catalog", "let the service plugin:roadbed read catalog.entity.read in the permission policy", "Roadbed's token is taken, but it may not read the catalog")
+		return
+	case status != http.StatusOK:
+		e.fail("backstage catalog", "look at Backstage's log", "it answered %d", status)
+		return
+	}
+	e.ok("backstage catalog", "takes Roadbed's token, and may be read")
+	status, err = backstage.Accepts(ctx, discovery, signer, "notifications", "/notifications?limit=1")
+	switch {
+	case err != nil:
+		e.warn("backstage notifications", "look at Backstage's log", "cannot be reached: %v", oneLineOf(err))
+	case status == http.StatusNotFound:
+		e.warn("backstage notifications", "in packages/backend/src/index.ts:\nbackend.add(import('@backstage/plugin-notifications-backend'));", "the plugin is not installed: nobody is told in Backstage")
+	case status == http.StatusUnauthorized:
+		e.fail("backstage notifications", "let its discovery find the plugin roadbed as the catalog's does", "they do not take Roadbed's token")
+	default:
+		e.ok("backstage notifications", "installed")
+	}
+}
+
+// examineOwnDoor looks whether the API answers where others are told that it is.
+func (c sidecarConfig) examineOwnDoor(ctx context.Context, e *examination) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	root, _ := strings.CutSuffix(strings.TrimRight(c.BaseURL, "/"), "/api/roadbed")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, root+"/.backstage/health/v1/readiness", nil)
+	if err != nil {
+		e.fail("own address", "correct ROADBED_BASE_URL", "%v", oneLineOf(err))
+		return
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		e.warn("own address", "start roadbed serve, or correct ROADBED_BASE_URL", "nobody answers at %s: %v", c.BaseURL, oneLineOf(err))
+		return
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10)) // what is missing is not said
+	if response.StatusCode != http.StatusOK {
+		e.warn("own address", "its log says what it waits for", "it answers %d: %s", response.StatusCode, strings.TrimSpace(string(body)))
+		return
+	}
+	e.ok("own address", "roadbed serve is ready at %s", c.BaseURL)
+	if at, err := http.ParseTime(response.Header.Get("Date")); err == nil && time.Since(at).Abs() >= 2*time.Second { // it has whole seconds
+		e.clock("own clock", time.Since(at))
+	}
+}

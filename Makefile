@@ -101,6 +101,16 @@ measure: tools $(MIRROR)/terraform.rc ## Print the road's time, the sidecar's me
 bench: ## Every benchmark, at length
 	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -run '^$$' -bench . -benchmem ./sidecar/...
 
+TIME ?= 30s
+.PHONY: fuzz
+fuzz: ## Give every border hostile input for TIME each (30s); what breaks is kept under testdata/fuzz and fails from then on
+	@for file in $$(git grep -l '^func Fuzz' -- 'sidecar/*_test.go'); do \
+	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9]+)\(.*/\1/p' "$$file"); do \
+	    echo "$$target"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(TIME) "./$$(dirname "$$file")"; \
+	  done; \
+	done
+
 ##@ Make it
 .PHONY: build generate tools chromium clean help
 build: $(ROADBED) $(PORTAL)/packages/app/dist/index.html ## Build the binary and the portal

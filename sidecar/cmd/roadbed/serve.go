@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,7 @@ type sidecarConfig struct {
 	Algorithms   []string          `help:"Token signatures that are accepted." default:"ES256" env:"ROADBED_TOKEN_ALGORITHMS"`
 	SigningKey   string            `help:"PEM file of the key that Roadbed signs its own plugin tokens with; without it nobody can approve anything." type:"existingfile" env:"ROADBED_SIGNING_KEY_FILE"`
 	Pipelines    string            `help:"File that says whose CI pipelines may ask for ephemeral environments, by OpenID Connect; without it none may." type:"existingfile" env:"ROADBED_PIPELINES_FILE"`
+	Published    []string          `name:"also-published" help:"PEM files of keys that are in the key set too: the next one before it signs, the last one until its tokens have ended." type:"existingfile" env:"ROADBED_PUBLISHED_KEY_FILES"`
 	Database     string            `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
 	State        string            `help:"Where the bytes of Terraform states are kept, sealed: s3://bucket/prefix; by default the database." placeholder:"URL" env:"ROADBED_STATE"`
 	NATS         string            `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
@@ -367,7 +369,15 @@ func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 		if err != nil {
 			return door{}, err
 		}
-		signer, err := backstage.NewSigner("roadbed", key)
+		var others []*ecdsa.PublicKey
+		for _, file := range c.Published {
+			public, err := backstage.LoadPublicKey(file)
+			if err != nil {
+				return door{}, err
+			}
+			others = append(others, public)
+		}
+		signer, err := backstage.NewSigner("roadbed", key, others...)
 		if err != nil {
 			return door{}, err
 		}
@@ -411,11 +421,16 @@ func readPoolTokens(files map[string]string) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read token of pool %s: %w", pool, err)
 		}
-		text := strings.TrimSpace(string(token))
-		if len(text) < 32 {
-			return nil, fmt.Errorf("the token of pool %s in %s is shorter than 32 characters", pool, file)
+		texts := strings.Fields(string(token)) // the next one beside the present one, while workers change over
+		if len(texts) == 0 {
+			return nil, fmt.Errorf("the file %s holds no token of pool %s", file, pool)
 		}
-		pools[httpapi.PoolTokenDigest(text)] = pool
+		for _, text := range texts {
+			if len(text) < 32 {
+				return nil, fmt.Errorf("a token of pool %s in %s is shorter than 32 characters", pool, file)
+			}
+			pools[httpapi.PoolTokenDigest(text)] = pool
+		}
 	}
 	return pools, nil
 }

@@ -154,6 +154,9 @@ func (c *superviseCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 type keysCommand struct {
 	Create keysCreateCommand `cmd:"" help:"Make the key pairs that are missing; existing ones are kept."`
+	Rotate keysRotateCommand `cmd:"" help:"Give the sidecar or a pool a new key; older ones still open."`
+	Rewrap keysRewrapCommand `cmd:"" help:"Seal everything that is kept for the newest keys."`
+	Retire keysRetireCommand `cmd:"" help:"Drop older keys, after a rewrap."`
 	NATS   keysNATSCommand   `cmd:"" name:"nats" help:"Make NATS users, each with the subjects that it needs."`
 }
 

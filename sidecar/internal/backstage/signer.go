@@ -136,6 +136,27 @@ func ParseKey(text []byte) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
+// LoadPublicKey reads the public half of a signing key from a PEM file, which may
+// hold that half alone. Another kind of key is Invalid.
+func LoadPublicKey(path string) (*ecdsa.PublicKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read public key: %w", err)
+	}
+	if block, _ := pem.Decode(text); block != nil && block.Type == "PUBLIC KEY" {
+		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if public, ok := parsed.(*ecdsa.PublicKey); err == nil && ok && public.Curve == elliptic.P256() {
+			return public, nil
+		}
+		return nil, provision.Errorf(provision.Invalid, "%s is not an EC key on curve P-256", path)
+	}
+	key, err := ParseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return &key.PublicKey, nil
+}
+
 // EncodeKey is the PEM text, PKCS#8, of a signing key.
 func EncodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)

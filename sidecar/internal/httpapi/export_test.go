@@ -30,3 +30,9 @@ func (g Gate) Kept() int { return len(g.paid) }
 
 // Minutes is minutes, for tests.
 var Minutes = minutes
+
+// After and Page are after and page, for tests.
+var (
+	After = after
+	Page  = page
+)

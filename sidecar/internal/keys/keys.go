@@ -87,6 +87,58 @@ func Create(dir string, pools ...string) error {
 	return nil
 }
 
+// Rotate gives a holder a new key: the .pub file has it alone, so that everything
+// is sealed for it from now on, and the .key file has it first, so that what was
+// sealed for the older ones still opens. Everybody who has a copy of either file
+// needs the new one.
+func Rotate(dir, holder string) error {
+	secret := filepath.Join(dir, holder+".key")
+	old, err := os.ReadFile(secret)
+	if err != nil {
+		return fmt.Errorf("read the key of %q: %w", holder, err)
+	}
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return fmt.Errorf("generate key of %s: %w", holder, err)
+	}
+	// The secret first: nothing may be sealed for a key that is not kept yet.
+	if err := replaceFile(secret, append([]byte(identity.String()+"\n"), old...), 0o600); err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(dir, holder+".pub"), []byte(identity.Recipient().String()+"\n"), 0o644)
+}
+
+// Retire drops every key of a holder but the newest, and answers how many. What
+// is still sealed for one of them alone can never be opened again.
+func Retire(dir, holder string) (dropped int, err error) {
+	secret := filepath.Join(dir, holder+".key")
+	raw, err := os.ReadFile(secret)
+	if err != nil {
+		return 0, fmt.Errorf("read the key of %q: %w", holder, err)
+	}
+	identities, err := age.ParseIdentities(bytes.NewReader(raw))
+	if err != nil {
+		return 0, fmt.Errorf("parse %s.key: %w", holder, err)
+	}
+	newest, ok := identities[0].(*age.X25519Identity)
+	if !ok {
+		return 0, fmt.Errorf("the first key in %s.key is of a kind that Roadbed does not make", holder)
+	}
+	return len(identities) - 1, replaceFile(secret, []byte(newest.String()+"\n"), 0o600)
+}
+
+// replaceFile puts a whole file in another's place: a reader sees either.
+func replaceFile(name string, text []byte, mode fs.FileMode) error {
+	staging := name + ".new"
+	if err := os.WriteFile(staging, text, mode); err != nil {
+		return fmt.Errorf("write %s: %w", staging, err)
+	}
+	if err := os.Rename(staging, name); err != nil {
+		return fmt.Errorf("put %s in its place: %w", name, err)
+	}
+	return nil
+}
+
 // Recipients are the public keys to seal a pool's state for: the pool's and
 // the sidecar's.
 func (r *Ring) Recipients(pool string) ([]string, error) {

@@ -32,9 +32,14 @@ func (s *Service) seal(o Offering, pool string, parameters Parameters, stage Sta
 		if err != nil {
 			return nil, fmt.Errorf("seal parameter %s: %w", name, err)
 		}
-		kept[name] = map[string]any{sealedKey: base64.StdEncoding.EncodeToString(sealed)}
+		kept[name] = SealedValue(sealed)
 	}
 	return kept, nil
+}
+
+// SealedValue is a parameter's value that is ciphertext; Sealed is its inverse.
+func SealedValue(sealed []byte) any {
+	return map[string]any{sealedKey: base64.StdEncoding.EncodeToString(sealed)}
 }
 
 // Sealed is the ciphertext of a sealed parameter value.

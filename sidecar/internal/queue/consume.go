@@ -44,7 +44,7 @@ func (q *Queue) ConsumeReports(ctx context.Context, handle func(context.Context,
 	}, most: 1}
 	q.consume(ctx, one, func(ctx context.Context, batch []jetstream.Msg) {
 		for _, msg := range batch {
-			report, err := readReport(msg)
+			report, err := readReport(msg.Subject(), msg.Data())
 			if err == nil {
 				err = handle(ctx, report)
 			}
@@ -69,7 +69,7 @@ func (q *Queue) ConsumeLogs(ctx context.Context, handle func(context.Context, []
 		var lines []provision.LogLine
 		var fit []jetstream.Msg
 		for _, msg := range batch {
-			line, err := readLine(msg)
+			line, err := readLine(msg.Subject(), msg.Data())
 			if err != nil {
 				q.settle(msg, err)
 				continue
@@ -242,12 +242,12 @@ func deliveries(msg jetstream.Msg) uint64 {
 	return meta.NumDelivered
 }
 
-func readReport(msg jetstream.Msg) (provision.Report, error) {
+func readReport(subject string, data []byte) (provision.Report, error) {
 	var report provision.Report
-	if err := json.Unmarshal(msg.Data(), &report); err != nil {
+	if err := json.Unmarshal(data, &report); err != nil {
 		return report, provision.Errorf(provision.Invalid, "read a report: %w", err)
 	}
-	pool, worker, run := sender(msg.Subject())
+	pool, worker, run := sender(subject)
 	if run != report.RunID.String() || worker != workerToken(report.Worker) {
 		return report, provision.Errorf(provision.Invalid, "a report of run %s by %s came as one of run %s by %s", report.RunID, report.Worker, run, worker)
 	}
@@ -255,13 +255,13 @@ func readReport(msg jetstream.Msg) (provision.Report, error) {
 	return report, nil
 }
 
-func readLine(msg jetstream.Msg) (provision.LogLine, error) {
+func readLine(subject string, data []byte) (provision.LogLine, error) {
 	var line provision.LogLine
-	if err := json.Unmarshal(msg.Data(), &line); err != nil {
+	if err := json.Unmarshal(data, &line); err != nil {
 		return line, provision.Errorf(provision.Invalid, "read a log line: %w", err)
 	}
 	var run string
-	if line.Pool, line.Worker, run = sender(msg.Subject()); run != line.RunID.String() {
+	if line.Pool, line.Worker, run = sender(subject); run != line.RunID.String() {
 		return line, provision.Errorf(provision.Invalid, "a log line of run %s came as one of run %s", line.RunID, run)
 	}
 	return line, nil

@@ -42,8 +42,8 @@ reset: down ## Stop everything and delete its data
 	@echo "Deleted $(DATA). Databases made there are gone with it."
 
 ##@ Check it
-.PHONY: test test-go test-providers test-aws test-aws-here test-portal e2e lint verify measure bench
-test: lint test-go test-providers test-aws-here test-portal verify e2e measure ## Install what the tests need and run every one of them
+.PHONY: test test-go test-providers test-aws test-aws-here test-portal test-doors e2e lint verify measure bench
+test: lint test-go test-providers test-aws-here test-portal test-doors verify e2e measure ## Install what the tests need and run every one of them
 	@echo "all tests passed"
 
 test-go: tools $(MIRROR)/terraform.rc ## Go and Rego, against real PostgreSQL, NATS and Terraform
@@ -71,6 +71,20 @@ test-aws-here:
 
 test-portal: $(PORTAL)/node_modules/.ready ## The Backstage packages: types and unit tests
 	cd $(PORTAL) && $(NPM) run --silent typecheck && $(NPM) test --silent
+
+# The packages of the release before the portal's, for the doors that need none of ours.
+DOORS := $(BUILD)/doors
+test-doors: tools $(MIRROR)/terraform.rc $(PORTAL)/node_modules/.ready $(DOORS)/.ready ## The doors without our plugins, on two releases of Backstage
+	go vet -tags doors ./sidecar/cmd/roadbed
+	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" ROADBED_NODE="$(NODE)" \
+	ROADBED_DOORS="1.57=$(CURDIR)/$(PORTAL)/node_modules,1.55=$(DOORS)/node_modules" \
+	go test -tags doors -count=1 -timeout 15m -run '^TestDoors$$' ./sidecar/cmd/roadbed
+
+$(DOORS)/.ready: $(PORTAL)/doors/older/package-lock.json $(NODE_READY)
+	@mkdir -p $(@D)
+	@cp $(PORTAL)/doors/older/package.json $(PORTAL)/doors/older/package-lock.json $(PORTAL)/doors/older/.npmrc $(@D)
+	cd $(@D) && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 e2e: $(ROADBED) $(MIRROR)/terraform.rc $(PORTAL)/packages/app/dist/index.html tools chromium ## The whole road in a real browser
 	cd $(PORTAL) && ROADBED="$(ROADBED)" MIRROR="$(MIRROR)" NODE="$(NODE)" CHROMIUM="$(CHROMIUM)" "$(NODE)" --test e2e/*.test.ts

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 
@@ -18,19 +18,11 @@ import (
 type feedConfig struct {
 	Listen string `help:"Address to serve the catalog's feed on, for a Backstage without our plugins; empty for none." env:"ROADBED_FEED_LISTEN"`
 	Secret string `help:"File with the secret that is part of the feed's paths, 32 characters or more." type:"existingfile" placeholder:"FILE" env:"ROADBED_FEED_SECRET_FILE"`
-	URL    string `help:"Where Backstage reaches the feed, without the secret." placeholder:"URL" env:"ROADBED_FEED_URL"`
 }
 
 func (c feedConfig) check() error {
-	if c.Listen == "" {
-		return nil
-	}
-	u, err := url.Parse(c.URL)
-	switch {
-	case c.Secret == "":
-		return fmt.Errorf("--feed-listen needs --feed-secret, a file whose text is part of the feed's paths")
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("--feed-url is %q; --feed-listen needs it to be where Backstage reaches the feed, as in http://roadbed:7098", c.URL)
+	if c.Listen != "" && c.Secret == "" {
+		return errors.New("--feed-listen needs --feed-secret, a file whose text is part of the feed's paths")
 	}
 	return nil
 }
@@ -46,7 +38,7 @@ func (s *sidecar) newFeed(refresh func(context.Context, string) error) (*httpapi
 		return nil, fmt.Errorf("read the feed's secret: %w", err)
 	}
 	return httpapi.NewFeed(httpapi.FeedConfig{
-		Server: s.api, Secret: strings.TrimSpace(string(secret)), URL: c.URL, Templates: s.plainForms, Refresh: refresh,
+		Server: s.api, Secret: strings.TrimSpace(string(secret)), Templates: s.plainForms, Refresh: refresh,
 	})
 }
 

@@ -93,6 +93,8 @@ type options struct {
 	policies  func(dir string) // writes the policies to serve into dir, likewise
 	drift     time.Duration    // between drift checks; 0 is the usual day
 	env       []string         // of the sidecar, beside what every process has
+	backstage string           // URL of the Backstage; "" is one that stands for it
+	args      []string         // more of the sidecar's flags
 	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
 	dev       string           // the environment file of dev; "" is the usual one
 	serve     []string         // more flags of the sidecar
@@ -171,11 +173,12 @@ func newRoad(t testing.TB, o options) *road {
 		o.lease = 3 * time.Second
 	}
 	args := []string{
-		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", "", "--base-url", r.base(), "--backstage", r.portal.URL,
+		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", "", "--base-url", r.base(), "--backstage", cmp.Or(o.backstage, r.portal.URL),
 		"--database", r.database, "--nats", r.nats.URL(), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
 		"--environments", r.path("environments"), "--lease", o.lease.String(),
 		"--caller-asks", "100000", // one person asks for a crowd
 	}
+	args = append(args, o.args...)
 	if o.drift > 0 {
 		args = append(args, "--drift-every", o.drift.String())
 	}

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -25,7 +24,6 @@ import (
 type FeedConfig struct {
 	Server    *Server
 	Secret    string                                           // the first part of its paths: whoever knows it reads every instance
-	URL       string                                           // where Backstage reaches it, without the secret
 	Templates func() ([]byte, error)                           // the offerings' forms as a stream of YAML documents
 	Refresh   func(ctx context.Context, location string) error // has the catalog read a location again; nil when nobody can be told
 }
@@ -45,6 +43,8 @@ const (
 	feedPause     = time.Second      // between two words to the catalog
 	feedWait      = 25 * time.Second // for a change
 	leastSecret   = 32               // characters
+	feedName      = "roadbed"        // of the Location that names the files
+	feedLocation  = "location:default/" + feedName
 	instancesFile = "instances.yaml"
 	templatesFile = "templates.yaml"
 )
@@ -58,7 +58,6 @@ func NewFeed(c FeedConfig) (*Feed, error) {
 	if len(c.Secret) < leastSecret || strings.ContainsFunc(c.Secret, func(r rune) bool { return !unreserved(r) }) {
 		return nil, provision.Errorf(provision.Invalid, "the feed's secret must have %d or more letters, digits, hyphens and underscores, and nothing else", leastSecret)
 	}
-	c.URL = strings.TrimRight(c.URL, "/")
 	f := &Feed{FeedConfig: c, busy: make(chan struct{}, feedSlots)}
 	root := mux.NewRouter()
 	root.NotFoundHandler = c.Server.public("unmatched", func(http.ResponseWriter, *http.Request) error { return errNoFile })
@@ -136,7 +135,7 @@ func has(r *http.Request, tag string) bool {
 func (f *Feed) index(context.Context) ([]byte, error) {
 	return document(map[string]any{
 		"apiVersion": "backstage.io/v1alpha1", "kind": "Location",
-		"metadata": map[string]any{"name": "roadbed", "description": "Roadbed's forms, and what was made with them"},
+		"metadata": map[string]any{"name": feedName, "description": "Roadbed's forms, and what was made with them"},
 		"spec":     map[string]any{"targets": []string{"./" + templatesFile, "./" + instancesFile}},
 	})
 }
@@ -183,13 +182,6 @@ func document(values ...any) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// Location is the entity by which the catalog knows the file of instances. Its
-// name is Backstage's: the SHA-1 of the location's type and target.
-func (f *Feed) Location() string {
-	sum := sha1.Sum([]byte("url:" + f.URL + "/" + f.Secret + "/" + instancesFile))
-	return "location:default/generated-" + hex.EncodeToString(sum[:])
-}
-
 // Run tells the catalog of changes, at most once a second, until ctx ends. A
 // catalog that cannot be told reads the feed at its own pace.
 func (f *Feed) Run(ctx context.Context) error {
@@ -212,7 +204,7 @@ func (f *Feed) Run(ctx context.Context) error {
 			continue
 		}
 		f.Server.Log.WarnContext(ctx, "catalog was not told of a change; it reads the feed at its own pace", "err", err)
-		pause = min(max(2*pause, 5*feedPause), time.Minute)
+		pause = min(max(2*pause, 5*feedPause), 30*time.Second)
 	}
 }
 
@@ -224,7 +216,7 @@ func (f *Feed) follow(ctx context.Context, cursor string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return snapshot.Cursor, f.Refresh(ctx, f.Location())
+		return snapshot.Cursor, f.Refresh(ctx, feedLocation)
 	}
 	changes, err := f.Server.Reader.Changes(ctx, cursor, feedWait)
 	if err != nil && provision.KindOf(err) == provision.Gone {
@@ -233,5 +225,5 @@ func (f *Feed) follow(ctx context.Context, cursor string) (string, error) {
 	if err != nil || len(changes.Instances) == 0 {
 		return cursor, err
 	}
-	return changes.Cursor, f.Refresh(ctx, f.Location())
+	return changes.Cursor, f.Refresh(ctx, feedLocation)
 }

@@ -33,6 +33,7 @@ type aws struct {
 func newAWS(t *testing.T) *aws {
 	t.Helper()
 	moto := testkit.Moto(t)
+	moto.Bucket("platform-terraform-state")
 	subnets := moto.Query("ec2", "DescribeSubnets", ec2Version, nil) // of the default network
 	environment := fmt.Sprintf(`
 name: dev
@@ -46,9 +47,11 @@ settings:
   subnet_ids: %s
   client_cidr_blocks: 10.0.0.0/8, 172.16.0.0/12
   postgres_version: "17"
+  role_arn: arn:aws:iam::123456789012:role/roadbed
 `, testkit.MotoRegion, found(t, subnets, `<vpcId>([^<]+)`)[0], strings.Join(found(t, subnets, `<subnetId>([^<]+)`), ", "))
 	r := newRoad(t, options{
 		dev: environment, variables: moto.Variables(), patience: 5 * time.Minute, // RDS alone waits a minute to look
+		serve:  []string{"--state", "s3://platform-terraform-state/databases"},
 		worker: []string{"--pass", "AWS_ENDPOINT_URL,AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY,AWS_REGION,AWS_EC2_METADATA_DISABLED"},
 	})
 	return &aws{r, moto}
@@ -147,6 +150,13 @@ func (a *aws) wantNoSecret(t *testing.T, secrets map[string]string) {
 		s.in("a message on "+m.Subject, m.Data)
 	}
 	s.inFiles(a.dir, a.path("keys"))
+	kept := found(t, a.moto.Get("/platform-terraform-state?list-type=2&prefix=databases/dev/"), `<Key>([^<]+)`)
+	if n := a.number("SELECT count(*) FROM states WHERE sealed IS NULL"); n != len(kept) || n != a.number("SELECT count(*) FROM states") {
+		t.Errorf("of %d states %d are in the bucket: %v", a.number("SELECT count(*) FROM states"), len(kept), kept)
+	}
+	for _, key := range kept {
+		s.in("the bucket", []byte(a.moto.Get("/platform-terraform-state/"+key)))
+	}
 	if left := a.moto.Query("rds", "DescribeDBInstances", rdsVersion, nil); strings.Contains(left, "<DBInstanceIdentifier>") {
 		t.Errorf("in the end RDS has\n%s", left)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"roadbed.dev/roadbed/sidecar/internal/bucket"
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
@@ -20,7 +21,9 @@ func openBucket(ctx context.Context, address string, log *slog.Logger) (postgres
 	if err != nil {
 		return nil, err
 	}
-	if err := b.Check(ctx); err != nil {
+	soon, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := b.Check(soon); err != nil {
 		log.Warn("states cannot be kept for now; runs wait for it", "state", address, "err", err)
 	}
 	return b, nil

@@ -1,7 +1,6 @@
 package testkit
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -90,7 +89,7 @@ func (m *MotoServer) Query(service, action, version string, parameters map[strin
 	for name, value := range parameters {
 		form.Set(name, value)
 	}
-	return m.call(service, "", "application/x-www-form-urlencoded", form.Encode())
+	return m.call(http.MethodPost, "", service, "", "application/x-www-form-urlencoded", form.Encode())
 }
 
 // JSON calls an operation of a service that speaks AWS's JSON protocol, such as
@@ -98,12 +97,25 @@ func (m *MotoServer) Query(service, action, version string, parameters map[strin
 func (m *MotoServer) JSON(target, body string) string {
 	m.t.Helper()
 	service, _, _ := strings.Cut(target, ".")
-	return m.call(service, target, "application/x-amz-json-1.1", body)
+	return m.call(http.MethodPost, "", service, target, "application/x-amz-json-1.1", body)
 }
 
-func (m *MotoServer) call(service, target, kind, body string) string {
+// Bucket makes a bucket in S3.
+func (m *MotoServer) Bucket(name string) {
 	m.t.Helper()
-	request, err := http.NewRequestWithContext(m.t.Context(), http.MethodPost, m.URL, bytes.NewReader([]byte(body)))
+	m.call(http.MethodPut, "/"+name, "s3", "", "application/xml",
+		"<CreateBucketConfiguration><LocationConstraint>"+MotoRegion+"</LocationConstraint></CreateBucketConfiguration>")
+}
+
+// Get answers what S3 has at a path such as /bucket/key.
+func (m *MotoServer) Get(path string) string {
+	m.t.Helper()
+	return m.call(http.MethodGet, path, "s3", "", "", "")
+}
+
+func (m *MotoServer) call(method, path, service, target, kind, body string) string {
+	m.t.Helper()
+	request, err := http.NewRequestWithContext(m.t.Context(), method, m.URL+path, strings.NewReader(body))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -118,7 +130,7 @@ func (m *MotoServer) call(service, target, kind, body string) string {
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode >= http.StatusBadRequest {
-		m.t.Fatalf("call %s%s: %d %s %v", service, target, response.StatusCode, answer, err)
+		m.t.Fatalf("call %s %s%s: %d %s %v", service, target, path, response.StatusCode, answer, err)
 	}
 	return string(answer)
 }

@@ -1501,7 +1501,7 @@ type Request struct {
 	// PlanEstimate What that costs; null until there is a plan, and when it has no price.
 	PlanEstimate *Estimate `json:"plan_estimate"`
 
-	// RequestedBy Entity ref of a user.
+	// RequestedBy Entity ref of a user, ci:<repository> for a pipeline, or system:<name>.
 	RequestedBy string `json:"requested_by"`
 
 	// Sequence Number of its newest event.

@@ -124,7 +124,7 @@ func (s *Service) MakeEphemeral(ctx context.Context, p Principal, ask EphemeralA
 	members := make([]EphemeralMember, len(of))
 	for n, i := range of {
 		members[n].Of = i
-		members[n].Request, members[n].Err = s.cloned(ctx, p, ask, pull, i, key)
+		members[n].Request, members[n].Err = s.cloned(ctx, p, ask, pull, i, of, key)
 		if KindOf(members[n].Err) == Unavailable && members[n].Err != nil {
 			return pull, nil, members[n].Err // the same key goes on from there
 		}
@@ -169,8 +169,8 @@ func (s *Service) wellFormed(ask EphemeralAsk) error {
 	return &Error{Kind: Invalid, Message: strings.Join(messages, "; "), Details: faults}
 }
 
-// cloned asks for the copy of one instance.
-func (s *Service) cloned(ctx context.Context, p Principal, ask EphemeralAsk, pull PullRequest, i Instance, key string) (Request, error) {
+// cloned asks for the copy of one instance of those that are copied.
+func (s *Service) cloned(ctx context.Context, p Principal, ask EphemeralAsk, pull PullRequest, i Instance, of []Instance, key string) (Request, error) {
 	offering, err := s.Catalog.Offering(i.Offering)
 	if err != nil {
 		return Request{}, err
@@ -183,10 +183,41 @@ func (s *Service) cloned(ctx context.Context, p Principal, ask EphemeralAsk, pul
 	if err != nil && KindOf(err) != NotFound {
 		return Request{}, err
 	}
+	parameters := shrunk(offering, i, ask.Environment, name)
+	if err := s.relink(ctx, offering, parameters, ask.Environment, pull, of); err != nil {
+		return Request{}, err
+	}
 	return s.Submit(ctx, p, Submission{
-		Offering: offering.ID, Parameters: shrunk(offering, i, ask.Environment, name),
+		Offering: offering.ID, Parameters: parameters,
 		IdempotencyKey: key + "/" + i.ShortID, ExpiresIn: ask.Lifetime, Preview: &pull,
 	})
+}
+
+// relink has a copy take outputs of the copies of what its base takes them from,
+// and of nothing that is not copied. It is a Conflict while such a copy is not
+// ready.
+func (s *Service) relink(ctx context.Context, o Offering, parameters Parameters, environment string, pull PullRequest, of []Instance) error {
+	for _, p := range o.Parameters {
+		value := parameters.Text(p.Name)
+		if p.Takes == nil || value == "" {
+			continue
+		}
+		n := slices.IndexFunc(of, func(i Instance) bool { return i.EntityRef() == value })
+		if n < 0 {
+			delete(parameters, p.Name)
+			continue
+		}
+		name := pull.Name + "-" + of[n].Name
+		upstream, err := s.Store.InstanceByName(ctx, of[n].Offering, environment, name)
+		if err != nil && KindOf(err) != NotFound {
+			return err
+		}
+		if err != nil || upstream.State != Ready {
+			return Errorf(Conflict, "it takes the %s of %s, which is not ready; ask for the preview again once it is", p.Takes.Output, name)
+		}
+		parameters[p.Name] = upstream.EntityRef()
+	}
+	return nil
 }
 
 // shrunk are the parameters of an instance's copy. Secrets are not copied, and
@@ -195,7 +226,7 @@ func shrunk(o Offering, i Instance, environment, name string) Parameters {
 	copied := Parameters{}
 	for _, p := range o.Parameters {
 		value, set := i.Parameters[p.Name]
-		if !set || p.Sensitive || p.Takes != nil { // what it takes is of the base, not of the copy
+		if !set || p.Sensitive {
 			continue
 		}
 		copied[p.Name] = value

@@ -104,7 +104,7 @@ func (s *Service) upstream(ctx context.Context, p Principal, takes Taken, enviro
 	case err != nil:
 		return Instance{}, "", err
 	}
-	err = s.Authorizer.Allow(ctx, Access{p, VerbRead, upstream.Owner, upstream.Environment})
+	err = s.Authorizer.Allow(ctx, Access{p.about("", upstream.Preview), VerbRead, upstream.Owner, upstream.Environment})
 	switch {
 	case err != nil && KindOf(err) == Denied:
 		return Instance{}, missing, nil

@@ -2777,7 +2777,7 @@ export interface components {
             status: components["schemas"]["Status"];
             /** @description What it waits for; empty when it does not wait. */
             waiting: string;
-            /** @description Entity ref of a user. */
+            /** @description Entity ref of a user, ci:<repository> for a pipeline, or system:<name>. */
             requested_by: string;
             /** @description The plugin that carried the ask, such as plugin:scaffolder; empty when none. */
             actor: string;

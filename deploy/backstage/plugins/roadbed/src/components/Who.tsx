@@ -3,10 +3,13 @@ import { useRouteRef } from '@backstage/frontend-plugin-api';
 import { entityRouteParams, entityRouteRef, useEntityPresentation } from '@backstage/plugin-catalog-react';
 import { Link } from '@backstage/ui';
 
-/** Who is a person or a team: "you", or their name with a link to them in the catalog, `bold` where it names a row. */
+/** Who is a person, a team or a pipeline: "you", or their name with a link to them in the catalog, `bold` where it names a row. */
 export function Who({ entityRef, me, bold }: { entityRef: string; me?: string; bold?: boolean }) {
   if (me && entityRef === me) {
     return <>you</>;
+  }
+  if (entityRef.startsWith('ci:')) {
+    return <>a pipeline of {entityRef.slice('ci:'.length)}</>;
   }
   return isEntityRef(entityRef) ? <Known entityRef={entityRef} bold={bold} /> : <>{entityRef || 'nobody'}</>;
 }

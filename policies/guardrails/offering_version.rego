@@ -18,9 +18,9 @@ findings contains finding if {
 }
 
 _level := {
-	"draft": {"create": "deny", "upgrade": "deny"},
-	"deprecated": {"create": "warn"},
-	"withdrawn": {"create": "deny", "upgrade": "deny"},
+	"draft": {"create": "deny", "import": "deny", "upgrade": "deny"},
+	"deprecated": {"create": "warn", "import": "warn"},
+	"withdrawn": {"create": "deny", "import": "deny", "upgrade": "deny"},
 }
 
 _way_out := {

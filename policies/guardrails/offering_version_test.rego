@@ -18,6 +18,7 @@ test_exactly_at_a_deprecated_version_warns_whoever_begins_with_it if {
 		"path": "",
 		"way_out": "See in the offering's versions what to take instead, or ask #platform-team.",
 	}} with input as _of("deprecated", "create")
+	count(offering_version.findings) == 1 with input as _of("deprecated", "import")
 }
 
 test_lifted_for_what_is_of_a_deprecated_version if {
@@ -27,7 +28,7 @@ test_lifted_for_what_is_of_a_deprecated_version if {
 }
 
 test_outside_nothing_begins_with_a_withdrawn_version if {
-	every action in {"create", "upgrade"} {
+	every action in {"create", "import", "upgrade"} {
 		offering_version.findings == {{
 			"rule": "offering_version",
 			"level": "deny",
@@ -39,7 +40,7 @@ test_outside_nothing_begins_with_a_withdrawn_version if {
 }
 
 test_outside_nothing_begins_with_a_draft if {
-	every action in {"create", "upgrade"} {
+	every action in {"create", "import", "upgrade"} {
 		some finding in offering_version.findings with input as _of("draft", action)
 		finding.level == "deny"
 		finding.way_out == "Wait until it is published, or ask #platform-team."

@@ -1018,6 +1018,53 @@ type Hold = provision.Hold
 // Id defines model for Id.
 type Id = uuid.UUID
 
+// ImportAnswer defines model for ImportAnswer.
+type ImportAnswer struct {
+	Items []ImportedItem `json:"items"`
+}
+
+// ImportAsk defines model for ImportAsk.
+type ImportAsk struct {
+	// DryRun Only say what would be said.
+	DryRun bool         `json:"dry_run,omitempty"`
+	Items  []ImportItem `json:"items"`
+
+	// Source Where the ask came from.
+	Source *Source `json:"source,omitempty"`
+}
+
+// ImportItem defines model for ImportItem.
+type ImportItem struct {
+	Offering string `json:"offering"`
+
+	// Parameters Values by parameter name. A sensitive one is shown as {"set":true}.
+	Parameters Parameters `json:"parameters"`
+	Resources  []Imported `json:"resources"`
+}
+
+// ImportRule defines model for ImportRule.
+type ImportRule = provision.ImportRule
+
+// Imported An existing resource that an instance takes over.
+type Imported = provision.Imported
+
+// ImportedItem defines model for ImportedItem.
+type ImportedItem struct {
+	// Details Every fault of the item.
+	Details []Fault `json:"details,omitempty"`
+
+	// Error Why it was not accepted; absent when it was.
+	Error    string `json:"error,omitempty"`
+	Name     string `json:"name"`
+	Offering string `json:"offering"`
+
+	// Request Absent when nothing was stored.
+	Request *Request `json:"request,omitempty"`
+
+	// Verdict Of a dry run.
+	Verdict *Verdict `json:"verdict,omitempty"`
+}
+
 // Instance defines model for Instance.
 type Instance struct {
 	// AvailableVersion The version of the offering to upgrade to; empty when it has the newest.
@@ -1049,6 +1096,9 @@ type Instance struct {
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	Generation int64      `json:"generation"`
 	Id         Id         `json:"id"`
+
+	// Imports What was there already and it took over; absent when Roadbed made it.
+	Imports []Imported `json:"imports,omitempty"`
 
 	// Links The outputs of others that it takes; absent when none.
 	Links           []Link                 `json:"links,omitempty"`
@@ -1930,6 +1980,12 @@ type EntityChangesParams struct {
 	Wait *int `form:"wait,omitempty" json:"wait,omitempty"`
 }
 
+// ImportInstancesParams defines parameters for ImportInstances.
+type ImportInstancesParams struct {
+	// IdempotencyKey The caller's name for this ask; 1 to 255 printable ASCII characters.
+	IdempotencyKey RequiredIdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListInstancesParams defines parameters for ListInstances.
 type ListInstancesParams struct {
 	// Owner Only this owner's: an entity ref, or a bare team name.
@@ -2286,6 +2342,9 @@ type StartCampaignJSONRequestBody = CampaignMove
 
 // StopCampaignJSONRequestBody defines body for StopCampaign for application/json ContentType.
 type StopCampaignJSONRequestBody = CampaignMove
+
+// ImportInstancesJSONRequestBody defines body for ImportInstances for application/json ContentType.
+type ImportInstancesJSONRequestBody = ImportAsk
 
 // DestroyInstanceJSONRequestBody defines body for DestroyInstance for application/json ContentType.
 type DestroyInstanceJSONRequestBody = Destruction

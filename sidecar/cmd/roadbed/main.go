@@ -44,6 +44,7 @@ type cli struct {
 	Generate    generateCommand    `cmd:"" group:"Author" help:"Rewrite what is generated from offerings: forms and reference pages."`
 	Policy      policyCommand      `cmd:"" group:"Author" help:"Work on policies."`
 	Request     requestCommand     `cmd:"" group:"Ask a server" help:"Create, change and destroy; get, watch, list, approve, reject and cancel."`
+	Import      importCommand      `cmd:"" group:"Ask a server" help:"Ask for existing resources to become instances."`
 	Preview     previewCommand     `cmd:"" group:"Ask a server" help:"Make, list, extend and end ephemeral environments for pull requests."`
 	Approval    approvalCommand    `cmd:"" group:"Ask a server" help:"See what waits for your approval."`
 	Drift       driftCommand       `cmd:"" group:"Ask a server" help:"See what is not as it was asked for; check, revert, adopt, suppress."`

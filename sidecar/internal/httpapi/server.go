@@ -207,6 +207,7 @@ func (s *Server) routes() *mux.Router {
 	private(http.MethodPost, "/instances/{id}/hand-over", s.handOver)
 	private(http.MethodPost, "/instances/{id}/destroy", s.destroyInstance)
 	private(http.MethodPost, "/instances/{id}/credentials", s.openCredentials)
+	private(http.MethodPost, "/imports", s.importInstances)
 	private(http.MethodGet, "/previews", s.listPreviews)
 	private(http.MethodPost, "/previews", s.makePreview)
 	private(http.MethodGet, "/previews/{id}", s.getPreview)

@@ -97,7 +97,7 @@ func (s *Server) instanceView(i provision.Instance) api.Instance {
 		AvailableVersion: s.Service.AvailableVersion(i),
 		Id:               i.ID, ShortId: i.ShortID, Offering: i.Offering, OfferingName: s.offeringName(i.Offering), OfferingVersion: i.OfferingVersion,
 		Environment: i.Environment, Name: i.Name, Owner: i.Owner, CostCenter: i.CostCenter, State: i.State, Generation: i.Generation,
-		Parameters: i.Shown(), MonthlyCost: i.MonthlyCost, Reserved: i.Reserved, Committed: i.Committed, Outputs: i.Outputs, Links: i.Links, RequestId: i.RequestID, ExpiresAt: utc(i.ExpiresAt), DestroyAt: utc(i.DestroyAt), Drift: driftSummary(i.Drift), EntityRef: i.EntityRef(),
+		Parameters: i.Shown(), MonthlyCost: i.MonthlyCost, Reserved: i.Reserved, Committed: i.Committed, Outputs: i.Outputs, Links: i.Links, Imports: i.Imports, RequestId: i.RequestID, ExpiresAt: utc(i.ExpiresAt), DestroyAt: utc(i.DestroyAt), Drift: driftSummary(i.Drift), EntityRef: i.EntityRef(),
 		CreatedAt: i.CreatedAt.UTC(), UpdatedAt: i.UpdatedAt.UTC(),
 	}
 }

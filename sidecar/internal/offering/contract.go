@@ -47,6 +47,7 @@ type implementationList map[string]implementation
 type implementation struct {
 	pricing  provision.PlanPricing
 	activity *provision.ActivityRule
+	imports  *provision.ImportRule
 }
 
 // UnmarshalYAML reads a list of names, or a mapping of names to {price, activity}. The
@@ -65,7 +66,11 @@ func (l *implementationList) UnmarshalYAML(node *yaml.Node) error {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		var given struct {
 			Activity *activity `yaml:"activity"`
-			Price    struct {
+			Import   *struct {
+				Of    map[string]string `yaml:"of"`
+				Makes []string          `yaml:"makes"`
+			} `yaml:"import"`
+			Price struct {
 				Counted    string                `yaml:"counted"`
 				Parameters map[string]planSource `yaml:"parameters"`
 				Free       []string              `yaml:"free"`
@@ -81,7 +86,11 @@ func (l *implementationList) UnmarshalYAML(node *yaml.Node) error {
 		for name, source := range given.Price.Parameters {
 			pricing.Parameters[name] = provision.PlanSource(source)
 		}
-		(*l)[node.Content[i].Value] = implementation{pricing, (*provision.ActivityRule)(given.Activity)}
+		read := implementation{pricing: pricing, activity: (*provision.ActivityRule)(given.Activity)}
+		if given.Import != nil {
+			read.imports = &provision.ImportRule{Of: given.Import.Of, Makes: given.Import.Makes}
+		}
+		(*l)[node.Content[i].Value] = read
 	}
 	return nil
 }

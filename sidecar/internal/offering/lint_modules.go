@@ -55,6 +55,7 @@ func (l *linter) modules() {
 		l.pricing(implementation, dir, module)
 		l.rotation(dir)
 		l.activity(implementation, module)
+		l.imports(implementation, module)
 		for address := range module.ManagedResources {
 			known[address], types[module.ManagedResources[address].Type] = true, true
 			if !l.inStep(address) {

@@ -145,6 +145,12 @@ func (c contract) offering(id string) provision.Offering {
 			}
 			o.Activity[name] = *rule
 		}
+		if rule := implementation.imports; rule != nil {
+			if o.Import == nil {
+				o.Import = map[string]provision.ImportRule{}
+			}
+			o.Import[name] = *rule
+		}
 		if pricing := implementation.pricing; pricing.Counted != "" {
 			if o.Pricing == nil {
 				o.Pricing = map[string]provision.PlanPricing{}

@@ -39,6 +39,9 @@ func ruleInput(in provision.RuleInput) (ast.Value, error) {
 			"price": priceInput(in.Was.Price), "lifetime_seconds": in.Was.LifetimeSeconds,
 		}
 	}
+	if len(in.ImportMakes) > 0 {
+		value["import_makes"] = in.ImportMakes
+	}
 	if len(in.Dependants) > 0 {
 		value["dependants"] = dependants(in.Dependants)
 	}
@@ -149,6 +152,9 @@ func changes(list []provision.Change) any {
 		}
 		if len(change.Replaces) > 0 {
 			entry["replaces"] = change.Replaces
+		}
+		if change.Imported {
+			entry["imported"] = true
 		}
 		if len(change.Unknown) > 0 {
 			entry["unknown"] = change.Unknown

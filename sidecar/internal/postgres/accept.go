@@ -28,11 +28,11 @@ const insertRequestSQL = `
 const insertInstanceSQL = `
 	INSERT INTO instances (
 		id, short_id, offering, offering_version, offering_digest, environment, name, owner, cost_center, state, generation,
-		fence, parameters, links, monthly_cost_mills, reserved_mills, committed_mills, outputs, request_id, sequence,
+		fence, parameters, links, imports, monthly_cost_mills, reserved_mills, committed_mills, outputs, request_id, sequence,
 		preview, lifetime_seconds, grace_seconds, expires_at, expiry_warn_at, expiry_destroy_at, created_at, updated_at)
 	VALUES (
 		@id, @short_id, @offering, @offering_version, @offering_digest, @environment, @name, @owner, @cost_center, @state,
-		@generation, @fence, @parameters::jsonb, @links::jsonb, @monthly_cost_mills, @reserved_mills, @committed_mills,
+		@generation, @fence, @parameters::jsonb, @links::jsonb, @imports::jsonb, @monthly_cost_mills, @reserved_mills, @committed_mills,
 		@outputs::jsonb, @request_id, @sequence, @preview::jsonb, @lifetime_seconds, @grace_seconds, now() + (@expires_at::timestamptz - @clock::timestamptz),
 		now() + (@expiry_warn_at::timestamptz - @clock::timestamptz), now() + (@expiry_destroy_at::timestamptz - @clock::timestamptz), now(), now())`
 

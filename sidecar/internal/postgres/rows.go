@@ -104,7 +104,7 @@ func requestArgs(r provision.Request) (pgx.NamedArgs, error) {
 }
 
 const instanceColumns = `i.id, i.short_id, i.offering, i.offering_version, i.offering_digest, i.environment, i.name, i.owner,
-	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.links, i.monthly_cost_mills, i.reserved_mills, i.committed_mills,
+	i.cost_center, i.state, i.generation, i.fence, i.parameters, i.links, i.imports, i.monthly_cost_mills, i.reserved_mills, i.committed_mills,
 	i.outputs, i.request_id, i.credentials_version, i.drift,
 	i.preview, i.lifetime_seconds, i.grace_seconds, i.expires_at, i.expiry_warn_at, i.expiry_destroy_at, i.sequence, i.created_at, i.updated_at`
 
@@ -124,6 +124,7 @@ type instanceRow struct {
 	Fence              int64
 	Parameters         []byte
 	Links              []byte
+	Imports            []byte
 	MonthlyCostMills   *int64
 	ReservedMills      int64
 	CommittedMills     int64
@@ -152,25 +153,26 @@ func (r instanceRow) instance() (provision.Instance, error) {
 		ExpiresAt: r.ExpiresAt, WarnAt: r.ExpiryWarnAt, DestroyAt: r.ExpiryDestroyAt,
 		CredentialsVersion: r.CredentialsVersion, Sequence: r.Sequence, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
-	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Links, &instance.Links), decode(r.Outputs, &instance.Outputs), decode(r.Drift, &instance.Drift), decode(r.Preview, &instance.Preview))
+	err := errors.Join(decode(r.Parameters, &instance.Parameters), decode(r.Links, &instance.Links), decode(r.Imports, &instance.Imports), decode(r.Outputs, &instance.Outputs), decode(r.Drift, &instance.Drift), decode(r.Preview, &instance.Preview))
 	return instance, fault(err, "read instance "+r.ID.String())
 }
 
 func instanceArgs(i provision.Instance) (pgx.NamedArgs, error) {
 	parameters, err1 := encode(i.Parameters)
 	outputs, err2 := encodeSet(i.Outputs, i.Outputs != nil)
+	imports, err5 := encodeSet(i.Imports, len(i.Imports) > 0)
 	preview, err3 := encodeSet(i.Preview, i.Preview != nil)
 	links, err4 := encodeSet(i.Links, len(i.Links) > 0)
 	return pgx.NamedArgs{
 		"id": key(i.ID), "short_id": i.ShortID, "offering": i.Offering, "offering_version": i.OfferingVersion,
 		"offering_digest": i.OfferingDigest, "environment": i.Environment, "name": i.Name, "owner": clean(i.Owner),
 		"cost_center": clean(i.CostCenter), "state": string(i.State), "generation": i.Generation, "fence": i.Fence,
-		"parameters": parameters, "links": links, "monthly_cost_mills": mills(i.MonthlyCost),
+		"parameters": parameters, "links": links, "imports": imports, "monthly_cost_mills": mills(i.MonthlyCost),
 		"reserved_mills": int64(i.Reserved), "committed_mills": int64(i.Committed), "outputs": outputs, "request_id": key(i.RequestID),
 		"credentials_version": i.CredentialsVersion, "sequence": i.Sequence, "gone": i.State.Gone(), "preview": preview,
 		"lifetime_seconds": int64(i.Lifetime / time.Second), "grace_seconds": int64(i.Grace / time.Second),
 		"expires_at": i.ExpiresAt, "expiry_warn_at": i.WarnAt, "expiry_destroy_at": i.DestroyAt,
-	}, errors.Join(err1, err2, err3, err4)
+	}, errors.Join(err1, err2, err3, err4, err5)
 }
 
 const runColumns = `u.id, u.request_id, u.instance_id, u.pool, u.state, u.fence, u.worker, u.token_digest, u.lease_expires_at,

@@ -24,6 +24,7 @@ type Offering struct {
 	Implementations []string                `json:"implementations"`    // sorted names of module folders
 	Pricing         map[string]PlanPricing  `json:"pricing,omitempty"`  // by implementation: how its plan is priced
 	Activity        map[string]ActivityRule `json:"activity,omitempty"` // by implementation: how its use is measured
+	Import          map[string]ImportRule   `json:"import,omitempty"`   // by implementation: how what exists becomes an instance
 	Steps           []StepDefinition        `json:"steps"`
 	Drift           DriftRules              `json:"drift"`
 	Rotates         bool                    `json:"rotates"` // its modules make new credentials for a new credentials version

@@ -62,7 +62,11 @@ func Accepted(request Request, instance Instance, steps []StepDefinition, now ti
 		instance := r.Instance
 		instance.CreatedAt, instance.UpdatedAt = r.now, r.now
 		instance.expire()
-		r.tell("instance", "reserved", instance.ID, map[string]any{"name": instance.Name, "offering": instance.Offering, "owner": instance.Owner, "lifetime_seconds": int64(instance.Lifetime / time.Second)})
+		data := map[string]any{"name": instance.Name, "offering": instance.Offering, "owner": instance.Owner, "lifetime_seconds": int64(instance.Lifetime / time.Second)}
+		if len(instance.Imports) > 0 {
+			data["imports"] = instance.Imports
+		}
+		r.tell("instance", "reserved", instance.ID, data)
 	}
 	if r.Request.Approval != nil {
 		r.holdFitting()
@@ -296,7 +300,7 @@ func (r *Record) end(state State, began bool) error {
 	switch {
 	case began && r.Instance.State != Incomplete: // it is already when the request was lost
 		return r.moveInstance(Incomplete)
-	case r.Request.Action == Create && r.Instance.State == Reserved:
+	case r.Request.Action.makes() && r.Instance.State == Reserved:
 		return r.moveInstance(Released)
 	}
 	return nil

@@ -37,6 +37,9 @@ func (r *Record) Decide(p Planned) (wait bool, err error) {
 		r.advance("plan", StepFailed, reasons(verdict.Findings))
 		return false, r.deny(verdict)
 	}
+	if r.Request.Action == Import {
+		r.Request.Verdict = verdict // what is there nobody could know before
+	}
 	r.price(verdict)
 	if verdict.Outcome == OutcomeRequireApproval {
 		if why := r.unapproved(p); why != "" {

@@ -4,7 +4,7 @@ import "strings"
 
 // Reserves reports whether the request makes its instance, rather than asking
 // something of one that is there: a create that is asked for again does not.
-func (r Request) Reserves() bool { return r.Action == Create && r.Generation == 1 }
+func (r Request) Reserves() bool { return r.Action.makes() && r.Generation == 1 }
 
 // become makes the instance what its request has asked for, now that it is so.
 func (r *Record) become() {

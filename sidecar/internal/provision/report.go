@@ -91,6 +91,7 @@ type Claim struct {
 	ApplyTimeoutSeconds int               `json:"apply_timeout_seconds"`
 	StateRecipients     []string          `json:"state_recipients"`      // age public keys that pushed state is sealed for
 	PlanDigest          string            `json:"plan_digest,omitempty"` // SHA-256, in hex, of the sealed plan that was approved; "" when there is none
+	Imports             []Imported        `json:"imports,omitempty"`     // what the instance takes over, or has taken over
 	Made                []MadeResource    `json:"made,omitempty"`        // by runs that were cut short; what state lacks of it is imported before planning
 }
 

@@ -71,7 +71,8 @@ type Instance struct {
 	Generation      int64
 	Fence           int64 // the newest fencing token given out
 	Parameters      Parameters
-	Links           []Link // the outputs of others that it takes; nil when it takes none
+	Links           []Link     // the outputs of others that it takes; nil when it takes none
+	Imports         []Imported // what was there already and it took over; nil when Roadbed made it
 	MonthlyCost     *Money
 	Reserved        Money // held a month for a request that has not begun to apply, beyond Committed
 	Committed       Money // counted a month: what is there, or is being applied

@@ -71,7 +71,7 @@ func (s *Runs) Claim(ctx context.Context, pool, worker string, runID uuid.UUID) 
 		Name: record.Request.Name, Owner: record.Request.Owner, Parameters: parameters,
 		Tags: tags(offering, record.Request, record.Instance.labels(record.Request.Lifetime)), ApplyTimeoutSeconds: int(offering.ApplyTimeout / time.Second), StateRecipients: recipients,
 		PlanDigest: record.Request.Approval.approvedPlan(), CredentialsVersion: record.credentialsVersion(),
-		Made: madeOf(journal),
+		Made: madeOf(journal), Imports: record.Instance.Imports,
 	}, nil
 }
 
@@ -191,7 +191,7 @@ func (s *Runs) judgeAgain(ctx context.Context, r *Record, stage Stage, changes [
 		Offering: offering, Environment: environment, Name: r.Request.Name, Owner: r.Request.Owner, CostCenter: r.Request.CostCenter,
 		Parameters: r.Request.Shown(), Changes: changes, Lifetime: r.Request.Lifetime, At: r.Now(), Balances: others(r.Balances, *r.Instance, r.held()),
 	}
-	if r.Request.Action != Create {
+	if !r.Request.Action.makes() {
 		now, err := s.offeringOf(ctx, *r.Instance, offering)
 		if err != nil {
 			return Verdict{}, err

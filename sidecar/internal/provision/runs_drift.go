@@ -29,6 +29,7 @@ type Check struct {
 	Parameters         Parameters        `json:"parameters"`
 	Tags               map[string]string `json:"tags"`
 	CredentialsVersion int64             `json:"credentials_version"` // what the module makes credentials by
+	Imports            []Imported        `json:"imports,omitempty"`   // what the instance has taken over
 	Activity           *ActivityRule     `json:"activity,omitempty"`  // what to measure besides; nil is nothing
 }
 
@@ -118,7 +119,7 @@ func (s *Runs) checkOf(r *DriftRecord, o Offering, parameters Parameters, costCe
 	return &Check{
 		InstanceID: i.ID, ShortID: i.ShortID, RequestID: r.AppliedBy, Offering: o.ID, OfferingDigest: o.Digest,
 		Implementation: environment.Implementation, Environment: environment, Name: i.Name, Owner: i.Owner,
-		Parameters: parameters, Tags: tags(o, applied, i.labels(i.Lifetime)), CredentialsVersion: i.CredentialsVersion,
+		Parameters: parameters, Tags: tags(o, applied, i.labels(i.Lifetime)), CredentialsVersion: i.CredentialsVersion, Imports: i.Imports,
 	}
 }
 

@@ -99,14 +99,14 @@ func (s *Service) submitOnce(ctx context.Context, p Principal, sub Submission, a
 	instance := Instance{
 		ID: NewID(), Offering: ask.offering.ID, OfferingVersion: ask.offering.Version, OfferingDigest: ask.offering.Digest,
 		Environment: ask.environment.Name, Name: ask.name, Owner: ask.owner, CostCenter: ask.costCenter,
-		State: Reserved, Generation: 1, Parameters: ask.sealed, Links: ask.links, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
+		State: Reserved, Generation: 1, Parameters: ask.sealed, Links: ask.links, Imports: ask.imports, MonthlyCost: request.MonthlyCost, RequestID: request.ID,
 		CredentialsVersion: 1,
 		Preview:            sub.Preview,
 		Lifetime:           request.Lifetime, Grace: time.Duration(ask.offering.Expiry.GraceSeconds) * time.Second,
 	}
 	instance.ShortID = shortID(instance.ID)
 	request.InstanceID, request.Generation = instance.ID, 1
-	record := Accepted(request, instance, ask.offering.Steps, verdict.At)
+	record := Accepted(request, instance, stepsOf(request.Action, ask.offering), verdict.At)
 	err = s.accept(ctx, record)
 	if errors.Is(err, ErrBudget) {
 		return Request{}, err
@@ -295,6 +295,7 @@ type prepared struct {
 	costCenter  string
 	sealed      Parameters // sensitive values sealed for the pool
 	links       []Link
+	imports     []Imported
 	judged      Ask
 	digest      string // of offering and parameters
 }

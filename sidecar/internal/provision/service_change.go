@@ -453,6 +453,10 @@ func changeSteps(o Offering) []StepDefinition { return stepsOf(Update, o) }
 func stepsOf(action Action, o Offering) []StepDefinition {
 	plan, apply := "Plan change", "Change resources"
 	switch action {
+	case Create:
+		return o.Steps
+	case Import:
+		plan, apply = "Plan import", "Take over resources"
 	case Rotate:
 		plan, apply = "Plan rotation", "Make credentials anew"
 	case HandOver:

@@ -34,9 +34,15 @@ func (s *Service) Retry(ctx context.Context, p Principal, id uuid.UUID, sub Subm
 	if first.Action == Create && first.InstanceID == uuid.Nil {
 		return s.createAgain(ctx, p, first, sub, digest)
 	}
+	if first.Action == Import && first.InstanceID == uuid.Nil {
+		return Request{}, Errorf(Conflict, "nothing was kept of what request %s would have imported; ask for it anew with its resources", id)
+	}
 	instance, err := s.Store.Instance(ctx, first.InstanceID)
 	if err != nil {
 		return Request{}, err
+	}
+	if first.Action == Import && instance.State == Released {
+		return Request{}, Errorf(Conflict, "request %s imported nothing and has freed its name; ask for it anew with its resources", id)
 	}
 	if first.Action == Create && instance.State == Released {
 		return s.createAgain(ctx, p, first, sub, digest)
@@ -109,8 +115,8 @@ func (s *Service) askAgain(ctx context.Context, p Principal, first Request, inst
 			Name: first.Name, Owner: first.Owner, CostCenter: first.CostCenter, Parameters: first.Shown(), Lifetime: first.Lifetime, At: s.Now().UTC(),
 		},
 	}
-	if first.Action == Create {
-		return ask, offering.Steps, nil
+	if first.Action.makes() {
+		return ask, stepsOf(first.Action, offering), nil
 	}
 	ask.judged.Before = instance.Shown()
 	if first.Action == Extend {

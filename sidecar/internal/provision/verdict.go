@@ -18,6 +18,7 @@ const (
 	Upgrade  Action = "upgrade" // the published offering version
 	Extend   Action = "extend"  // a longer life
 	Destroy  Action = "destroy"
+	Import   Action = "import"    // what exists becomes an instance
 	Revert   Action = "revert"    // what was asked for, where that has drifted
 	Adopt    Action = "adopt"     // what it has drifted to
 	HandOver Action = "hand_over" // another owner, with credentials of its own
@@ -201,6 +202,7 @@ type Change struct {
 	// often the resource exists. Names only.
 	Sources  map[string][]string `json:"sources,omitempty"`
 	Replaces []string            `json:"replaces,omitempty"` // attributes that make it be replaced
+	Imported bool                `json:"imported,omitempty"` // it exists and is taken over
 	Unknown  []string            `json:"unknown,omitempty"`  // outermost attributes of which a part is not known before apply
 }
 
@@ -223,6 +225,7 @@ type RuleInput struct {
 	Changes               []Change      `json:"changes"`
 	Dependants            []Dependant   `json:"dependants,omitempty"`              // of a destroy: those that take an output of what would go
 	Rollout               *RuleRollout  `json:"rollout,omitempty"`                 // of a campaign's upgrade, once it is planned
+	ImportMakes           []string      `json:"import_makes,omitempty"`            // of an import: addresses of what its plan may make
 	Drifted               []string      `json:"drifted,omitempty"`                 // addresses that a revert or an adoption is about
 	LifetimeSeconds       int64         `json:"lifetime_seconds,omitempty"`        // of the instance in all; 0 is without end
 	LifetimeBeforeSeconds int64         `json:"lifetime_before_seconds,omitempty"` // of an extend, else 0
@@ -386,6 +389,9 @@ func (j Judge) weigh(ctx context.Context, ask Ask) (Verdict, RuleInput, error) {
 	}
 	if ask.Offering.State != Published {
 		input.Offering.State = ask.Offering.State
+	}
+	if ask.Action == Import {
+		input.ImportMakes = ask.Offering.Import[ask.Environment.Implementation].Makes
 	}
 	if ask.Stage.planned() {
 		input.Offering.Titles = ask.Offering.titles()

@@ -25,7 +25,7 @@ func changesOf(plan *tfjson.Plan, r *Redactor) []provision.Change {
 			Address: resource.Address, Type: resource.Type, Action: actionOf(resource.Change.Actions),
 			Before:   shown(resource.Change.Before, resource.Change.BeforeSensitive, r),
 			After:    shown(resource.Change.After, resource.Change.AfterSensitive, r),
-			Replaces: replacing(resource.Change.ReplacePaths), Unknown: unknown(resource.Change.AfterUnknown),
+			Imported: resource.Change.Importing != nil, Replaces: replacing(resource.Change.ReplacePaths), Unknown: unknown(resource.Change.AfterUnknown),
 		})
 	}
 	return changes

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
 // stateAlone are providers whose resources are nowhere but in state: to import
@@ -47,4 +49,16 @@ func (r *Run) Import(ctx context.Context, address, id string) (ok bool, err erro
 	return false, &Failure{Phase: "plan", cause: r.said(err), Diagnostics: []Diagnostic{{
 		Severity: "error", Address: address, Summary: "What an earlier run made could not be imported", Detail: r.redactor.Text(strings.TrimSpace(err.Error())),
 	}}}
+}
+
+// WriteImports says in the working directory what the plan is to import; what
+// state has already it leaves alone.
+func (r *Run) WriteImports(resources []provision.Imported) error {
+	// An id is data: without this Terraform would read a template in it.
+	literal := strings.NewReplacer("${", "$${", "%{", "%%{")
+	blocks := make([]map[string]string, len(resources))
+	for i, resource := range resources {
+		blocks[i] = map[string]string{"to": resource.Address, "id": literal.Replace(resource.ID)}
+	}
+	return r.writeJSON("roadbed_import.tf.json", map[string]any{"import": blocks})
 }

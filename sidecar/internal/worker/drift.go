@@ -160,7 +160,7 @@ func claimOf(check provision.Check) provision.Claim {
 		RequestID: check.RequestID, InstanceID: check.InstanceID, ShortID: check.ShortID, Offering: check.Offering,
 		OfferingDigest: check.OfferingDigest, Implementation: check.Implementation, Environment: check.Environment,
 		Name: check.Name, Owner: check.Owner, Parameters: check.Parameters, Tags: check.Tags,
-		CredentialsVersion: check.CredentialsVersion,
+		CredentialsVersion: check.CredentialsVersion, Imports: check.Imports,
 	}
 }
 

@@ -47,6 +47,11 @@ func (r *run) plan(ctx context.Context) error {
 	if err := tf.WriteVariables(prepared, values, sealed); err != nil {
 		return err
 	}
+	if claim.Action == provision.Import {
+		if err := tf.WriteImports(claim.Imports); err != nil {
+			return err
+		}
+	}
 	if err := r.pullState(ctx, tf); err != nil {
 		return err
 	}
@@ -184,6 +189,13 @@ func (r *run) variables() (values, sealed map[string]any, err error) {
 		"instance_id": claim.InstanceID, "short_id": claim.ShortID, "request_id": claim.RequestID,
 		"environment": claim.Environment.Name, "account": claim.Environment.Account, "region": claim.Environment.Region,
 		"tags": orEmpty(claim.Tags), "settings": orEmpty(claim.Environment.Settings),
+	}
+	if len(claim.Imports) > 0 {
+		taken := map[string]string{}
+		for _, i := range claim.Imports {
+			taken[i.Address] = i.ID
+		}
+		known["imported"] = taken
 	}
 	if claim.CredentialsVersion > 0 { // 0 is of a sidecar that does not know it yet: the module's own first one
 		known["credentials_version"] = claim.CredentialsVersion

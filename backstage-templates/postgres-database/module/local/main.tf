@@ -3,7 +3,11 @@
 
 locals {
   # At most 31 + 1 + 16 + 8 bytes ("_monitor"), where PostgreSQL takes 63.
-  database = "${replace(var.database_name, "-", "_")}_${var.roadbed.short_id}"
+  made = "${replace(var.database_name, "-", "_")}_${var.roadbed.short_id}"
+
+  # What was imported keeps its name.
+  database = lookup(var.roadbed.imported, "postgres_database.main", local.made)
+  owner    = lookup(var.roadbed.imported, "postgres_role.owner", "${local.made}_owner")
   marker   = "roadbed:${var.roadbed.instance_id}"
 
   # A shared server has no instance classes: what a class buys here is connections.
@@ -67,7 +71,7 @@ resource "terraform_data" "requested" {
 }
 
 resource "postgres_role" "owner" {
-  name             = "${local.database}_owner"
+  name             = local.owner
   comment          = local.marker
   password_version = local.password_version
 }
@@ -83,7 +87,7 @@ resource "postgres_database" "main" {
 
 # Reads statistics and every table; CONNECT decides where.
 resource "postgres_role" "monitor" {
-  name             = "${local.database}_monitor"
+  name             = "${local.made}_monitor"
   comment          = local.marker
   password_version = local.password_version
   connection_limit = 5

@@ -112,6 +112,7 @@ variable "roadbed" {
     region      = string
     tags        = map(string)
     settings    = optional(map(string), {})
+    imported    = optional(map(string), {}) # by address: the names of what was there already
 
     # Another one makes the passwords anew.
     credentials_version = optional(number, 1)

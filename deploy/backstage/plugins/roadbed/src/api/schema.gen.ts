@@ -970,6 +970,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for existing resources to become instances.
+         * @description One or a list of up to 50. Each is a request of its own, judged as a create
+         *     is, whose plan imports what its resources name; nothing is touched before
+         *     that plan has met policy, which denies whatever makes, loses or replaces
+         *     more than the offering says. What is not accepted says why, and the rest
+         *     goes on. With `dry_run` nothing is stored, and each answer has its verdict.
+         */
+        post: operations["importInstances"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/previews": {
         parameters: {
             query?: never;
@@ -1883,6 +1907,10 @@ export interface components {
             activity?: {
                 [key: string]: components["schemas"]["ActivityRule"];
             };
+            /** @description How what exists becomes an instance, by implementation. */
+            import?: {
+                [key: string]: components["schemas"]["ImportRule"];
+            };
             steps: components["schemas"]["StepDefinition"][];
             /** @description How long its instances live; 0 or absent is without a limit. */
             expiry?: {
@@ -1924,6 +1952,47 @@ export interface components {
             schema: {
                 [key: string]: unknown;
             };
+        };
+        ImportAsk: {
+            items: components["schemas"]["ImportItem"][];
+            /** @description Only say what would be said. */
+            dry_run?: boolean;
+            source?: components["schemas"]["Source"];
+        };
+        ImportItem: {
+            offering: string;
+            parameters: components["schemas"]["Parameters"];
+            resources: components["schemas"]["Imported"][];
+        };
+        /** @description An existing resource that an instance takes over. */
+        Imported: {
+            /** @description Terraform's. */
+            address: string;
+            /** @description By which its provider knows it. */
+            id: string;
+        };
+        ImportAnswer: {
+            items: components["schemas"]["ImportedItem"][];
+        };
+        ImportedItem: {
+            name: string;
+            offering: string;
+            /** @description Absent when nothing was stored. */
+            request?: components["schemas"]["Request"];
+            /** @description Of a dry run. */
+            verdict?: components["schemas"]["Verdict"];
+            /** @description Why it was not accepted; absent when it was. */
+            error?: string;
+            /** @description Every fault of the item. */
+            details?: components["schemas"]["Fault"][];
+        };
+        ImportRule: {
+            /** @description The resources that an import must name, by address: what the id of each is. */
+            of: {
+                [key: string]: string;
+            };
+            /** @description Addresses of what an import may make beside. */
+            makes?: string[];
         };
         /** @description The value of the parameter is the entity ref of an instance of that offering in the same environment; what the module is given is that instance's output. */
         Taken: {
@@ -3009,6 +3078,8 @@ export interface components {
             outputs: {
                 [key: string]: unknown;
             } | null;
+            /** @description What was there already and it took over; absent when Roadbed made it. */
+            imports?: components["schemas"]["Imported"][];
             /** @description The outputs of others that it takes; absent when none. */
             links?: components["schemas"]["Link"][];
             /** @description Those that take an output of it, for whom it cannot be destroyed; of GET /instances/{id} alone, absent when none. */
@@ -3467,6 +3538,8 @@ export interface components {
             credentials_version: number;
             apply_timeout_seconds: number;
             state_recipients: string[];
+            /** @description What the instance takes over, or has taken over. */
+            imports?: components["schemas"]["Imported"][];
             /** @description SHA-256, in hex, of the sealed plan that was approved; absent when there is none. */
             plan_digest?: string;
             /** @description By runs that were cut short; what state lacks of it is imported before planning. */
@@ -3509,6 +3582,8 @@ export interface components {
             };
             /** @description Attributes that make it be replaced. */
             replaces?: string[];
+            /** @description It exists and is taken over. */
+            imported?: boolean;
             /** @description Outermost attributes of which a part is not known before apply. */
             unknown?: string[];
         };
@@ -3544,6 +3619,7 @@ export interface components {
              * @description What the module makes credentials by; another one makes them anew.
              */
             credentials_version: number;
+            imports?: components["schemas"]["Imported"][];
             activity?: components["schemas"]["ActivityRule"];
         };
         Checked: {
@@ -5017,6 +5093,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RequestAnswer"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    importInstances: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The caller's name for this ask; 1 to 255 printable ASCII characters. */
+                "Idempotency-Key": components["parameters"]["RequiredIdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportAsk"];
+            };
+        };
+        responses: {
+            /** @description What became of each, in their order. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportAnswer"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -65,7 +65,7 @@ func TestLintFindsWhatDisagrees(t *testing.T) {
 		"activity by nothing known":            {"offering.yaml", "kind: sql", "kind: guess", `measured by "guess"`},
 		"activity by what is no metric":        {"offering.yaml", "Maximum AWS/RDS", "AWS/RDS", "the activity of aws cannot be measured: "},
 		"activity without a server":            {"offering.yaml", "connection: ROADBED_POSTGRES_DSN", `connection: ""`, "the activity of local has no connection"},
-		"a step with an unknown address":       {"offering.yaml", "postgres_role.monitor", "postgres_role.watcher", "step 4 names postgres_role.watcher, which is in no module"},
+		"a step with an unknown address":       {"offering.yaml", "- postgres_role.monitor", "- postgres_role.watcher", "step 4 names postgres_role.watcher, which is in no module"},
 		"a resource in no step":                {"offering.yaml", "      - terraform_data.requested\n", "", "terraform_data.requested belongs to no step"},
 		"a parameter without a variable":       {"module/local/variables.tf", `variable "multi_az"`, `variable "two_zones"`, "there is no variable for the parameter multi_az"},
 		"a variable without a parameter":       {"module/local/variables.tf", `variable "multi_az"`, `variable "two_zones"`, "the variable two_zones is no parameter"},

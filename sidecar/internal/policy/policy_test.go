@@ -346,7 +346,7 @@ func TestTheBundleDescribesItself(t *testing.T) {
 		}
 	}
 	want := []string{
-		"cost_limit", "budget", "data_store_lost", "open_to_world", "unencrypted", "missing_tags", "unpriced_resources", "price_differs", "large_database", "high_cost",
+		"cost_limit", "budget", "rollout_shape", "data_store_lost", "open_to_world", "unencrypted", "missing_tags", "unpriced_resources", "price_differs", "large_database", "high_cost",
 		"backup_retention", "dependants", "destroy_confirmation", "destroy_approval", "offering_version", "extension", "multi_az",
 		"name_contains_environment", "team_owner", "cost_center", "cheaper_arm_twin",
 		"arm_saving", "start_smaller", "long_backups", "adopt_changes", "import_changes",

@@ -112,6 +112,13 @@ measure: tools $(MIRROR)/terraform.rc ## Print the road's time, the sidecar's me
 	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -count=1 -v -run '^(TestRoad|TestMemory)$$' ./sidecar/cmd/roadbed
 	go test -run '^$$' -bench '^Benchmark(Authenticate|Check|Price|Judge|Findings|Allow|Accept|Submit|Routes)$$' -benchtime 200x -benchmem ./sidecar/...
 
+.PHONY: chaos
+SEED ?= $(shell date +%s)
+SCHEDULES ?= 69
+chaos: tools $(MIRROR)/terraform.rc ## Break something at every boundary of the road: SEED=n repeats, SCHEDULES=n is how often
+	ROADBED_CHAOS_SEED=$(SEED) ROADBED_CHAOS_SCHEDULES=$(SCHEDULES) TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" \
+	go test -count=1 -timeout 120m -v -run '^(TestChaos|TestPartitions)$$' ./sidecar/cmd/roadbed
+
 bench: ## Every benchmark, at length
 	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -run '^$$' -bench . -benchmem ./sidecar/...
 

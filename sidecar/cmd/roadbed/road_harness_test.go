@@ -95,6 +95,7 @@ type options struct {
 	env       []string         // of the sidecar, beside what every process has
 	backstage string           // URL of the Backstage; "" is one that stands for it
 	args      []string         // more of the sidecar's flags
+	wired     bool             // the sidecar, the workers and NATS meet over wires that may be cut
 	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
 	dev       string           // the environment file of dev; "" is the usual one
 	serve     []string         // more flags of the sidecar
@@ -116,6 +117,7 @@ type road struct {
 	pool     *pgxpool.Pool
 	sidecar  *process
 	workers  []*process
+	wires    wires
 	poolKey  string // the token of pool local
 	port     int
 	mark     string // part of every name
@@ -159,6 +161,9 @@ func newRoad(t testing.TB, o options) *road {
 	}
 	t.Cleanup(r.pool.Close)
 	r.port = freePort(t)
+	if o.wired {
+		r.wires = r.wire()
+	}
 	r.write("keys/local.token", r.poolKey)
 	if err := keys.Create(r.path("keys"), "local", "idle"); err != nil {
 		t.Fatal(err)
@@ -174,7 +179,7 @@ func newRoad(t testing.TB, o options) *road {
 	}
 	args := []string{
 		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", "", "--base-url", r.base(), "--backstage", cmp.Or(o.backstage, r.portal.URL),
-		"--database", r.database, "--nats", r.nats.URL(), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
+		"--database", r.database, "--nats", r.wires.over(r.wires.sidecarToNATS, r.nats.URL()), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
 		"--environments", r.path("environments"), "--lease", o.lease.String(),
 		"--caller-asks", "100000", // one person asks for a crowd
 	}

@@ -57,7 +57,7 @@ func (r *road) startWorker(name string) *process { return r.startWorkerOf(name, 
 func (r *road) startWorkerOf(name string, slots int) *process {
 	r.t.Helper()
 	w := &process{t: r.t, log: r.path(name + ".log"), args: append([]string{
-		"worker", "--pool", "local", "--name", name, "--dir", r.path(name), "--slots", strconv.Itoa(slots), "--sidecar", r.base(), "--nats", r.nats.WorkerURL("local", name),
+		"worker", "--pool", "local", "--name", name, "--dir", r.path(name), "--slots", strconv.Itoa(slots), "--sidecar", r.wires.over(r.wires.toSidecar, r.base()), "--nats", r.wires.over(r.wires.toNATS, r.nats.WorkerURL("local", name)),
 		"--token-file", r.path("keys/local.token"), "--keys-dir", r.path("keys"), "--terraform", r.path("terraform"), "--cli-config", cliConfig(r.t),
 	}, r.options.worker...), env: append([]string{"ROADBED_POSTGRES_DSN=" + parts.target.DSN("postgres")}, r.options.variables...)}
 	w.start()

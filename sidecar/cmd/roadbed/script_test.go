@@ -14,7 +14,10 @@ func TestMain(m *testing.M) {
 	if worker.IsShim(os.Args[0]) { // a run's Terraform is this program, too
 		os.Exit(worker.ShimMain(os.Args))
 	}
-	testscript.Main(tests{m}, map[string]func(){"roadbed": main})
+	testscript.Main(tests{m}, map[string]func(){"roadbed": func() {
+		armSeams()
+		main()
+	}})
 }
 
 func TestScripts(t *testing.T) {

@@ -210,10 +210,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		})
 		s.store.OnCommit(s.notifier.Hear)
 	}
-	var kept interface {
-		provision.Store
-		control.Store
-	} = s.store
+	var kept keptStore = s.store
 	if c.DecisionLog != "" {
 		if s.decisions, err = openDecisionLog(c.DecisionLog, log, s.meters.Registry()); err != nil {
 			s.close()
@@ -221,6 +218,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		}
 		kept = loggedStore{s.store, s.decisions}
 	}
+	kept = seams.store(kept)
 	limits := func() provision.Limits {
 		l := s.domain.limits()
 		l.Slots = c.Slots
@@ -234,7 +232,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	}
 	runs := &provision.Runs{Service: service, Lease: c.Lease, DriftEvery: c.DriftEvery}
 	s.loops = control.New(control.Config{
-		Store: kept, Queue: s.queue, Runs: runs, Ends: service, Campaigns: service, Environments: s.domain.environments,
+		Store: kept, Queue: seams.queue(s.queue), Runs: runs, Ends: service, Campaigns: service, Environments: s.domain.environments,
 		Limits: limits, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log, Before: s.mindRestore,
 	})
 	var tracer trace.Tracer // nil traces nothing

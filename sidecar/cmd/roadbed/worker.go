@@ -110,7 +110,7 @@ func runWorker(ctx context.Context, c workerConfig, log *slog.Logger) error {
 			Name: name, Root: c.Dir, Slots: c.Slots, Connection: connection, Drain: c.Drain,
 			Terraform: terraform.Settings{Binary: binary, CLIConfig: c.CLIConfig, Providers: providers, Variables: c.variables},
 		},
-		Control: controller, Jobs: jobs{pool}, Reports: pool, Log: log,
+		Control: seams.control(controller), Jobs: seams.jobs(jobs{pool}), Reports: seams.reports(pool), Log: log,
 		Open: ring.Open, Unpack: offering.Unpack, Digest: offering.BundleDigest, Measure: activity.Measure,
 	}
 	return w.Run(ctx)
@@ -148,7 +148,13 @@ type superviseCommand struct {
 func (c *superviseCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return worker.Supervise(ctx, worker.Supervision{
 		Dir: c.Dir, Log: log,
-		Connect: func(to worker.Connection) (worker.Lifeline, error) { return connect(to) },
+		Connect: func(to worker.Connection) (worker.Lifeline, error) {
+			client, err := connect(to)
+			if err != nil {
+				return nil, err
+			}
+			return seams.lifeline(client), nil
+		},
 	})
 }
 

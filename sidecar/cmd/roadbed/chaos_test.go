@@ -1,0 +1,304 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roadbed.dev/roadbed/sidecar/api"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/testkit"
+)
+
+// crashes are what breaks when something comes to a boundary. The first is the
+// death of whatever comes there; at the others it stands still meanwhile.
+var crashes = []string{
+	"it is killed", "the sidecar is killed", "the worker is killed", "worker and supervisor are killed",
+	"NATS restarts", "NATS loses its data", "Postgres restarts", "the sidecar stops for longer than a lease",
+}
+
+// actions are the ways along the road.
+var actions = []string{"create", "update", "rotate", "destroy"}
+
+// schedule is one life of a request with something broken in it.
+type schedule struct {
+	action string
+	armed  armed
+	crash  string
+}
+
+// String is the schedule in words.
+func (s schedule) String() string {
+	return fmt.Sprintf("%s, %s (time %d): %s", s.action, s.armed.Boundary, s.armed.Nth, s.crash)
+}
+
+// schedules are n of a seed: the same seed gives the same ones. Every boundary
+// and every crash comes before one comes again.
+func schedules(seed uint64, n int) []schedule {
+	random := rand.New(rand.NewPCG(seed, 2))
+	var all []schedule
+	for len(all) < n {
+		crash := random.Perm(len(crashes))
+		for i, at := range random.Perm(len(boundaries)) {
+			s := schedule{action: actions[(len(all)+random.IntN(2))%len(actions)], crash: crashes[crash[i%len(crash)]]}
+			if random.IntN(3) == 0 {
+				s.crash = crashes[0]
+			}
+			s.armed = armed{Boundary: boundaries[at], Nth: 1, Kill: s.crash == crashes[0]}
+			if strings.HasPrefix(s.armed.Boundary, "state push") || strings.HasPrefix(s.armed.Boundary, "events publish") {
+				s.armed.Nth += random.IntN(2)
+			}
+			all = append(all, s)
+		}
+	}
+	return all[:n]
+}
+
+// number of an environment variable, else of its default.
+func setting(t *testing.T, name string, byDefault uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return byDefault
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s is %q; it is a number", name, text)
+	}
+	return n
+}
+
+// TestChaos is all laws, on every way along the road, with real processes: at a
+// boundary something is killed, restarted or emptied, and all the same each
+// request comes to its end by exactly one apply, with its real database as the
+// request says. ROADBED_CHAOS_SEED and _SCHEDULES choose what happens; a failing
+// schedule is printed with its seed.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	seed, n := setting(t, "ROADBED_CHAOS_SEED", 1), setting(t, "ROADBED_CHAOS_SCHEDULES", 8)
+	server := testkit.NewServer(t)
+	c := &chaos{road: newRoad(t, options{server: server, delay: "300ms"}), server: server}
+	c.startWorker("w1")
+	c.startWorker("w2")
+	t.Logf("seed %d: %d schedules", seed, n)
+	for i, s := range schedules(seed, int(n)) {
+		began := time.Now()
+		reached := c.live(s)
+		t.Logf("%d. %s -> %s in %s", i+1, s, reached, time.Since(began).Round(100*time.Millisecond))
+		if t.Failed() {
+			t.Fatalf("seed %d, schedule %d: %s", seed, i+1, s)
+		}
+	}
+}
+
+// chaos is a road on which things break.
+type chaos struct {
+	*road
+	server *testkit.Server
+	ready  *api.Request // the create of an instance that is ready; nil while there is none
+	size   int
+}
+
+// live goes a schedule's way and holds what comes of it to the laws.
+func (c *chaos) live(s schedule) (reached string) {
+	c.t.Helper()
+	if s.action == "create" && c.ready != nil {
+		c.ask("destroy", nil)
+	}
+	if s.action != "create" && c.ready == nil {
+		c.ask("create", nil)
+	}
+	return c.ask(s.action, &s)
+}
+
+// ask asks for an action and waits for its end, with a schedule or in peace.
+func (c *chaos) ask(action string, s *schedule) (reached string) {
+	c.t.Helper()
+	applies := c.commands("apply")
+	reached = "in peace"
+	if s != nil {
+		c.arm(s.armed)
+		reached = "never came there"
+	}
+	asked := make(chan api.Request, 1)
+	go func() { asked <- c.submitted(action) }()
+	var request *api.Request
+	c.weather("a "+action+" comes to its end", func() bool {
+		select {
+		case r := <-asked:
+			request = &r
+		default:
+		}
+		if s != nil && reached == "never came there" && c.exists(chaosHit) {
+			reached = "came there"
+			c.strike(*s)
+		}
+		return request != nil && c.state(request.Id).Terminal()
+	})
+	if s != nil {
+		c.disarm()
+	}
+	if got := c.state(request.Id); got != provision.Succeeded {
+		failed, err := c.patient(ann).Request(c.t.Context(), request.Id)
+		c.t.Fatalf("%s %s is %s, want succeeded: %+v %v", action, request.Id, got, failed.Error, err)
+	}
+	if n := c.commands("apply") - applies; n != 1 {
+		c.t.Errorf("Terraform was told to apply %d times for one %s", n, action)
+	}
+	c.settleDown()
+	switch action {
+	case "create":
+		c.ready = request
+	case "destroy":
+		c.wantMade(c.ready.Parameters["database_name"], 0, 0)
+		c.ready = nil
+	}
+	if c.ready != nil {
+		c.wantMade(c.ready.Parameters["database_name"], 1, 2)
+	}
+	return reached
+}
+
+// submitted asks as a caller who asks until it is answered.
+func (c *chaos) submitted(action string) api.Request {
+	owner, key, ctx := c.patient(ann), uuid.NewString(), c.t.Context()
+	var request api.Request
+	var err error
+	switch action {
+	case "create":
+		request, err = owner.Submit(ctx, key, c.submission("dev"))
+	case "update":
+		c.size++
+		request, err = owner.Update(ctx, key, *c.ready.InstanceId, provision.Parameters{"storage_gb": 100 + c.size})
+	case "rotate":
+		request, err = owner.Rotate(ctx, key, *c.ready.InstanceId)
+	default:
+		request, err = owner.Destroy(ctx, key, *c.ready.InstanceId)
+	}
+	if err != nil {
+		c.t.Errorf("%s: %v", action, err)
+		request.Id = uuid.Nil
+	}
+	return request
+}
+
+func (c *chaos) arm(a armed) {
+	c.t.Helper()
+	text, err := json.Marshal(a)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if !a.Kill {
+		c.write(chaosHeld, "")
+	}
+	c.write(chaosFile+".new", string(text))
+	if err := os.Rename(c.path(chaosFile+".new"), c.path(chaosFile)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *chaos) disarm() {
+	for _, file := range []string{chaosFile, chaosHeld, chaosHit} {
+		_ = os.Remove(c.path(file)) // it may not be there
+	}
+}
+
+// strike breaks what the schedule says and lets go whatever stands still.
+func (c *chaos) strike(s schedule) {
+	c.t.Helper()
+	restart := func(p *process) { p.kill(); p.start() }
+	switch s.crash {
+	case "the sidecar is killed":
+		restart(c.sidecar)
+	case "the worker is killed":
+		c.eachWorker(restart)
+	case "worker and supervisor are killed":
+		supervisors := c.supervisors()
+		c.eachWorker(func(p *process) { p.kill() })
+		for _, pid := range supervisors {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+		}
+		c.eachWorker(func(p *process) { p.start() })
+	case "NATS restarts":
+		c.nats.Stop()
+		c.nats.Start()
+	case "NATS loses its data":
+		c.nats.Stop()
+		c.nats.WipeData()
+		c.nats.Start()
+	case "Postgres restarts":
+		c.server.Stop()
+		c.server.Start()
+	case "the sidecar stops for longer than a lease":
+		c.sidecar.signal(syscall.SIGSTOP)
+		c.weather("every lease has run out", func() bool {
+			var n int
+			err := c.pool.QueryRow(c.t.Context(), "SELECT count(*) FROM runs WHERE state = 'claimed' AND lease_expires_at > clock_timestamp()").Scan(&n)
+			return err == nil && n == 0
+		})
+		c.sidecar.signal(syscall.SIGCONT)
+	}
+	_ = os.Remove(c.path(chaosHeld)) // one that kills has none
+}
+
+func (c *chaos) eachWorker(do func(*process)) {
+	for _, w := range c.workers {
+		do(w)
+	}
+}
+
+// weather waits until it is so, and starts again whatever has died meanwhile, as
+// whoever runs Roadbed would.
+func (c *chaos) weather(what string, so func() bool) {
+	c.t.Helper()
+	end := time.Now().Add(deadline)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		if time.Now().After(end) {
+			c.t.Fatalf("it never came about that %s", what)
+		}
+		for _, p := range append([]*process{c.sidecar}, c.workers...) {
+			if p.died() {
+				p.start()
+			}
+		}
+		<-tick.C
+	}
+}
+
+// state is a request's, "" while the database does not answer.
+func (c *chaos) state(id uuid.UUID) (state provision.State) {
+	if err := c.pool.QueryRow(c.t.Context(), "SELECT state FROM requests WHERE id = $1", id).Scan(&state); err != nil {
+		return provision.Submitted
+	}
+	return state
+}
+
+// settleDown waits until nothing is under way, and looks at everything.
+func (c *chaos) settleDown() {
+	c.t.Helper()
+	c.weather("nothing is under way", func() bool {
+		var n int
+		err := c.pool.QueryRow(c.t.Context(), "SELECT (SELECT count(*) FROM runs WHERE state <> 'ended') + (SELECT count(*) FROM outbox)").Scan(&n)
+		return err == nil && n == 0 && len(c.runDirectories("w1"))+len(c.runDirectories("w2"))+len(c.terraforms()) == 0
+	})
+	js, err := jetstream.New(c.heard.conn)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.weather("NATS has its streams again", func() bool {
+		_, err := js.Stream(c.t.Context(), "EVENTS")
+		return err == nil
+	})
+	c.audit()
+}

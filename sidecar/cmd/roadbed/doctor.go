@@ -137,16 +137,15 @@ func (e *examination) clock(name string, skew time.Duration) {
 	}
 }
 
-// examineNATS looks at NATS; who makes the streams lacks none.
-func (e *examination) examineNATS(ctx context.Context, url string, makesStreams bool) {
-	c, err := queue.Examine(ctx, url)
+// examineNATS says how NATS stands; who makes the streams lacks none.
+func (e *examination) examineNATS(c queue.Condition, err error, makesStreams bool) {
 	if err != nil {
 		e.fail("nats", "start NATS, or correct ROADBED_NATS_URL and the user in it", "cannot be reached: %v", oneLineOf(err))
 		return
 	}
 	e.ok("nats", "NATS %s answers", c.Version)
 	if c.JetStream != nil {
-		e.fail("nats jetstream", "in the server's configuration:\njetstream { store_dir: /data/nats }", "JetStream cannot be used: %v", oneLineOf(c.JetStream))
+		e.fail("nats jetstream", "in the server's configuration:\njetstream { store_dir: /data/nats }\nand the user that roadbed keys nats prints", "JetStream cannot be used: %v", oneLineOf(c.JetStream))
 		return
 	}
 	switch {

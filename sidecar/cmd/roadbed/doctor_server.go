@@ -14,6 +14,7 @@ import (
 
 	"roadbed.dev/roadbed/sidecar/internal/backstage"
 	"roadbed.dev/roadbed/sidecar/internal/keys"
+	"roadbed.dev/roadbed/sidecar/internal/queue"
 )
 
 type doctorServerCommand struct {
@@ -35,7 +36,8 @@ func (c sidecarConfig) examine(ctx context.Context) (e examination) {
 	c.examineKeys(&e, pools)
 	c.examinePoolTokens(&e, pools)
 	e.examineDatabase(ctx, c.Database)
-	e.examineNATS(ctx, c.NATS, true)
+	stands, err := queue.Examine(ctx, queue.Config{URL: c.NATS, KeyFile: c.NATSKey, CAFile: c.NATSCA})
+	e.examineNATS(stands, err, true)
 	c.examineBackstage(ctx, &e)
 	c.examineOwnDoor(ctx, &e)
 	return e

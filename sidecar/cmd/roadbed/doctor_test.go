@@ -40,12 +40,12 @@ type ward struct {
 
 func newWard(t *testing.T) *ward {
 	t.Helper()
-	w := &ward{t: t, nats: testkit.NATS(t)}
+	w := &ward{t: t, nats: testkit.NATS(t, "local.w1")}
 	w.userKeys.Store(`{"keys":[{"kid":"1"}]}`)
 	w.catalog.Store(http.StatusOK)
 	w.notifications.Store(http.StatusForbidden)
 	w.view.Store(http.StatusNotFound)
-	q, err := queue.Connect(t.Context(), queue.Config{URL: w.nats.URL(), Name: "ward", OwnsStreams: true})
+	q, err := queue.Connect(t.Context(), queue.Config{URL: w.nats.URL(), Name: "ward", OwnsStreams: true, Pools: []string{"local"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +92,8 @@ func newWard(t *testing.T) *ward {
 		CallerAtOnce: 1, PoolCalls: 1, RequestsAtOnce: 1,
 	}
 	w.worker = workerConfig{
-		Pool: "local", Dir: filepath.Join(dir, "worker"), Sidecar: api.URL + "/api/roadbed", TokenFile: filepath.Join(dir, "token"),
-		NATS: w.nats.URL(), KeysDir: filepath.Join(dir, "keys"), Terraform: terraform, CLIConfig: filepath.Join(dir, "terraform.rc"),
+		Pool: "local", Name: "w1", Dir: filepath.Join(dir, "worker"), Sidecar: api.URL + "/api/roadbed", TokenFile: filepath.Join(dir, "token"),
+		NATS: w.nats.WorkerURL("local", "w1"), KeysDir: filepath.Join(dir, "keys"), Terraform: terraform, CLIConfig: filepath.Join(dir, "terraform.rc"),
 	}
 	return w
 }
@@ -258,6 +258,8 @@ func TestTheDoctorFindsWhatIsWrongWithAWorkerAndNothingElse(t *testing.T) {
 		"no sidecar":             {func(w *ward) { w.worker.Sidecar = "http://127.0.0.1:1/api/roadbed" }, "fail sidecar", "start roadbed serve"},
 		"no NATS":                {func(w *ward) { w.nats.Stop() }, "fail nats", "ROADBED_NATS_URL"},
 		"a stream is gone":       {func(w *ward) { w.stream("JOBS", nil) }, "fail nats streams", "start roadbed serve"},
+		"another worker's user":  {func(w *ward) { w.worker.Name = "w2" }, "fail nats jetstream", "roadbed keys nats"},
+		"nobody's user":          {func(w *ward) { w.worker.NATS = strings.Replace(w.worker.NATS, "password", "canary", 1) }, "fail nats", "the user in it"},
 		"a variable is not set":  {func(w *ward) { w.worker.Pass = []string{"ROADBED_NO_SUCH_THING"} }, "warn variable ROADBED_NO_SUCH_THING", "ROADBED_PROVIDER_VARIABLES"},
 		"a user without the right": {func(w *ward) {
 			w.sql(`CREATE ROLE doctor_visitor LOGIN PASSWORD 'visitor'`)

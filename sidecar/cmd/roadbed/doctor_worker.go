@@ -14,6 +14,7 @@ import (
 	"roadbed.dev/roadbed/sidecar/internal/keys"
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/queue"
 	"roadbed.dev/roadbed/sidecar/internal/terraform"
 	"roadbed.dev/roadbed/sidecar/internal/worker"
 )
@@ -41,9 +42,22 @@ func (c workerConfig) examine(ctx context.Context) (e examination) {
 		e.ok("keys", "those of the pool and of the sidecar")
 	}
 	c.examineSidecar(ctx, &e)
-	e.examineNATS(ctx, c.NATS, false)
+	c.examineJobs(ctx, &e)
 	c.examineCredentials(ctx, &e)
 	return e
+}
+
+// examineJobs looks at NATS as the worker would, under its name.
+func (c workerConfig) examineJobs(ctx context.Context, e *examination) {
+	name, err := c.name()
+	if err != nil {
+		e.fail("nats", "give the worker a name: ROADBED_WORKER_NAME", "%v", oneLineOf(err))
+		return
+	}
+	stands, err := queue.ExaminePool(ctx, queue.Config{
+		URL: c.NATS, KeyFile: c.NATSKey, CAFile: c.NATSCA, Inbox: queue.WorkerInbox(c.Pool, name),
+	}, c.Pool)
+	e.examineNATS(stands, err, false)
 }
 
 // mirrorPath is a folder of providers in Terraform's CLI configuration.

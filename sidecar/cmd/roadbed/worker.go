@@ -60,14 +60,22 @@ func (c *workerCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return runWorker(ctx, c.workerConfig, log)
 }
 
+// name is the worker's own, the machine's unless it was given one.
+func (c workerConfig) name() (string, error) {
+	if c.Name != "" {
+		return c.Name, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find this machine's name: %w (give one with --name)", err)
+	}
+	return subjectToken(host), nil
+}
+
 func runWorker(ctx context.Context, c workerConfig, log *slog.Logger) error {
-	name := c.Name
-	if name == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return fmt.Errorf("find this machine's name: %w (give one with --name)", err)
-		}
-		name = subjectToken(host)
+	name, err := c.name()
+	if err != nil {
+		return err
 	}
 	ring, err := keys.Load(c.KeysDir, c.Pool)
 	if err != nil {

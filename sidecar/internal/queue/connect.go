@@ -83,6 +83,29 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 			q.log.Warn("nats complained", "err", err)
 		}),
 	}
+	identity, err := cfg.identity()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := nats.Connect(cfg.URL, append(options, identity...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS as %s: %w", cfg.Name, err)
+	}
+	js, err := jetstream.New(conn,
+		jetstream.WithDefaultTimeout(patience),
+		jetstream.WithPublishAsyncTimeout(patience),
+		jetstream.WithPublishAsyncMaxPending(4096),
+	)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("use JetStream as %s: %w", cfg.Name, err)
+	}
+	q.conn, q.js = conn, js
+	return q, nil
+}
+
+// identity is who connects, and whom it trusts.
+func (cfg Config) identity() (options []nats.Option, err error) {
 	if cfg.CredentialsFile != "" {
 		options = append(options, nats.UserCredentials(cfg.CredentialsFile))
 	}
@@ -99,21 +122,7 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	if cfg.CAFile != "" {
 		options = append(options, nats.RootCAs(cfg.CAFile))
 	}
-	conn, err := nats.Connect(cfg.URL, options...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to NATS as %s: %w", cfg.Name, err)
-	}
-	js, err := jetstream.New(conn,
-		jetstream.WithDefaultTimeout(patience),
-		jetstream.WithPublishAsyncTimeout(patience),
-		jetstream.WithPublishAsyncMaxPending(4096),
-	)
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("use JetStream as %s: %w", cfg.Name, err)
-	}
-	q.conn, q.js = conn, js
-	return q, nil
+	return options, nil
 }
 
 // Close ends the connection. Consumers must have returned; it may be repeated.

@@ -5,6 +5,7 @@ import type {
   ChangeEvaluation,
   ChangePreview,
   Credentials,
+  Activity,
   Drift,
   DriftGroup,
   DriftSuppression,
@@ -82,6 +83,8 @@ export interface RoadbedApi {
   upgradeInstance(id: string, parameters: Parameters, key: string): Promise<InfrastructureRequest>;
   /** destroyInstance submits a destroy request, with the name as it was typed. The same key never destroys twice. */
   destroyInstance(id: string, confirm: string, key: string): Promise<InfrastructureRequest>;
+  /** getActivity is whether anybody uses an instance, as far as that is measured. */
+  getActivity(id: string): Promise<Activity>;
   /** getDrift is how an instance differs from what was asked for. */
   getDrift(id: string): Promise<Drift>;
   /** checkDrift has an instance checked soon; the drift's checked_at rises when it was. */

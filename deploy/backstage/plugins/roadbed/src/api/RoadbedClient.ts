@@ -8,6 +8,7 @@ import type {
   ChangeEvaluation,
   ChangePreview,
   Credentials,
+  Activity,
   Drift,
   DriftGroup,
   DriftSuppression,
@@ -118,6 +119,10 @@ export class RoadbedClient implements RoadbedApi {
     const path = `/instances/${encodeURIComponent(id)}/destroy`;
     const body = await this.post<{ request: InfrastructureRequest }>(path, key, { confirm });
     return body.request;
+  }
+
+  async getActivity(id: string): Promise<Activity> {
+    return this.getJson(`/instances/${encodeURIComponent(id)}/activity`);
   }
 
   async getDrift(id: string): Promise<Drift> {

@@ -17,6 +17,7 @@ export type Pause = Schemas['Pause'];
 export type PauseStart = Schemas['PauseStart'];
 export type Budget = Schemas['Budget'];
 export type BudgetLeft = Schemas['BudgetLeft'];
+export type Activity = Schemas['ActivityView'];
 export type Drift = Schemas['DriftAnswer'];
 export type DriftDifference = Schemas['Difference'];
 export type DriftGroup = Schemas['DriftGroup'];

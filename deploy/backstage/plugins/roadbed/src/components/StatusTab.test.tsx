@@ -84,6 +84,24 @@ test('shows an instance: what it is, how it fares, what it costs and how to reac
   expect(await findFaults(container)).toEqual([]);
 });
 
+const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
+
+test.each([
+  ['when it was used and measured', { state: 'used', used_at: hoursAgo(30), measured_at: hoursAgo(2), since: hoursAgo(900) }, 'yesterday, measured 2 h ago'],
+  ['since when nobody has', { state: 'measuring', measured_at: hoursAgo(2), since: hoursAgo(5) }, 'not since 5 h ago, measured 2 h ago'],
+  ['that nothing measures it', { state: 'not_measured' }, 'not measured'],
+  ['why it cannot be measured', { state: 'not_measured', failure: 'the server is away', measured_at: hoursAgo(50) }, 'not measured: the server is away'],
+])('says of its use %s', async (_, activity, sentence) => {
+  renderTab(aReadySidecar().on(`GET /instances/${INSTANCE_ID}/activity`, { instance_id: INSTANCE_ID, ...activity }));
+  expect(await screen.findByText('Last used')).toBeInTheDocument();
+  await waitFor(() => expect(screen.getByText('Last used').parentElement).toHaveTextContent(sentence));
+});
+
+test('says nothing of the use where that cannot be asked', async () => {
+  renderTab(aReadySidecar().on(`GET /instances/${INSTANCE_ID}/activity`, () => refusal(503, { name: 'ServiceUnavailableError', message: 'away' })));
+  expect(await screen.findByText('cannot be told right now')).toBeInTheDocument();
+});
+
 test('says what the budgets have left', async () => {
   const budgets = [aBudgetLeft({ left_after: 4310 }), aBudgetLeft({ kind: 'environment', name: 'dev', left_after: 914.5 })];
   renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance({ budgets }), requests: [aRequest()] }));

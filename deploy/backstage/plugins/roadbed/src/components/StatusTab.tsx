@@ -19,6 +19,7 @@ import { ExtendDialog } from './ExtendDialog';
 import { Facts, type Fact } from './Facts';
 import { HandOverDialog } from './HandOverDialog';
 import { History } from './History';
+import { LastUsed } from './LastUsed';
 import { InstanceMenu, type InstanceAsk } from './InstanceMenu';
 import { Deadline, Moment } from './Moment';
 import { PanelSkeleton } from './PanelSkeleton';
@@ -160,6 +161,7 @@ function Heading(props: {
             },
             { name: 'Cost', value: isGone(instance.state) ? 'none any more' : formatMonthly(instance.monthly_cost) },
             ...(budgets.length === 0 || isGone(instance.state) ? [] : [{ name: 'Budget left', value: sayLeft(budgets) }]),
+            ...(isGone(instance.state) || instance.state === 'reserved' ? [] : [{ name: 'Last used', value: <LastUsed instance={instance} /> }]),
             ...takenBy(instance),
             ...(instance.expires_at && !isGone(instance.state) ? [endOf(instance.expires_at, instance.destroy_at)] : []),
           ]}

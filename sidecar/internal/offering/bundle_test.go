@@ -48,7 +48,7 @@ func TestABundleHoldsTheContractAndTheModulesAlone(t *testing.T) {
 	if got, err := offering.BundleDigest(bundle); err != nil || got != o.Digest {
 		t.Errorf("digest of the bundle = %s, %v; want %s", got, err, o.Digest)
 	}
-	read, _, err := offering.LoadBundle("postgres-database", bundle)
+	read, _, err := offering.Load(os.DirFS(filepath.Dir(dir)), filepath.Base(dir))
 	if err != nil || read.Offering.Digest != o.Digest || len(read.Offering.Implementations) != 1 {
 		t.Errorf("offering from the bundle = %s %v, %v", read.Offering.Digest, read.Offering.Implementations, err)
 	}

@@ -39,19 +39,6 @@ func Load(fsys fs.FS, id string) (Loaded, []Problem, error) {
 	if err != nil {
 		return Loaded{}, nil, fmt.Errorf("read offering %s: %w", id, err)
 	}
-	return fromFiles(id, files)
-}
-
-// LoadBundle reads an offering from a bundle, as Load does from its folder.
-func LoadBundle(id string, bundle []byte) (Loaded, []Problem, error) {
-	files, err := unpack(bundle)
-	if err != nil {
-		return Loaded{}, nil, err
-	}
-	return fromFiles(id, files)
-}
-
-func fromFiles(id string, files map[string][]byte) (Loaded, []Problem, error) {
 	loaded, warnings, problems := parse(id, files)
 	if len(problems) > 0 {
 		return Loaded{}, nil, refused(id, problems)

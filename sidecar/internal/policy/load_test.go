@@ -311,12 +311,12 @@ func TestARegoTestThatFailsIsReported(t *testing.T) {
 	files := tree(t)
 	replace(files, "data/limits.yaml", "dev: 100,", "dev: 99,")
 	files["guardrails/extra.rego"] = extra("findings contains input.unreached if input.y == 1")
-	results, coverage, err := policy.Test(t.Context(), files)
+	report, err := policy.RunTests(t.Context(), files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	failed := map[string]bool{}
-	for _, result := range results {
+	for _, result := range report.Results {
 		if !result.Passed {
 			failed[result.Name] = true
 		}
@@ -324,7 +324,7 @@ func TestARegoTestThatFailsIsReported(t *testing.T) {
 	if want := "roadbed.guardrails.cost_limit_test.test_exactly_at_the_limit_is_allowed"; !failed[want] {
 		t.Errorf("failed = %v, want %s among them", failed, want)
 	}
-	if coverage >= 100 {
-		t.Errorf("coverage = %v with a rule that no test reaches, want less than 100", coverage)
+	if report.Coverage >= 100 {
+		t.Errorf("coverage = %v with a rule that no test reaches, want less than 100", report.Coverage)
 	}
 }

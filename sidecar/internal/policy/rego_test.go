@@ -9,19 +9,19 @@ import (
 
 func TestEveryRegoTestPassesAndEveryLineIsReached(t *testing.T) {
 	t.Parallel()
-	results, coverage, err := policy.Test(t.Context(), policies.FS)
+	report, err := policy.RunTests(t.Context(), policies.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, result := range results {
+	for _, result := range report.Results {
 		if !result.Passed {
 			t.Errorf("%s:%d: %s did not pass (error: %v)", result.File, result.Line, result.Name, result.Err)
 		}
 	}
-	if coverage < 100 {
-		t.Errorf("the Rego tests reach %.1f%% of the rules, want all", coverage)
+	if report.Coverage < 100 {
+		t.Errorf("the Rego tests reach %.1f%% of the rules, want all", report.Coverage)
 	}
-	t.Logf("%d Rego tests, coverage %.1f%%", len(results), coverage)
+	t.Logf("%d Rego tests, coverage %.1f%%", len(report.Results), report.Coverage)
 }
 
 func TestPoliciesKeepTheHouseRules(t *testing.T) {

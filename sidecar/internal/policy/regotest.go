@@ -50,12 +50,6 @@ func (l Lines) String() string {
 	return fmt.Sprintf("%s:%d-%d", l.File, l.From, l.To)
 }
 
-// Test is RunTests in short: the results and the coverage.
-func Test(ctx context.Context, fsys fs.FS) (results []Result, coverage float64, err error) {
-	report, err := RunTests(ctx, fsys)
-	return report.Results, report.Coverage, err
-}
-
 // RunTests runs every Rego test of the bundle in fsys, strictly compiled and
 // without impure built-ins, as Load has it. A test that is marked to be skipped
 // has not passed. The error is for a bundle that does not compile or has no

@@ -110,7 +110,7 @@ verify: $(ROADBED) $(PORTAL)/node_modules/.ready ## Fail when a generated file i
 
 measure: tools $(MIRROR)/terraform.rc ## Print the road's time, the sidecar's memory, and each part of the request path
 	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -count=1 -v -run '^(TestRoad|TestMemory)$$' ./sidecar/cmd/roadbed
-	go test -run '^$$' -bench '^Benchmark(Authenticate|Check|Price|Judge|Findings|Allow|Accept|Submit|Routes)$$' -benchtime 200x -benchmem ./sidecar/...
+	go test -run '^$$' -bench '^Benchmark(Authenticate|Permitted|Check|Price|Judge|Findings|Allow|Accept|Submit|Routes)$$' -benchtime 200x -benchmem ./sidecar/...
 
 .PHONY: chaos
 SEED ?= $(shell date +%s)

@@ -58,6 +58,21 @@ func (e CampaignFindingLevel) Valid() bool {
 	}
 }
 
+// Defines values for DeclaredPermissionType.
+const (
+	Basic DeclaredPermissionType = "basic"
+)
+
+// Valid indicates whether the value is a known member of the DeclaredPermissionType enum.
+func (e DeclaredPermissionType) Valid() bool {
+	switch e {
+	case Basic:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeasureBetter.
 const (
 	MeasureBetterDown  MeasureBetter = "down"
@@ -596,6 +611,18 @@ type DatabaseAccepted struct {
 	Status    Status `json:"status"`
 	StatusUrl string `json:"status_url"`
 }
+
+// DeclaredPermission defines model for DeclaredPermission.
+type DeclaredPermission struct {
+	Attributes PermissionAttributes `json:"attributes"`
+
+	// Name Example: roadbed.instance.delete
+	Name string                 `json:"name"`
+	Type DeclaredPermissionType `json:"type"`
+}
+
+// DeclaredPermissionType defines model for DeclaredPermission.Type.
+type DeclaredPermissionType string
 
 // Dependant An instance that takes an output of this one.
 type Dependant = provision.Dependant
@@ -1373,6 +1400,17 @@ type PauseStart struct {
 
 	// Reason Whoever waits reads it.
 	Reason string `json:"reason"`
+}
+
+// PermissionAttributes defines model for PermissionAttributes.
+type PermissionAttributes struct {
+	Action string `json:"action"`
+}
+
+// PermissionMetadata defines model for PermissionMetadata.
+type PermissionMetadata struct {
+	Permissions []DeclaredPermission     `json:"permissions"`
+	Rules       []map[string]interface{} `json:"rules"`
 }
 
 // PlacedIn An environment, as its workers see it.

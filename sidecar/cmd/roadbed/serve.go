@@ -71,6 +71,8 @@ type sidecarConfig struct {
 
 	Feed feedConfig `embed:"" prefix:"feed-"`
 
+	Permissions bool `help:"Ask the portal's permission policy as well, which may deny what the rules here allow; needs --signing-key." env:"ROADBED_PERMISSIONS"`
+
 	auth func(*backstage.Authenticator) (httpapi.Authenticator, error) // dev only; nil takes Backstage's word alone
 
 	directory provision.Directory // dev only; nil asks Backstage's catalog
@@ -97,6 +99,9 @@ func (c *sidecarConfig) check() error {
 		if n < 1 {
 			return fmt.Errorf("--%s is %d; it must be at least 1, and a large number is as good as no limit", flag, n)
 		}
+	}
+	if c.Permissions && c.SigningKey == "" {
+		return errors.New("--permissions needs --signing-key, to ask the portal's policy with")
 	}
 	return errors.Join(c.Feed.check(), c.PolicyFrom.check(c.Policies))
 }
@@ -242,7 +247,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	}
 	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log)
 	s.api, err = httpapi.New(httpapi.Config{
-		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Pools: pools, KeySet: door.keySet,
+		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Permissions: door.permissions, Pools: pools, KeySet: door.keySet,
 		Ready: s.ready, Note: s.domain.note, Log: log, Metrics: s.meters, Tracer: tracer, BaseURL: c.BaseURL, Portal: c.Portal,
 		Limits: c.limits(),
 	})
@@ -339,12 +344,13 @@ func (s *sidecar) publishOfferings(ctx context.Context) error {
 
 // door is how Backstage and the sidecar know each other.
 type door struct {
-	auth      httpapi.Authenticator
-	keySet    []byte                              // nil when we sign nothing
-	directory provision.Directory                 // nil when nobody can be asked who is in a group
-	notifier  notify.Portal                       // nil when we sign nothing
-	refresh   func(context.Context, string) error // has the catalog read a location again; nil when we sign nothing
-	addresses notify.Addresses                    // likewise
+	auth        httpapi.Authenticator
+	keySet      []byte                              // nil when we sign nothing
+	directory   provision.Directory                 // nil when nobody can be asked who is in a group
+	notifier    notify.Portal                       // nil when we sign nothing
+	refresh     func(context.Context, string) error // has the catalog read a location again; nil when we sign nothing
+	addresses   notify.Addresses                    // likewise
+	permissions httpapi.Permissions                 // nil when the portal's policy is not asked
 }
 
 // door is Backstage's tokens and, when we sign, our own key set and the catalog.
@@ -381,6 +387,9 @@ func (c sidecarConfig) door(log *slog.Logger) (door, error) {
 		}
 		d.keySet, d.notifier = signer.KeySet(), backstage.NewNotifier(discovery, signer)
 		d.refresh = backstage.NewRefresher(discovery, signer).Refresh
+		if c.Permissions {
+			d.permissions = backstage.NewPermissions(discovery, signer)
+		}
 		catalog := backstage.NewDirectory(discovery, signer)
 		if d.addresses = catalog; d.directory == nil {
 			d.directory = catalog

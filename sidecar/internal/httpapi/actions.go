@@ -25,6 +25,7 @@ type action struct {
 	readOnly                 bool // changes nothing: Backstage runs it in a dry run, too
 	destructive              bool
 	idempotent               bool
+	may                      provision.Permission // what the portal's policy is asked for it
 	input, output            schema
 	run                      func(ctx context.Context, s *Server, p provision.Principal, input []byte) (any, error)
 }
@@ -53,7 +54,7 @@ const listWithin = 2 * time.Second
 func (s *Server) actionPaths(root *mux.Router) {
 	const base = Base + "/.backstage/actions"
 	quick := func(path string, h asked) {
-		within := s.private(http.MethodGet, path, h)
+		within := s.unasked(http.MethodGet, path, h)
 		root.HandleFunc(base+path, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), listWithin)
 			defer cancel()
@@ -67,7 +68,7 @@ func (s *Server) actionPaths(root *mux.Router) {
 		return writeJSON(w, http.StatusOK, api.ActionsStatus{HasActions: true})
 	})
 	invoke := func(path string, input func(w http.ResponseWriter, r *http.Request) ([]byte, error)) {
-		root.Handle(base+path, s.private(http.MethodPost, path, func(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+		root.Handle(base+path, s.unasked(http.MethodPost, path, func(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 			return s.invoke(w, r, p, input)
 		})).Methods(http.MethodPost)
 	}
@@ -84,6 +85,13 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, p provision.Prin
 		input, err := read(w, r)
 		if err != nil {
 			return err
+		}
+		if err := s.permitted(r, a.may); err != nil {
+			refused, err := s.refusedOutcome(err)
+			if err != nil {
+				return err
+			}
+			return writeJSON(w, http.StatusOK, map[string]any{"output": refused})
 		}
 		output, err := a.run(r.Context(), s, p, input)
 		if err != nil {

@@ -56,7 +56,7 @@ var outcomeOutput = schemaObject(schema{
 // actions are all that there are, in the order in which they are listed.
 var actions = []action{
 	{
-		name: "list-offerings", title: "List offerings",
+		name: "list-offerings", title: "List offerings", may: mayRead,
 		description: "List the infrastructure that can be asked for, with each offering's parameters as a JSON Schema and the environments there are. Read this before asking for anything.",
 		readOnly:    true, idempotent: true,
 		input: schemaObject(schema{}),
@@ -70,7 +70,7 @@ var actions = []action{
 		run: listOfferingsAction,
 	},
 	{
-		name: "check", title: "Check price and policy",
+		name: "check", title: "Check price and policy", may: mayRead,
 		description: "Say what infrastructure would cost a month and whether policy allows it, with every reason and the smallest changes that would be allowed. Asks for nothing and changes nothing.",
 		readOnly:    true, idempotent: true,
 		input:  schemaObject(schema{"offering": offeringInput, "parameters": parametersInput, "secrets": secretsInput}, "offering", "parameters"),
@@ -78,7 +78,7 @@ var actions = []action{
 		run:    checkAction,
 	},
 	{
-		name: "submit", title: "Ask for infrastructure",
+		name: "submit", title: "Ask for infrastructure", may: mayCreate,
 		description: "Ask for infrastructure for the person who is signed in. It is judged at once: a denial is an outcome with its reasons, not an error. What is accepted is made in the background; follow it with roadbed:get-request. It costs money every month: check first.",
 		input: schemaObject(schema{
 			"offering": offeringInput, "parameters": parametersInput, "secrets": secretsInput, "requestKey": requestKeyInput,
@@ -88,7 +88,7 @@ var actions = []action{
 		run:    submitAction,
 	},
 	{
-		name: "expect-accepted", title: "Fail unless accepted",
+		name: "expect-accepted", title: "Fail unless accepted", may: mayRead,
 		description: "End a template's task as failed unless an earlier step's ask was accepted, so that a denied task is red. Give it that step's outcome; log its text in a step before.",
 		readOnly:    true, idempotent: true,
 		input:  schemaObject(schema{"accepted": schemaBool("The step's output accepted."), "text": schemaText("The step's output text.")}, "accepted"),
@@ -96,7 +96,7 @@ var actions = []action{
 		run:    expectAction,
 	},
 	{
-		name: "get-request", title: "Look at a request",
+		name: "get-request", title: "Look at a request", may: mayRead,
 		description: "Say how a request fares: its state, each step, its outputs when it has succeeded, and what went wrong and what to do when it has failed.",
 		readOnly:    true, idempotent: true,
 		input: schemaObject(schema{"requestId": schemaText("Id of the request.")}, "requestId"),
@@ -110,7 +110,7 @@ var actions = []action{
 		run: getRequestAction,
 	},
 	{
-		name: "list-instances", title: "List infrastructure",
+		name: "list-instances", title: "List infrastructure", may: mayRead,
 		description: "List the living infrastructure that the person's teams own, with what each costs a month.",
 		readOnly:    true, idempotent: true,
 		input: schemaObject(schema{"offering": schemaText("Of this offering alone."), "environment": schemaText("In this environment alone.")}),
@@ -125,7 +125,7 @@ var actions = []action{
 		run: listInstancesAction,
 	},
 	{
-		name: "update", title: "Change infrastructure",
+		name: "update", title: "Change infrastructure", may: mayUpdate,
 		description: "Change parameters of something that exists. Judged as roadbed:submit is; some changes replace it, which policy may deny.",
 		input: schemaObject(schema{
 			"instance": instanceInput, "parameters": schemaValues("The parameters that change; null takes one back to its default."),
@@ -135,7 +135,7 @@ var actions = []action{
 		run:    updateAction,
 	},
 	{
-		name: "destroy", title: "Destroy infrastructure",
+		name: "destroy", title: "Destroy infrastructure", may: mayDelete,
 		description: "Ask for the end of something that exists, with its data. This cannot be undone: ask the person first, and have them type the instance's name.",
 		destructive: true, idempotent: true,
 		input: schemaObject(schema{

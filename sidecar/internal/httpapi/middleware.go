@@ -134,7 +134,19 @@ func (s *Server) public(route string, h handler) http.Handler {
 // asked answers a request whose sender is known.
 type asked func(w http.ResponseWriter, r *http.Request, p provision.Principal) error
 
+// private serves a route to whoever may do it by the portal's own policy, too.
 func (s *Server) private(method, path string, h asked) http.Handler {
+	permission := permissionFor(method, path)
+	return s.unasked(method, path, func(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
+		if err := s.permitted(r, permission); err != nil {
+			return err
+		}
+		return h(w, r, p)
+	})
+}
+
+// unasked is private for what the portal's policy is not asked about.
+func (s *Server) unasked(method, path string, h asked) http.Handler {
 	class := classOf(method, path)
 	return s.public(method+" "+path, func(w http.ResponseWriter, r *http.Request) error {
 		vacate, err := s.enter(class)

@@ -41,20 +41,21 @@ type Watcher interface {
 
 // Config is what a Server needs.
 type Config struct {
-	Service *provision.Service
-	Runs    *provision.Runs
-	Reader  Reader
-	Watcher Watcher // nil: streams only look once a second
-	Auth    Authenticator
-	Pools   map[string]string           // hex SHA-256 of a pool's token to the pool's name
-	KeySet  []byte                      // own public keys as JSON; nil when Roadbed signs nothing
-	Ready   func(context.Context) error // nil error: the service can take requests
-	Note    func() string               // what to know of a service that is ready, "" for nothing; may be nil
-	Log     *slog.Logger
-	Metrics *Metrics
-	Tracer  trace.Tracer // nil traces nothing
-	BaseURL string       // where others reach the API, as in https://host/api/roadbed
-	Portal  string       // where people reach Backstage, as in https://host; "" leaves links out
+	Service     *provision.Service
+	Runs        *provision.Runs
+	Reader      Reader
+	Watcher     Watcher // nil: streams only look once a second
+	Auth        Authenticator
+	Permissions Permissions                 // nil: the portal's policy is not asked
+	Pools       map[string]string           // hex SHA-256 of a pool's token to the pool's name
+	KeySet      []byte                      // own public keys as JSON; nil when Roadbed signs nothing
+	Ready       func(context.Context) error // nil error: the service can take requests
+	Note        func() string               // what to know of a service that is ready, "" for nothing; may be nil
+	Log         *slog.Logger
+	Metrics     *Metrics
+	Tracer      trace.Tracer // nil traces nothing
+	BaseURL     string       // where others reach the API, as in https://host/api/roadbed
+	Portal      string       // where people reach Backstage, as in https://host; "" leaves links out
 
 	Limits Limits           // the zero value has every default
 	Beat   time.Duration    // between comments on a stream; 0 is 15 s
@@ -229,6 +230,7 @@ func (s *Server) routes() *mux.Router {
 
 	s.foundingPaths(root)
 	s.actionPaths(root)
+	s.permissionPath(root)
 
 	worker := func(method, path string, h worked) {
 		root.Handle(Base+path, s.worker(method+" "+path, h)).Methods(method)

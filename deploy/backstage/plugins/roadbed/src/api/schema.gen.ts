@@ -1758,6 +1758,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/backstage/permissions/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The permissions that a portal's policy may deny. */
+        get: operations["permissionMetadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/.backstage/auth/v1/jwks.json": {
         parameters: {
             query?: never;
@@ -1813,6 +1830,23 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        PermissionMetadata: {
+            permissions: components["schemas"]["DeclaredPermission"][];
+            rules: {
+                [key: string]: unknown;
+            }[];
+        };
+        DeclaredPermission: {
+            /** @enum {string} */
+            type: "basic";
+            /** @example roadbed.instance.delete */
+            name: string;
+            attributes: components["schemas"]["PermissionAttributes"];
+        };
+        PermissionAttributes: {
+            /** @enum {string} */
+            action: "create" | "read" | "update" | "delete";
+        };
         ActionList: {
             actions: components["schemas"]["OfferedAction"][];
         };
@@ -6224,6 +6258,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ActionOutput"];
+                };
+            };
+            default: components["responses"]["Refusal"];
+        };
+    };
+    permissionMetadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The permissions. None is about a resource, so there are no rules. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermissionMetadata"];
                 };
             };
             default: components["responses"]["Refusal"];

@@ -58,6 +58,9 @@ export function viewCases(stage: () => Stage) {
       await look('budgets');
       const chosen = await page.getByRole('tab', { name: 'Budgets', selected: true }).boundingBox();
       assert.ok(chosen && chosen.x >= 0 && chosen.x + chosen.width <= (options.width ?? 0), 'the chosen tab is out of view');
+      await page.goto(`${baseUrl()}/infrastructure/campaigns`);
+      await page.getByRole('heading', { name: 'Nothing is being rolled out' }).waitFor();
+      await look('campaigns');
       await page.goto(`${baseUrl()}/infrastructure/overview`);
       await page.getByRole('heading', { name: 'More' }).waitFor();
       await look('overview');

@@ -29,7 +29,7 @@ type meters struct {
 	phases *prometheus.HistogramVec
 	missed prometheus.Counter
 
-	requests, instances, queued, unpublished, unpublishedFor, database, stalled, progress, pauses, promise *prometheus.Desc
+	requests, instances, campaigns, queued, unpublished, unpublishedFor, database, stalled, progress, pauses, promise *prometheus.Desc
 
 	counting sync.Mutex
 	counted  time.Time // when kept was
@@ -68,6 +68,7 @@ func newMeters(store *postgres.Store, loops func() []control.LoopHealth, registr
 		}),
 		requests:       prometheus.NewDesc("roadbed_requests", "Requests that have not ended, by state.", []string{"state"}, nil),
 		instances:      prometheus.NewDesc("roadbed_instances", "Instances that are not gone, by state.", []string{"state"}, nil),
+		campaigns:      prometheus.NewDesc("roadbed_campaigns", "Campaigns that go on, by state.", []string{"state"}, nil),
 		queued:         prometheus.NewDesc("roadbed_queue_oldest_seconds", "Since the queued request that waits longest was asked for.", nil, nil),
 		unpublished:    prometheus.NewDesc("roadbed_outbox_events", "Events that NATS does not have yet.", nil, nil),
 		unpublishedFor: prometheus.NewDesc("roadbed_outbox_oldest_seconds", "How long the first event that NATS does not have has waited.", nil, nil),
@@ -170,7 +171,7 @@ func moves(e provision.Event) bool {
 
 // Describe implements prometheus.Collector.
 func (m *meters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.requests, m.instances, m.queued, m.unpublished, m.unpublishedFor, m.database, m.stalled, m.progress, m.pauses, m.promise} {
+	for _, d := range []*prometheus.Desc{m.requests, m.instances, m.campaigns, m.queued, m.unpublished, m.unpublishedFor, m.database, m.stalled, m.progress, m.pauses, m.promise} {
 		ch <- d
 	}
 }
@@ -211,6 +212,9 @@ func (m *meters) Collect(ch chan<- prometheus.Metric) {
 		if !state.Gone() {
 			gauge(m.instances, float64(load.Instances[state]), string(state))
 		}
+	}
+	for _, state := range []provision.CampaignState{provision.CampaignOpen, provision.CampaignRunning, provision.CampaignHalted} {
+		gauge(m.campaigns, float64(load.Campaigns[state]), string(state))
 	}
 }
 

@@ -125,6 +125,7 @@ func TestMetersOfRequests(t *testing.T) {
 		"roadbed_request_phase_seconds":           {"apply": 1, "plan": 1, "queue": 1},
 		"roadbed_requests":                        {"queued": 2, "submitted": 0, "planning": 0, "awaiting_approval": 0, "applying": 0, "lost": 0},
 		"roadbed_instances":                       {"reserved": 2, "ready": 1, "changing": 0, "incomplete": 0, "destroying": 0},
+		"roadbed_campaigns":                       {"open": 0, "running": 0, "halted": 0},
 		"roadbed_database_up":                     {"": 1},
 		"roadbed_pauses":                          {"person everything": 0, "person offering": 0, "person pool": 1, "system everything": 1},
 		"roadbed_requests_unmeasured_total":       {"": 0},

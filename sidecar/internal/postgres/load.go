@@ -13,6 +13,7 @@ import (
 type Load struct {
 	Requests     map[provision.State]int         // by state, those that have not ended
 	Instances    map[provision.InstanceState]int // by state, those that are not gone
+	Campaigns    map[provision.CampaignState]int // by state, those that go on
 	OldestQueued time.Duration                   // since the queued request that waits longest was asked for; 0 when none is
 	Unpublished  int                             // events that NATS does not have yet
 	OldestEvent  time.Duration                   // how long the first of them has waited; 0 when there is none
@@ -39,9 +40,14 @@ func (s *Store) Load(ctx context.Context) (Load, error) {
 		 WHERE i.state NOT IN ('destroyed', 'released')
 		 GROUP BY i.state
 		UNION ALL
+		SELECT 'campaign', c.state, count(*)::int, 0
+		  FROM campaigns c
+		 WHERE c.state IN ('open', 'running', 'halted')
+		 GROUP BY c.state
+		UNION ALL
 		SELECT 'event', '', count(*)::int, COALESCE(extract(epoch FROM now() - min(o.created_at)), 0)::float8
 		  FROM outbox o`, pgx.NamedArgs{})
-	load := Load{Requests: map[provision.State]int{}, Instances: map[provision.InstanceState]int{}}
+	load := Load{Requests: map[provision.State]int{}, Instances: map[provision.InstanceState]int{}, Campaigns: map[provision.CampaignState]int{}}
 	for _, r := range rows {
 		oldest := time.Duration(r.Seconds * float64(time.Second))
 		switch r.Kind {
@@ -52,6 +58,8 @@ func (s *Store) Load(ctx context.Context) (Load, error) {
 			}
 		case "instance":
 			load.Instances[provision.InstanceState(r.State)] = r.Count
+		case "campaign":
+			load.Campaigns[provision.CampaignState(r.State)] = r.Count
 		case "event":
 			load.Unpublished, load.OldestEvent = r.Count, oldest
 		}

@@ -13,6 +13,8 @@ import { formFields } from './form/extensions';
 import {
   approvalsRouteRef,
   budgetsRouteRef,
+  campaignRouteRef,
+  campaignsRouteRef,
   changeRouteRef,
   createPageRouteRef,
   driftRouteRef,
@@ -127,6 +129,16 @@ const budgetsPage = SubPageBlueprint.make({
   },
 });
 
+const campaignsPage = SubPageBlueprint.make({
+  name: 'campaigns',
+  params: {
+    path: 'campaigns',
+    title: 'Campaigns',
+    routeRef: campaignsRouteRef,
+    loader: () => import('./components/Campaigns').then(m => <m.Campaigns />),
+  },
+});
+
 const policyPage = SubPageBlueprint.make({
   name: 'policy',
   params: {
@@ -166,6 +178,8 @@ export const roadbedPlugin = createFrontendPlugin({
     unused: unusedRouteRef,
     previews: previewsRouteRef,
     budgets: budgetsRouteRef,
+    campaigns: campaignsRouteRef,
+    campaign: campaignRouteRef,
     policy: policyRouteRef,
     change: changeRouteRef,
     upgrade: upgradeRouteRef,
@@ -174,5 +188,5 @@ export const roadbedPlugin = createFrontendPlugin({
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, previewsPage, budgetsPage, policyPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, previewsPage, budgetsPage, campaignsPage, policyPage, statusTab, ...formFields],
 });

@@ -27,6 +27,11 @@ export const previewsRouteRef = createRouteRef();
 
 export const budgetsRouteRef = createRouteRef();
 
+export const campaignsRouteRef = createRouteRef();
+
+/** A campaign has an address of its own. */
+export const campaignRouteRef = createSubRouteRef({ parent: campaignsRouteRef, path: '/:id' });
+
 export const policyRouteRef = createRouteRef();
 
 export const statusRouteRef = createRouteRef();

@@ -37,6 +37,19 @@ export function instanceWord(state: string): Word {
   return INSTANCE_WORDS[state as InstanceState] ?? { word: state, tone: 'neutral' };
 }
 
+/** campaignWord is a campaign's state as people say it. */
+export function campaignWord(state: string): Word {
+  return CAMPAIGN_WORDS[state] ?? { word: state, tone: 'neutral' };
+}
+
+const CAMPAIGN_WORDS: Record<string, Word> = {
+  open: { word: 'Not started', tone: 'waiting' },
+  running: { word: 'Running', tone: 'active' },
+  halted: { word: 'Halted', tone: 'bad' },
+  finished: { word: 'Finished', tone: 'good' },
+  stopped: { word: 'Stopped', tone: 'neutral' },
+};
+
 /** requestStates are all states with their words, in the order of a life. */
 export const requestStates = (Object.keys(REQUEST_WORDS) as RequestState[]).map(state => ({
   state,

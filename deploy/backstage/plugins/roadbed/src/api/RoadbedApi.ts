@@ -1,6 +1,9 @@
 import { createApiRef } from '@backstage/frontend-plugin-api';
 import type {
   Budget,
+  Campaign,
+  CampaignAsk,
+  CampaignList,
   CalendarEntry,
   ChangeEvaluation,
   ChangePreview,
@@ -120,6 +123,14 @@ export interface RoadbedApi {
   listEnvironments(): Promise<Environment[]>;
   /** listBudgets is the budgets that one may see, by kind and name; none where nothing has a budget. */
   listBudgets(): Promise<Budget[]>;
+  /** listCampaigns is the campaigns that one may see something of, the newest first, without groups and members. */
+  listCampaigns(): Promise<CampaignList>;
+  getCampaign(id: string): Promise<Campaign>;
+  /** makeCampaign has the upgrade of every instance that is not of a version planned. */
+  makeCampaign(ask: CampaignAsk, key: string): Promise<Campaign>;
+  /** approveGroup lets plans of a shape be applied; what loses something is confirmed by what the group says. */
+  approveGroup(id: string, shape: string, approval: { confirm: string; reason: string }): Promise<Campaign>;
+  moveCampaign(id: string, move: 'start' | 'halt' | 'resume' | 'stop', reason: string): Promise<Campaign>;
   /** listPauses is what is paused now, oldest first. */
   listPauses(): Promise<Pause[]>;
   /** beginPause is the platform team's: what is asked for meanwhile is accepted and waits. */

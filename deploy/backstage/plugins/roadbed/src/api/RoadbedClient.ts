@@ -4,6 +4,9 @@ import type { EvaluationInput, InstanceFilter, RequestFilter, RoadbedApi, Stream
 import { readServerEvents, type ServerEvent } from './serverEvents';
 import type {
   Budget,
+  Campaign,
+  CampaignAsk,
+  CampaignList,
   CalendarEntry,
   ChangeEvaluation,
   ChangePreview,
@@ -206,6 +209,26 @@ export class RoadbedClient implements RoadbedApi {
 
   async listBudgets(): Promise<Budget[]> {
     return (await this.getJson<{ items: Budget[] }>('/budgets')).items;
+  }
+
+  async listCampaigns(): Promise<CampaignList> {
+    return this.getJson('/campaigns');
+  }
+
+  async getCampaign(id: string): Promise<Campaign> {
+    return this.getJson(`/campaigns/${encodeURIComponent(id)}`);
+  }
+
+  async makeCampaign(ask: CampaignAsk, key: string): Promise<Campaign> {
+    return this.post('/campaigns', key, ask);
+  }
+
+  async approveGroup(id: string, shape: string, approval: { confirm: string; reason: string }): Promise<Campaign> {
+    return this.post(`/campaigns/${encodeURIComponent(id)}/groups/${encodeURIComponent(shape)}/approve`, undefined, approval);
+  }
+
+  async moveCampaign(id: string, move: 'start' | 'halt' | 'resume' | 'stop', reason: string): Promise<Campaign> {
+    return this.post(`/campaigns/${encodeURIComponent(id)}/${move}`, undefined, { reason });
   }
 
   async listPauses(): Promise<Pause[]> {

@@ -6,7 +6,7 @@ import {
   RiTimeLine,
   type RemixiconComponentType,
 } from '@remixicon/react';
-import { instanceWord, requestWord, type Tone } from '../words';
+import { campaignWord, instanceWord, requestWord, type Tone } from '../words';
 import classes from './StateBadge.module.css';
 
 const ICONS: Record<Tone, RemixiconComponentType> = {
@@ -25,6 +25,11 @@ export function RequestBadge({ state }: { state: string }) {
 /** InstanceBadge says how an instance fares, by icon and word. */
 export function InstanceBadge({ state }: { state: string }) {
   return <StateBadge {...instanceWord(state)} />;
+}
+
+/** CampaignBadge says how a campaign stands, by icon and word. */
+export function CampaignBadge({ state }: { state: string }) {
+  return <StateBadge {...campaignWord(state)} />;
 }
 
 function StateBadge({ word, tone }: { word: string; tone: Tone }) {

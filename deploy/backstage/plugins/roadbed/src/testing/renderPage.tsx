@@ -5,7 +5,7 @@ import { catalogApiRef, entityRouteRef } from '@backstage/plugin-catalog-react';
 import axe from 'axe-core';
 import { RoadbedClient } from '../api/RoadbedClient';
 import { roadbedApiRef } from '../api/RoadbedApi';
-import { approvalsRouteRef, createPageRouteRef, formRouteRef, requestsRouteRef, resourcesRouteRef } from '../routes';
+import { approvalsRouteRef, campaignsRouteRef, createPageRouteRef, formRouteRef, requestsRouteRef, resourcesRouteRef } from '../routes';
 import { INSTANCE_ID, noDrift } from './fixtures';
 import type { SidecarDouble } from './SidecarDouble';
 
@@ -31,6 +31,7 @@ export function renderPage(element: ReactElement, options: { sidecar: SidecarDou
     initialRouteEntries: [path],
     mountedRoutes: {
       '/infrastructure/requests': requestsRouteRef,
+      '/infrastructure/campaigns': campaignsRouteRef,
       '/infrastructure/approvals': approvalsRouteRef,
       '/infrastructure/resources': resourcesRouteRef,
       '/create': createPageRouteRef,

@@ -1592,6 +1592,9 @@ type Request struct {
 	// RequestedBy Entity ref of a user, ci:<repository> for a pipeline, or system:<name>.
 	RequestedBy string `json:"requested_by"`
 
+	// Rollout The campaign that asked for it, the shape that its plan must have, and on whose word.
+	Rollout *Rollout `json:"rollout,omitempty"`
+
 	// Sequence Number of its newest event.
 	Sequence int64 `json:"sequence"`
 	State    State `json:"state"`
@@ -1660,6 +1663,9 @@ type ResourceNote struct {
 
 // Roles Which parameters carry the meanings that every request has.
 type Roles = provision.Roles
+
+// Rollout The campaign that asked for it, the shape that its plan must have, and on whose word.
+type Rollout = provision.Rollout
 
 // Rotation defines model for Rotation.
 type Rotation struct {

@@ -50,7 +50,7 @@ func (c *campaignCreateCommand) Run(ctx context.Context, out io.Writer) error {
 	for _, owner := range c.Owners {
 		ask.Owners = append(ask.Owners, provision.OwnerRef(owner))
 	}
-	campaign, err := conn.MakeCampaign(ctx, ask)
+	campaign, err := conn.MakeCampaign(ctx, uuid.NewString(), ask)
 	return printCampaign(out, campaign, c.JSON, err)
 }
 

@@ -48,11 +48,11 @@ resource "terraform_data" "note" {
 	publish(r.path("offerings"), second)
 	r.sidecar.start()
 	r.untilReady()
-	campaign, err := platform.MakeCampaign(t.Context(), api.CampaignAsk{Offering: "note", Version: "2.0.0", AtOnce: 1})
+	campaign, err := platform.MakeCampaign(t.Context(), uuid.NewString(), api.CampaignAsk{Offering: "note", Version: "2.0.0", AtOnce: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := owner.MakeCampaign(t.Context(), api.CampaignAsk{Offering: "note", Version: "2.0.0"}); provision.KindOf(err) != provision.Denied {
+	if _, err := owner.MakeCampaign(t.Context(), uuid.NewString(), api.CampaignAsk{Offering: "note", Version: "2.0.0"}); provision.KindOf(err) != provision.Denied {
 		t.Errorf("ann makes a campaign: %v", err)
 	}
 	show := func() api.Campaign {
@@ -114,6 +114,9 @@ func wantRings(t *testing.T, r *road, c api.Campaign) {
 	var order []string
 	for _, request := range slices.Backward(list.Items) {
 		if request.RequestedBy == provision.CampaignSubject {
+			if request.Rollout == nil || request.Rollout.Campaign != c.Id || request.Rollout.ApprovedBy != pat {
+				t.Errorf("request %s says it is of %+v", request.Id, request.Rollout)
+			}
 			order = append(order, request.Environment)
 		}
 	}

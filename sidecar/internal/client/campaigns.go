@@ -23,11 +23,11 @@ func (c *Client) Campaign(ctx context.Context, id uuid.UUID) (api.Campaign, erro
 	return campaign, err
 }
 
-// MakeCampaign plans the upgrade of every instance that is not of a version. It
-// is not repeated by itself: each call makes one.
-func (c *Client) MakeCampaign(ctx context.Context, ask api.CampaignAsk) (api.Campaign, error) {
+// MakeCampaign plans the upgrade of every instance that is not of a version, with
+// a key as Submit has.
+func (c *Client) MakeCampaign(ctx context.Context, key string, ask api.CampaignAsk) (api.Campaign, error) {
 	var campaign api.Campaign
-	_, err := c.do(ctx, call{method: http.MethodPost, path: "/campaigns", body: ask}, &campaign)
+	_, err := c.do(ctx, keyed("/campaigns", key, ask), &campaign)
 	return campaign, err
 }
 

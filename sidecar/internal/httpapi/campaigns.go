@@ -51,7 +51,8 @@ func (s *Server) getCampaign(w http.ResponseWriter, r *http.Request, p provision
 }
 
 func (s *Server) makeCampaign(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
-	if _, err := idempotencyKey(r, false); err != nil {
+	key, err := idempotencyKey(r, true)
+	if err != nil {
 		return err
 	}
 	var body api.CampaignAsk
@@ -60,7 +61,7 @@ func (s *Server) makeCampaign(w http.ResponseWriter, r *http.Request, p provisio
 	}
 	c, err := s.Service.MakeCampaign(r.Context(), p, provision.CampaignAsk{
 		Offering: body.Offering, Version: body.Version, Environments: body.Environments, Owners: body.Owners,
-		RingSizes: body.RingSizes, HaltAfter: body.HaltAfter, AtOnce: body.AtOnce,
+		Key: key, RingSizes: body.RingSizes, HaltAfter: body.HaltAfter, AtOnce: body.AtOnce,
 	})
 	return s.answerCampaign(w, r, p, http.StatusCreated, c, err)
 }

@@ -41,13 +41,18 @@ func TestACampaignOverHTTP(t *testing.T) {
 	made := r.ready("orders")
 	next := r.successor()
 	platform, owner, stranger := r.as(pat), r.as(ann), r.as(bob)
-	if _, err := owner.MakeCampaign(t.Context(), api.CampaignAsk{Offering: "postgres-database", Version: "99.0.0"}); provision.KindOf(err) != provision.Denied {
+	if _, err := owner.MakeCampaign(t.Context(), "first", api.CampaignAsk{Offering: "postgres-database", Version: "99.0.0"}); provision.KindOf(err) != provision.Denied {
 		t.Errorf("ann makes a campaign: %v", err)
 	}
-	c, err := platform.MakeCampaign(t.Context(), api.CampaignAsk{Offering: "postgres-database", Version: "99.0.0"})
+	c, err := platform.MakeCampaign(t.Context(), "first", api.CampaignAsk{Offering: "postgres-database", Version: "99.0.0"})
 	if err != nil || c.Counts.Planning != 1 || !c.MayRollOut || c.State != provision.CampaignOpen || len(c.Members) != 1 {
 		t.Fatalf("made %+v, %v", c, err)
 	}
+	if again, err := platform.MakeCampaign(t.Context(), "first", api.CampaignAsk{Offering: "postgres-database", Version: "99.0.0"}); err != nil || again.Id != c.Id {
+		t.Errorf("the same key made %s, %v; want %s", again.Id, err, c.Id)
+	}
+	_, err = platform.MakeCampaign(t.Context(), "first", api.CampaignAsk{Offering: "postgres-database", Version: "99.0.0", AtOnce: 9})
+	kindOf(t, err, provision.Conflict)
 	worker := r.worker(poolToken)
 	check, err := worker.ClaimCheck(t.Context(), false)
 	if err != nil || check == nil || check.InstanceID != *made.InstanceId || check.ID == check.InstanceID || check.OfferingDigest != next.Digest {

@@ -18,7 +18,7 @@ func (s *Server) requestView(r provision.Request, p provision.Principal, now tim
 		Id: r.ID, Action: r.Action, Offering: r.Offering, OfferingName: s.offeringName(r.Offering), OfferingVersion: r.OfferingVersion,
 		EntityRef: provision.EntityRef(r.Environment, r.Name, r.Offering), Environment: r.Environment, Name: r.Name, Owner: r.Owner,
 		CostCenter: r.CostCenter, Parameters: r.Shown(), State: r.State, Status: status(r), Waiting: r.Waiting,
-		RequestedBy: r.RequestedBy, Actor: r.Actor, Task: r.Task, MonthlyCost: r.MonthlyCost, Outcome: r.Verdict.Outcome,
+		RequestedBy: r.RequestedBy, Actor: r.Actor, Task: r.Task, Rollout: r.Rollout, MonthlyCost: r.MonthlyCost, Outcome: r.Verdict.Outcome,
 		Findings: orEmpty(r.Verdict.Findings), CancelReason: r.CancelReason, Approval: approvalView(r, p), Error: r.Error, Outputs: r.Outputs,
 		Steps: make([]api.Step, len(r.Steps)), Sequence: r.Sequence, Generation: r.Generation,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),

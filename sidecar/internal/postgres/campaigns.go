@@ -120,6 +120,9 @@ func (s *Store) commitCampaign(ctx context.Context, batch *pgx.Batch, events []p
 	batch.Queue(tellSQL, args)
 	s.queueNotices(batch, events)
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		if constraint, ok := violated(err); ok && constraint == "campaigns_pkey" {
+			return provision.Errorf(provision.Conflict, "this Idempotency-Key is making a campaign at this moment; ask again")
+		}
 		return fault(err, doing)
 	}
 	s.hub.committed(events)

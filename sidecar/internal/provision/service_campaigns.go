@@ -20,6 +20,7 @@ type CampaignAsk struct {
 	RingSizes    []int    // how many instances each ring has; nil is rings by environment
 	HaltAfter    int      // 0 is 1
 	AtOnce       int      // 0 is 4
+	Key          string   // idempotency key; "" makes another each time
 }
 
 const (
@@ -41,7 +42,8 @@ type CampaignView struct {
 // MakeCampaign makes a campaign of every instance that is not of a version, for
 // the platform team alone. Nothing is touched: their upgrades are planned. What
 // is wrong with the ask is Invalid, every fault at once; a version that is
-// withdrawn, or that nothing could be upgraded to, is a Conflict.
+// withdrawn, or that nothing could be upgraded to, is a Conflict. The same key makes
+// the same campaign.
 func (s *Service) MakeCampaign(ctx context.Context, p Principal, ask CampaignAsk) (CampaignView, error) {
 	if err := s.mayRollOut(ctx, p); err != nil {
 		return CampaignView{}, err
@@ -67,6 +69,17 @@ func (s *Service) MakeCampaign(ctx context.Context, p Principal, ask CampaignAsk
 			c.Rings = append(c.Rings, Ring{Name: fmt.Sprintf("ring %d", n+1), Size: size})
 		}
 	}
+	if ask.Key != "" {
+		c.ID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(p.Subject+"\n"+ask.Key))
+		if first, _, err := s.Store.Campaign(ctx, c.ID); err == nil {
+			if !first.sameAsk(c) {
+				return CampaignView{}, Errorf(Conflict, "this Idempotency-Key was used for another campaign, %s; use a new key for a new one", first.ID)
+			}
+			return s.campaign(ctx, c.ID, nil)
+		} else if KindOf(err) != NotFound {
+			return CampaignView{}, err
+		}
+	}
 	members, err := s.Store.Candidates(ctx, c)
 	if err != nil {
 		return CampaignView{}, err
@@ -81,6 +94,12 @@ func (s *Service) MakeCampaign(ctx context.Context, p Principal, ask CampaignAsk
 		return CampaignView{}, err
 	}
 	return s.campaign(ctx, c.ID, nil)
+}
+
+// sameAsk reports whether two campaigns were asked for alike.
+func (c Campaign) sameAsk(other Campaign) bool {
+	return c.Digest == other.Digest && slices.Equal(c.Environments, other.Environments) && slices.Equal(c.Owners, other.Owners) &&
+		len(c.Rings) == len(other.Rings) && c.HaltAfter == other.HaltAfter && c.AtOnce == other.AtOnce
 }
 
 func (s *Service) mayRollOut(ctx context.Context, p Principal) error {

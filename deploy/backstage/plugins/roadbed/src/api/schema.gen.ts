@@ -2257,6 +2257,12 @@ export interface components {
             /** Format: date-time */
             at: string;
         };
+        /** @description The campaign that asked for it, the shape that its plan must have, and on whose word. */
+        Rollout: {
+            campaign: components["schemas"]["Id"];
+            shape: string;
+            approved_by: string;
+        };
         CampaignAsk: {
             offering: string;
             /** @description The version, or its digest. */
@@ -2886,6 +2892,7 @@ export interface components {
             actor: string;
             /** @description The scaffolder task; empty when none. */
             task: string;
+            rollout?: components["schemas"]["Rollout"];
             monthly_cost: components["schemas"]["Money"] | null;
             estimate: components["schemas"]["Estimate"] | null;
             /** @description What the newest plan would do; null until there is one. */

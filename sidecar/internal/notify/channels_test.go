@@ -278,6 +278,20 @@ func (b *noticeBoard) Notify(_ context.Context, n provision.Notification) error 
 	return b.err
 }
 
+func TestThePortalTellsOwnersOfWhatNobodyOfTheirsAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, asker := range []string{"ci:acme/orders", "system:expiry"} {
+		board := &noticeBoard{}
+		e, about := anEvent("request", "succeeded", nil), aRequest(func(r *provision.Request) { r.RequestedBy = asker })
+		if err := (portal{board}).send(t.Context(), e.ID, e, about, describe(e, about, "")); err != nil {
+			t.Fatal(err)
+		}
+		if len(board.shown) != 1 || !cmp.Equal(board.shown[0].Recipients, []string{"group:default/payments"}) {
+			t.Errorf("what %s asked for is told as %+v, want to its owner", asker, board.shown)
+		}
+	}
+}
+
 func TestThePortalTellsApproversRequestersAndOwners(t *testing.T) {
 	t.Parallel()
 	needed := []any{map[string]any{"people": []any{"user:default/sam", "user:default/pat"}}, map[string]any{"people": []any{"user:default/pat"}}}

@@ -349,7 +349,7 @@ func TestTheBundleDescribesItself(t *testing.T) {
 		"cost_limit", "budget", "rollout_shape", "data_store_lost", "open_to_world", "unencrypted", "missing_tags", "unpriced_resources", "price_differs", "large_database", "high_cost",
 		"backup_retention", "dependants", "destroy_confirmation", "destroy_approval", "offering_version", "extension", "multi_az",
 		"name_contains_environment", "team_owner", "cost_center", "cheaper_arm_twin",
-		"arm_saving", "start_smaller", "long_backups", "adopt_changes", "import_changes",
+		"arm_saving", "start_smaller", "long_backups", "adopt_changes", "final_snapshot", "import_changes",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)

@@ -1,0 +1,41 @@
+package roadbed.plan.final_snapshot_test
+
+import data.roadbed.lib.plan_fixture_test.planned
+import data.roadbed.plan.final_snapshot
+
+_destroying(change) := object.union(
+	planned(object.union({"address": "aws_db_instance.main", "type": "aws_db_instance", "action": "delete"}, change)),
+	{"action": "destroy", "environment": {"name": "prod"}},
+)
+
+test_inside_a_last_snapshot_is_kept if {
+	final_snapshot.findings == set() with input as _destroying({"before": {"skip_final_snapshot": false}})
+}
+
+test_outside_none_is_kept if {
+	every before in [{"skip_final_snapshot": true}, {"skip_final_snapshot": null}, {}] {
+		final_snapshot.findings == {{
+			"rule": "final_snapshot",
+			"level": "deny",
+			"message": "aws_db_instance.main would be deleted without a last snapshot: its skip_final_snapshot is not false.",
+			"path": "",
+			"way_out": "Have the setting final_snapshot of prod put right, then update it, and destroy it again.",
+			"address": "aws_db_instance.main",
+			"attribute": "skip_final_snapshot",
+			"source": "https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_DeleteInstance.html",
+		}} with input as _destroying({"before": before})
+	}
+	count(final_snapshot.findings) == 1 with input as object.remove(_destroying({}), ["before"])
+}
+
+test_exactly_at_what_holds_no_data_is_silent if {
+	final_snapshot.findings == set() with input as _destroying({"type": "aws_security_group"})
+	every action in ["no-op", "update", "create"] {
+		final_snapshot.findings == set() with input as _destroying({"action": action})
+	}
+}
+
+test_lifted_elsewhere_and_for_what_destroys_nothing if {
+	final_snapshot.findings == set() with input as _destroying({}) with input.environment.name as "dev"
+	final_snapshot.findings == set() with input as _destroying({}) with input.action as "update"
+}

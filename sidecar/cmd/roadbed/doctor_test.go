@@ -241,6 +241,7 @@ func (w *ward) open(dir, file string) {
 }
 
 func TestTheDoctorFindsWhatIsWrongWithAWorkerAndNothingElse(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		harm         func(*ward)
 		want, wayOut string
@@ -269,10 +270,11 @@ func TestTheDoctorFindsWhatIsWrongWithAWorkerAndNothingElse(t *testing.T) {
 			}
 			dsn.User = url.UserPassword("doctor_visitor", "visitor")
 			w.worker.Pass = []string{databaseVariable}
-			w.t.Setenv(databaseVariable, dsn.String())
+			w.worker.variables = map[string]string{databaseVariable: dsn.String()}
 		}, "fail databases to make", "ALTER ROLE doctor_visitor CREATEDB CREATEROLE;"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWard(t)
 			test.harm(w)
 			wantsOnly(t, w.worker.examine(t.Context()), test.want, test.wayOut)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -27,6 +26,7 @@ type doctorWorkerCommand struct {
 // Run looks at everything and changes nothing but a file that it makes in the
 // worker's folder and removes. It fails when anything must be mended.
 func (c *doctorWorkerCommand) Run(ctx context.Context, out io.Writer) error {
+	c.passVariables()
 	return c.examine(ctx).report(out, c.JSON)
 }
 
@@ -143,8 +143,7 @@ const databaseVariable = "ROADBED_POSTGRES_DSN"
 // examineCredentials looks at what providers are given.
 func (c workerConfig) examineCredentials(ctx context.Context, e *examination) {
 	for _, name := range c.Pass {
-		value := os.Getenv(name)
-		if value == "" {
+		if c.variables[name] == "" {
 			e.warn("variable "+name, name+"=<value>, or leave it out of ROADBED_PROVIDER_VARIABLES", "it is not set: providers that need it fail")
 			continue
 		}
@@ -152,8 +151,8 @@ func (c workerConfig) examineCredentials(ctx context.Context, e *examination) {
 			e.ok("variable "+name, "set")
 		}
 	}
-	dsn := os.Getenv(databaseVariable)
-	if dsn == "" || !slices.Contains(c.Pass, databaseVariable) {
+	dsn := c.variables[databaseVariable]
+	if dsn == "" {
 		return
 	}
 	s, err := postgres.Examine(ctx, dsn)

@@ -47,17 +47,22 @@ type workerCommand struct {
 
 // Run does jobs until it is told to stop.
 func (c *workerCommand) Run(ctx context.Context, log *slog.Logger) error {
+	c.passVariables()
+	// dev does not: it shares its process with what must not be held so.
+	if err := terraform.Confine(c.Memory << 20); err != nil {
+		return err
+	}
+	return runWorker(ctx, c.workerConfig, log)
+}
+
+// passVariables takes what providers may see from the environment.
+func (c *workerConfig) passVariables() {
 	c.variables = map[string]string{}
 	for _, name := range c.Pass {
 		if value, ok := os.LookupEnv(name); ok {
 			c.variables[name] = value
 		}
 	}
-	// dev does not: it shares its process with what must not be held so.
-	if err := terraform.Confine(c.Memory << 20); err != nil {
-		return err
-	}
-	return runWorker(ctx, c.workerConfig, log)
 }
 
 // name is the worker's own, the machine's unless it was given one.

@@ -12,7 +12,8 @@ import (
 
 // BenchmarkAccept measures one accept: on a server that syncs as a production
 // server does, alone and with many callers at once, and on one that does not, to
-// tell the work from the disk.
+// tell the work from the disk; each of what costs nothing, and of what three
+// budgets are to pay, which all callers share.
 func BenchmarkAccept(b *testing.B) {
 	b.Run("synced", func(b *testing.B) { benchmarkAccept(b, testkit.NewServer(b).DSN()) })
 	b.Run("unsynced", func(b *testing.B) { benchmarkAccept(b, testkit.Database(b)) })
@@ -25,10 +26,36 @@ func benchmarkAccept(b *testing.B, dsn string) {
 	}
 	defer store.Close()
 	var serial atomic.Int64
-	record := func() *provision.Record {
-		n := serial.Add(1)
-		return testkit.Created(fmt.Sprintf("orders-%d", n), func(r *provision.Request) { r.IdempotencyKey = r.ID.String() })
+	for _, paid := range []bool{false, true} {
+		name := "without budgets"
+		if paid {
+			name = "within budgets"
+		}
+		record := func() *provision.Record {
+			return testkit.Created(fmt.Sprintf("orders-%d", serial.Add(1)), func(r *provision.Request) {
+				r.IdempotencyKey = r.ID.String()
+				if r.MonthlyCost, r.Verdict.Budgets = nil, nil; paid {
+					cost := provision.Money(1)
+					r.MonthlyCost, r.Verdict.Budgets = &cost, ample(r)
+				}
+			})
+		}
+		b.Run(name, func(b *testing.B) { benchmarkAccepts(b, store, record) })
 	}
+}
+
+// ample are budgets of all who pay for a request, which it never exhausts.
+func ample(r *provision.Request) []provision.BudgetLeft {
+	var budgets []provision.BudgetLeft
+	for kind, name := range map[provision.BudgetKind]string{
+		provision.BudgetTeam: r.Owner, provision.BudgetCostCenter: r.CostCenter, provision.BudgetEnvironment: r.Environment,
+	} {
+		budgets = append(budgets, provision.BudgetLeft{Scope: provision.Scope{Kind: kind, Name: name}, Limit: 1 << 40, Left: 1 << 40, Level: provision.LevelDeny})
+	}
+	return budgets
+}
+
+func benchmarkAccepts(b *testing.B, store *postgres.Store, record func() *provision.Record) {
 	b.Run("alone", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

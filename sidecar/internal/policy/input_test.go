@@ -77,7 +77,7 @@ func fill(t *testing.T, v reflect.Value, name string) {
 		v.SetString(name)
 	case reflect.Bool:
 		v.SetBool(true)
-	case reflect.Int64:
+	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(len(name)))
 	case reflect.Struct:
 		for i := range v.NumField() {

@@ -36,6 +36,7 @@ func (c sidecarConfig) examine(ctx context.Context) (e examination) {
 	c.examineKeys(&e, pools)
 	c.examinePoolTokens(&e, pools)
 	e.examineDatabase(ctx, c.Database)
+	e.examineStates(ctx, c.State)
 	stands, err := queue.Examine(ctx, queue.Config{URL: c.NATS, KeyFile: c.NATSKey, CAFile: c.NATSCA})
 	e.examineNATS(stands, err, true)
 	c.examineBackstage(ctx, &e)

@@ -180,6 +180,7 @@ func TestTheDoctorFindsWhatIsWrongWithAServerAndNothingElse(t *testing.T) {
 		"it may not read":          {func(w *ward) { w.catalog.Store(http.StatusForbidden) }, "fail backstage catalog", "catalog.entity.read"},
 		"nobody can be told":       {func(w *ward) { w.notifications.Store(http.StatusNotFound) }, "warn backstage notifications", "plugin-notifications-backend"},
 		"nobody answers there":     {func(w *ward) { w.server.BaseURL = "http://127.0.0.1:1/api/roadbed" }, "warn own address", "ROADBED_BASE_URL"},
+		"no bucket":                {func(w *ward) { w.server.State = "platform-state" }, "fail states", "ROADBED_STATE"},
 		"a setting makes no sense": {func(w *ward) { w.server.Lease = time.Second }, "fail settings", "flag"},
 		"no offerings": {func(w *ward) {
 			w.server.Environments = w.t.TempDir()

@@ -60,7 +60,17 @@ func TestStateInABucket(t *testing.T) {
 		t.Errorf("%d states are in the bucket for %d rows", states, n)
 	}
 
+	wantDoctor := func(line string) {
+		t.Helper()
+		doctor := exec.Command(parts.program, append([]string{"doctor", "server"}, r.sidecar.args[1:]...)...)
+		doctor.Env = variables
+		if said, _ := doctor.CombinedOutput(); !strings.Contains(string(said), line) { // it fails by what is not fast and safe in tests
+			t.Errorf("the doctor does not say %q:\n%s", line, said)
+		}
+	}
+	wantDoctor("ok    states ")
 	s3.SetDown(true)
+	wantDoctor("fail  states ")
 	if _, err := r.as(ann).Credentials(t.Context(), *made.InstanceId); provision.KindOf(err) != provision.Unavailable {
 		t.Errorf("credentials without the bucket: %v, want unavailable", err)
 	}

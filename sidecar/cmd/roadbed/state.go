@@ -29,6 +29,23 @@ func openBucket(ctx context.Context, address string, log *slog.Logger) (postgres
 	return b, nil
 }
 
+// examineStates looks whether the bucket of states may be written and read; with
+// states in the database there is nothing to see.
+func (e *examination) examineStates(ctx context.Context, address string) {
+	if address == "" {
+		return
+	}
+	b, err := bucket.Open(ctx, address)
+	if err == nil {
+		err = b.Check(ctx)
+	}
+	if err != nil {
+		e.fail("states", "correct ROADBED_STATE, and let the identity in the sidecar's environment do s3:PutObject and s3:GetObject below "+address, "%v", oneLineOf(err))
+		return
+	}
+	e.ok("states", "%s takes an object and gives it back", address)
+}
+
 type stateCommand struct {
 	Move stateMoveCommand `cmd:"" help:"Move the bytes of every state to where they shall be; sidecars may go on meanwhile."`
 }

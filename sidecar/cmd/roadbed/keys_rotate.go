@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"roadbed.dev/roadbed/sidecar/internal/bucket"
 	"roadbed.dev/roadbed/sidecar/internal/keys"
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 )
@@ -26,6 +27,7 @@ func (c *keysRotateCommand) Run(out io.Writer) error {
 type keysRewrapCommand struct {
 	Database     string `help:"PostgreSQL connection string." required:"" env:"ROADBED_DATABASE_URL"`
 	KeysDir      string `help:"Folder with sidecar.key and <pool>.pub." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
+	State        string `help:"Where the bytes of states are kept, as the sidecar is told it." placeholder:"URL" env:"ROADBED_STATE"`
 	Environments string `help:"Folder of environment files instead of the built-in ones." type:"existingdir" env:"ROADBED_ENVIRONMENTS"`
 }
 
@@ -51,7 +53,13 @@ func (c *keysRewrapCommand) Run(ctx context.Context, out io.Writer) error {
 	if err := postgres.CheckSchema(ctx, c.Database); err != nil {
 		return err
 	}
-	store, err := postgres.Open(c.Database, postgres.Options{MaxConnections: 2})
+	options := postgres.Options{MaxConnections: 2}
+	if c.State != "" {
+		if options.Bucket, err = bucket.Open(ctx, c.State); err != nil {
+			return err
+		}
+	}
+	store, err := postgres.Open(c.Database, options)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,10 @@ func (s *Store) Reseal(ctx context.Context, anew func(environment string, sealed
 	if done.States, err = s.resealRows(ctx, "states", "sealed", anew); err != nil {
 		return done, err
 	}
+	elsewhere, err := s.resealElsewhere(ctx, anew)
+	if done.States += elsewhere; err != nil {
+		return done, err
+	}
 	if done.Resources, err = s.resealRows(ctx, "journal", "sealed_id", anew); err != nil {
 		return done, err
 	}

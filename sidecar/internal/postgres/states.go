@@ -83,7 +83,6 @@ func (s *Store) LatestState(ctx context.Context, instanceID uuid.UUID) (provisio
 		Fence    int64
 		Serial   int64
 		Lineage  string
-		Digest   []byte
 		Sealed   []byte
 		Place    *string
 		PushedAt time.Time
@@ -91,7 +90,7 @@ func (s *Store) LatestState(ctx context.Context, instanceID uuid.UUID) (provisio
 	bounded, cancel := s.bounded(ctx)
 	defer cancel()
 	head, err := one[row](bounded, s.pool, "state of instance", instanceID, `
-		SELECT s.run_id, s.fence, s.serial, s.lineage, s.digest, s.sealed, s.place, s.pushed_at
+		SELECT s.run_id, s.fence, s.serial, s.lineage, s.sealed, s.place, s.pushed_at
 		  FROM states s
 		 WHERE s.instance_id = @instance_id AND s.head`,
 		pgx.NamedArgs{"instance_id": instanceID})
@@ -99,7 +98,7 @@ func (s *Store) LatestState(ctx context.Context, instanceID uuid.UUID) (provisio
 		return provision.StateVersion{}, err
 	}
 	if head.Place != nil {
-		if head.Sealed, err = s.fetch(ctx, *head.Place, head.Digest); err != nil {
+		if head.Sealed, err = s.fetch(ctx, *head.Place); err != nil {
 			return provision.StateVersion{}, err
 		}
 	}

@@ -1,12 +1,12 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -24,7 +24,7 @@ type Bucket interface {
 }
 
 // keepElsewhere puts a sealed state into the bucket, under a name that says whose
-// it is and never names another: dev/postgres-database/orders-3f2a9c1b/2-7-<digest>.
+// it is and what its bytes are: dev/postgres-database/orders-3f2a9c1b/2-7-<digest>.
 func (s *Store) keepElsewhere(ctx context.Context, instanceID uuid.UUID, fence, serial int64, sealed []byte) (place string, err error) {
 	bounded, cancel := s.bounded(ctx)
 	defer cancel()
@@ -34,13 +34,20 @@ func (s *Store) keepElsewhere(ctx context.Context, instanceID uuid.UUID, fence, 
 	if err != nil {
 		return "", err
 	}
-	digest := sha256.Sum256(sealed)
-	key := fmt.Sprintf("%s/%s/%s-%s/%d-%d-%s.tfstate.age", of.Environment, of.Offering, of.Name, of.ShortID, fence, serial, hex.EncodeToString(digest[:8]))
+	key := fmt.Sprintf("%s/%s/%s-%s/%d-%d-%s", of.Environment, of.Offering, of.Name, of.ShortID, fence, serial, nameOf(sealed))
 	return s.bucket.Put(ctx, key, sealed)
 }
 
-// fetch is what is kept at a place, if it is what was put there.
-func (s *Store) fetch(ctx context.Context, place string, digest []byte) ([]byte, error) {
+// nameOf ends the name of an object by what is in it.
+func nameOf(sealed []byte) string {
+	digest := sha256.Sum256(sealed)
+	return hex.EncodeToString(digest[:]) + ".tfstate.age"
+}
+
+// fetch is what is kept at a place, if it is what was put there: its name says.
+// The row's digest does not, which stays that of the push when a state is sealed
+// for other keys.
+func (s *Store) fetch(ctx context.Context, place string) ([]byte, error) {
 	if s.bucket == nil {
 		return nil, provision.Errorf(provision.Unavailable, "the state is kept at %s: start the sidecar with --state, or bring it back with roadbed state move", place)
 	}
@@ -51,7 +58,7 @@ func (s *Store) fetch(ctx context.Context, place string, digest []byte) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(sealed); !bytes.Equal(sum[:], digest) {
+	if !strings.HasSuffix(place, "-"+nameOf(sealed)) {
 		return nil, provision.Errorf(provision.Unavailable, "what is at %s is not the state that was put there: restore that object", place)
 	}
 	return sealed, nil
@@ -84,14 +91,13 @@ func (s *Store) moveState(ctx context.Context, home bool, after int64) (n int, i
 		InstanceID uuid.UUID
 		Fence      int64
 		Serial     int64
-		Digest     []byte
 		Sealed     []byte
 		Place      *string
 	}
 	bounded, cancel := s.bounded(ctx)
 	defer cancel()
 	found, err := many[row](bounded, s.pool, "states", `
-		SELECT id, instance_id, fence, serial, digest, sealed, place FROM states
+		SELECT id, instance_id, fence, serial, sealed, place FROM states
 		 WHERE id > @after AND (place IS NOT NULL) = @home
 		 ORDER BY id
 		 LIMIT 1`, pgx.NamedArgs{"after": after, "home": home})
@@ -101,7 +107,7 @@ func (s *Store) moveState(ctx context.Context, home bool, after int64) (n int, i
 	next := found[0]
 	args := pgx.NamedArgs{"id": next.ID, "sealed": nil, "place": nil}
 	if home {
-		if next.Sealed, err = s.fetch(ctx, *next.Place, next.Digest); err != nil {
+		if next.Sealed, err = s.fetch(ctx, *next.Place); err != nil {
 			return 0, after, err
 		}
 		args["sealed"] = next.Sealed
@@ -112,4 +118,45 @@ func (s *Store) moveState(ctx context.Context, home bool, after int64) (n int, i
 	defer cancel()
 	_, err = s.pool.Exec(bounded, `UPDATE states SET sealed = @sealed, place = @place WHERE id = @id`, args)
 	return len(next.Sealed), next.ID, fault(err, "move state")
+}
+
+// resealElsewhere is Reseal for the states in a bucket. The objects that were
+// sealed for the older keys stay: deleting them is the bucket's to do.
+func (s *Store) resealElsewhere(ctx context.Context, anew func(string, []byte) ([]byte, error)) (n int, err error) {
+	type row struct {
+		ID          int64
+		InstanceID  uuid.UUID
+		Fence       int64
+		Serial      int64
+		Place       string
+		Environment string
+	}
+	for after := int64(0); ; {
+		rows, err := many[row](ctx, s.pool, "states", `
+			SELECT s.id, s.instance_id, s.fence, s.serial, s.place, i.environment
+			  FROM states s JOIN instances i ON i.id = s.instance_id
+			 WHERE s.id > @after AND s.place IS NOT NULL
+			 ORDER BY s.id LIMIT 20`, pgx.NamedArgs{"after": after})
+		if err != nil || len(rows) == 0 {
+			return n, err
+		}
+		for _, r := range rows {
+			sealed, err := s.fetch(ctx, r.Place)
+			if err != nil {
+				return n, err
+			}
+			if sealed, err = anew(r.Environment, sealed); err != nil {
+				return n, fmt.Errorf("seal the state at %s anew: %w", r.Place, err)
+			}
+			place, err := s.keepElsewhere(ctx, r.InstanceID, r.Fence, r.Serial, sealed)
+			if err != nil {
+				return n, err
+			}
+			if _, err := s.pool.Exec(ctx, `UPDATE states SET place = @place WHERE id = @id AND place = @before`, pgx.NamedArgs{"id": r.ID, "place": place, "before": r.Place}); err != nil {
+				return n, fault(err, "keep where a state is that is sealed anew")
+			}
+			after = r.ID
+			n++
+		}
+	}
 }

@@ -154,3 +154,45 @@ func TestStatesMoveToTheBucketAndHome(t *testing.T) {
 		t.Errorf("once home it needs no bucket: %q (%v)", got.Sealed, err)
 	}
 }
+
+func TestStatesInTheBucketAreSealedAnewAndMovedWithTheirOwnDigest(t *testing.T) {
+	t.Parallel()
+	dsn, s := testkit.Database(t), &shelf{kept: map[string][]byte{}}
+	store, err := postgres.Open(dsn, postgres.Options{Bucket: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	record := claimed(t, store, accept(t, store, testkit.Created("orders", nil)).Request.ID)
+	_, err = store.PushState(t.Context(), provision.StateVersion{
+		InstanceID: record.Instance.ID, RunID: record.Run.ID, Fence: record.Run.Fence, Serial: 1, Lineage: "l", Sealed: []byte("state"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew := func(_ string, sealed []byte) ([]byte, error) { return append([]byte("anew "), sealed...), nil }
+	if done, err := openDSN(t, dsn).Reseal(t.Context(), anew); kindOf(err) != provision.Unavailable {
+		t.Errorf("without the bucket %d states are sealed anew (%v), want unavailable: the older keys would be retired", done.States, err)
+	}
+	if done, err := store.Reseal(t.Context(), anew); err != nil || done.States != 1 {
+		t.Fatalf("%d states are sealed anew (%v), want 1", done.States, err)
+	}
+	want := "anew state"
+	for _, home := range []bool{true, false} {
+		if got, err := store.LatestState(t.Context(), record.Instance.ID); err != nil || string(got.Sealed) != want {
+			t.Errorf("the state is %q (%v), want %q", got.Sealed, err, want)
+		}
+		if err := store.MoveStates(t.Context(), home, func(int) {}); err != nil {
+			t.Fatal(err)
+		}
+		if home {
+			if _, err := store.Reseal(t.Context(), anew); err != nil {
+				t.Fatal(err)
+			}
+			want = "anew anew state"
+		}
+	}
+	if got, err := store.LatestState(t.Context(), record.Instance.ID); err != nil || string(got.Sealed) != want {
+		t.Errorf("in the bucket again the state is %q (%v), want %q", got.Sealed, err, want)
+	}
+}

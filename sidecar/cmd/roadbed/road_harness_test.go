@@ -120,6 +120,7 @@ type road struct {
 	wires    wires
 	poolKey  string // the token of pool local
 	port     int
+	metrics  int    // the port of the sidecar's metrics
 	mark     string // part of every name
 	options  options
 	mu       sync.Mutex
@@ -160,7 +161,7 @@ func newRoad(t testing.TB, o options) *road {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.pool.Close)
-	r.port = freePort(t)
+	r.port, r.metrics = freePort(t), freePort(t)
 	if o.wired {
 		r.wires = r.wire()
 	}
@@ -178,7 +179,7 @@ func newRoad(t testing.TB, o options) *road {
 		o.lease = 3 * time.Second
 	}
 	args := []string{
-		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", "", "--base-url", r.base(), "--backstage", cmp.Or(o.backstage, r.portal.URL),
+		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", fmt.Sprintf("127.0.0.1:%d", r.metrics), "--base-url", r.base(), "--backstage", cmp.Or(o.backstage, r.portal.URL),
 		"--database", r.database, "--nats", r.wires.over(r.wires.sidecarToNATS, r.nats.URL()), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
 		"--environments", r.path("environments"), "--lease", o.lease.String(),
 		"--caller-asks", "100000", // one person asks for a crowd

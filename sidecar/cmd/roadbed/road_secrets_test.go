@@ -90,7 +90,8 @@ func writeOfferings(t *testing.T) func(dir string) {
 // anywhere but where it is used and handed out.
 func TestNoSecretInClear(t *testing.T) {
 	t.Parallel()
-	r := newRoad(t, options{delay: "1s", offerings: writeOfferings(t)})
+	traced, address := collect(t)
+	r := newRoad(t, options{delay: "1s", offerings: writeOfferings(t), env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + address, "OTEL_BSP_SCHEDULE_DELAY=50"}})
 	r.startWorker("w1")
 	parameter := "canary-parameter-" + uuid.NewString()
 	secrets := map[string]string{"the pool's token": r.poolKey, "the given password": parameter}
@@ -101,6 +102,8 @@ func TestNoSecretInClear(t *testing.T) {
 	leaky.Offering = "leaky"
 	leaky.Parameters["password"] = parameter
 	bad := r.submit(leaky)
+	r.untilMaking(good.Id)
+	watched := r.processes()
 	r.untilState(bad.Id, provision.Failed)
 	r.untilState(good.Id, provision.Succeeded)
 	credentials, err := r.as(ann).Credentials(t.Context(), *good.InstanceId)
@@ -145,6 +148,23 @@ func TestNoSecretInClear(t *testing.T) {
 		s.in("a message on "+m.Subject, m.Data)
 	}
 	s.inFiles(r.dir, r.path("keys"))
+	s.inFiles(r.nats.Dir(), "")
+	if len(watched) < 4 {
+		t.Errorf("%d processes were looked at; the sidecar, a worker, a supervisor and Terraform must be among them", len(watched))
+	}
+	for _, p := range watched {
+		s.in("a command line, which anybody may read", p.cmdline)
+		// Terraform and who starts it know how providers log in; nobody else does.
+		others := search{t: t, needles: map[string]string{}}
+		for name, secret := range secrets {
+			if name != "the provider's password" {
+				others.needles[name] = secret
+			}
+		}
+		others.in("the environment of "+string(p.cmdline), p.environ)
+	}
+	s.in("the metrics", r.metricsPage())
+	s.in("the traces", traced.text(t))
 	for _, path := range []string{
 		"/requests/" + good.Id.String(), "/requests/" + bad.Id.String(), "/requests", "/instances", "/instances/" + good.InstanceId.String(),
 		"/instances/" + bad.InstanceId.String(), "/offerings", "/environments", "/me",
@@ -161,6 +181,39 @@ func TestNoSecretInClear(t *testing.T) {
 		t.Errorf("only %d bytes were searched; the search has lost its places", s.bytes)
 	}
 	r.audit()
+}
+
+// seenProcess is what others may see of a process.
+type seenProcess struct{ cmdline, environ []byte }
+
+// processes are those that have to do with this road.
+func (r *road) processes() []seenProcess {
+	var found []seenProcess
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		cmdline, _ := os.ReadFile(file) // one that has ended is not looked at
+		environ, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
+		work, _ := os.Readlink(filepath.Join(filepath.Dir(file), "cwd"))
+		if bytes.Contains(cmdline, []byte(r.dir)) || strings.HasPrefix(work, r.dir) {
+			found = append(found, seenProcess{bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '}), environ})
+		}
+	}
+	return found
+}
+
+// metricsPage is what Prometheus is told.
+func (r *road) metricsPage() []byte {
+	r.t.Helper()
+	res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", r.metrics))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || !bytes.Contains(body, []byte("roadbed_http_requests_total")) {
+		r.t.Errorf("the metrics are %d bytes without ours, %v", len(body), err)
+	}
+	return body
 }
 
 // runToken reads a run's token from its directory, which nobody else may enter.

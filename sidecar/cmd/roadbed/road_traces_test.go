@@ -49,6 +49,25 @@ func collect(t *testing.T) (*spans, string) {
 	return found, server.URL
 }
 
+// text is all of them as they were sent, nearly.
+func (s *spans) text(t *testing.T) []byte {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []byte
+	for _, span := range s.all {
+		text, err := proto.Marshal(span)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	if len(all) < 1000 {
+		t.Errorf("only %d bytes of traces were sent", len(all))
+	}
+	return all
+}
+
 // named is the first span of a name in a trace, or nil.
 func (s *spans) named(trace, name string) *tracepb.Span {
 	s.mu.Lock()

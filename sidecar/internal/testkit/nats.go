@@ -72,6 +72,9 @@ func limited(name string, may queue.Permissions) *server.User {
 	}}
 }
 
+// Dir is where it keeps its streams.
+func (s *NATSServer) Dir() string { return s.dir }
+
 // Start starts a stopped server on the same data and port, and returns once it
 // takes connections.
 func (s *NATSServer) Start() {

@@ -43,8 +43,8 @@ func TestRequestsTravelTheWholeRoad(t *testing.T) {
 	if err := loops.Health(); err != nil {
 		t.Errorf("health: %v", err)
 	}
-	if n := len(loops.Loops()); n != 7 {
-		t.Errorf("%d loops are watched, want 7", n)
+	if n := len(loops.Loops()); n != 8 {
+		t.Errorf("%d loops are watched, want 8", n)
 	}
 }
 

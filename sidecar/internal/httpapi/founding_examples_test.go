@@ -123,7 +123,12 @@ func TestADatabaseTravelsThroughTheSixStatuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	look("validating")
-	if err := r.worker(poolToken).Plan(t.Context(), run, claim.Token, nil); err != nil {
+	var planned []provision.Change
+	for _, address := range []string{"postgres_role.owner", "postgres_database.main", "terraform_data.requested", "postgres_role.monitor", "terraform_data.credentials"} {
+		kind, _, _ := strings.Cut(address, ".")
+		planned = append(planned, provision.Change{Address: address, Type: kind, Action: "create"})
+	}
+	if err := r.worker(poolToken).Plan(t.Context(), run, claim.Token, planned); err != nil {
 		t.Fatal(err)
 	}
 	done := func(addresses ...string) {

@@ -49,6 +49,7 @@ func (r *Record) Decide(p Planned) (wait bool, err error) {
 	}
 	r.hold()
 	r.advance("plan", StepCompleted, "")
+	r.plannedSteps(p.Changes)
 	r.commit()
 	r.countCredentials()
 	if err := r.move(Applying, ""); err != nil {

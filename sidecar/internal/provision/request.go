@@ -150,7 +150,8 @@ type Step struct {
 	Details    string     `json:"details,omitempty"`
 	Phase      string     `json:"phase,omitempty"`
 	Addresses  []string   `json:"addresses,omitempty"`
-	Done       []string   `json:"done,omitempty"` // addresses that have completed
+	Planned    []string   `json:"planned,omitempty"` // the resources among them that the plan changes; none before there is one
+	Done       []string   `json:"done,omitempty"`    // addresses that have completed
 }
 
 // Event is a committed fact. SubjectID is the request's id for events of

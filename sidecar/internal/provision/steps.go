@@ -31,12 +31,37 @@ func (r *Record) takePhase(report Report) {
 	}
 }
 
+// plannedSteps gives each step the resources that the plan changes. An offering
+// names those of every implementation, and an update changes few of them.
+func (r *Record) plannedSteps(changes []Change) {
+	for i := range r.Request.Steps {
+		step := &r.Request.Steps[i]
+		step.Planned = nil
+		for _, c := range changes {
+			if c.Action != "no-op" && c.Action != "read" && step.has(c.Address) {
+				step.Planned = append(step.Planned, c.Address)
+			}
+		}
+	}
+}
+
+// has reports whether a resource belongs to the step.
+func (s Step) has(address string) bool {
+	return slices.ContainsFunc(s.Addresses, func(named string) bool { return addressBelongs(address, named) })
+}
+
+// expects are the addresses that the step is complete with.
+func (s Step) expects() []string {
+	if len(s.Planned) > 0 {
+		return s.Planned
+	}
+	return s.Addresses
+}
+
 // takeAddress folds one resource's progress into its step. A step begins with
 // the first of its resources and is complete when each has completed.
 func (r *Record) takeAddress(report Report) {
-	i := slices.IndexFunc(r.Request.Steps, func(s Step) bool {
-		return slices.ContainsFunc(s.Addresses, func(a string) bool { return addressBelongs(report.Address, a) })
-	})
+	i := slices.IndexFunc(r.Request.Steps, func(s Step) bool { return s.has(report.Address) })
 	if i < 0 {
 		return
 	}
@@ -48,14 +73,14 @@ func (r *Record) takeAddress(report Report) {
 		if !slices.Contains(step.Done, report.Address) {
 			step.Done = append(step.Done, report.Address)
 		}
-		complete := !slices.ContainsFunc(step.Addresses, func(a string) bool {
+		complete := !slices.ContainsFunc(step.expects(), func(a string) bool {
 			return !slices.ContainsFunc(step.Done, func(d string) bool { return addressBelongs(d, a) })
 		})
 		if complete {
 			r.setStep(i, StepCompleted, "")
 			return
 		}
-		r.setStep(i, StepInProgress, fmt.Sprintf("%d of %d resources", len(step.Done), len(step.Addresses)))
+		r.setStep(i, StepInProgress, fmt.Sprintf("%d of %d resources", len(step.Done), len(step.expects())))
 	default:
 		if step.Status != StepInProgress { // else "2 of 3 resources" says more than that the third began
 			r.setStep(i, StepInProgress, report.Details)

@@ -53,6 +53,14 @@ type operatorShowCommand struct {
 	JSON bool      `name:"json" help:"Print what the API answers."`
 }
 
+// Help is the longer text of --help.
+func (operatorShowCommand) Help() string {
+	return `Its run and worker, what its journal says was made, what state has, what the next run
+imports, and what can be done now.
+
+  roadbed operator show 0199a3c0-… --as pat`
+}
+
 // Run prints a recovery.
 func (c *operatorShowCommand) Run(ctx context.Context, out io.Writer) error {
 	conn, err := c.connect()

@@ -85,6 +85,9 @@ test_outside_what_changes_is_shown if {
 		"after": {"limit": 7, "comment": "ours", "name": "x", "note": false, "tags": ""},
 	})
 	import_changes.findings == set() with input as _importing({"action": "create", "address": "note.asked", "imported": false, "after": {"limit": 7}})
+	import_changes.findings == set() with input as _importing({"action": "update", "imported": false, "before": {"limit": 5}, "after": {"limit": 7}})
+	import_changes.findings == set() with input as _importing({"action": "update", "before": {"login": false}, "after": {"login": null}})
+	_levels(_importing({"action": "update", "before": {"login": true}, "after": {"login": null}})) == ["info"]
 	_levels(_importing({"action": "update", "before": {"limit": ""}, "after": {"limit": 7}})) == ["info"]
 	_levels(_importing({"action": "update", "before": {"limit": 7}, "after": {"limit": ""}})) == ["info"]
 }

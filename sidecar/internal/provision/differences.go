@@ -17,7 +17,7 @@ type DifferenceKind string
 const (
 	DriftChanged  DifferenceKind = "changed"  // somebody or something changed it outside of Roadbed
 	DriftMissing  DifferenceKind = "missing"  // it is gone
-	DriftOutdated DifferenceKind = "outdated" // nobody touched it: what it is made from has changed, such as the environment's settings
+	DriftOutdated DifferenceKind = "outdated" // nobody touched it: what it is made from has changed, such as the environment's settings or an output that it takes
 )
 
 // Difference is one thing that is not as it was asked for. Its values hold no

@@ -47,14 +47,14 @@ test: lint test-go test-providers test-aws-here test-portal test-doors verify e2
 	@echo "all tests passed"
 
 test-go: tools $(MIRROR)/terraform.rc ## Go and Rego, against real PostgreSQL, NATS and Terraform
-	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -timeout 30m ./...
+	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -timeout 45m ./...
 
 test-providers: tools $(MIRROR)/terraform.rc ## Our Terraform provider and the offerings' modules
 	cd deploy/providers && go test -timeout 15m ./...
 
 # A folder with the AWS provider, in the layout of Terraform's plugin folders; without one the provider is downloaded.
-AWS_MIRROR ?= $(patsubst %/registry.terraform.io/hashicorp/aws,%,$(firstword $(wildcard $(addsuffix /registry.terraform.io/hashicorp/aws, \
-	$(HOME)/.terraform.d/plugins /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/tf-plugins))))
+AWS_MIRROR ?= $(shell for d in "$$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /usr/share/terraform/plugins; do \
+	for aws in "$$d"/*/hashicorp/aws; do [ ! -d "$$aws" ] || { echo "$$d"; exit; }; done; done)
 PYTHON ?= python3
 
 $(BUILD)/aws/terraform.rc:

@@ -122,6 +122,12 @@ chaos: tools $(MIRROR)/terraform.rc ## Break something at every boundary of the 
 bench: ## Every benchmark, at length
 	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -run '^$$' -bench . -benchmem ./sidecar/...
 
+# A copy of the vulnerability database, as file:///…; vuln.go.dev when it is not set.
+VULNDB ?=
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what the binary calls; needs vuln.go.dev or VULNDB
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 $(if $(VULNDB),-db "$(VULNDB)") ./... || { echo "Either it found something, or it could not read its database: docs/threat-model.md says how to give it a copy."; exit 1; }
+
 TIME ?= 30s
 .PHONY: fuzz
 fuzz: ## Give every border hostile input for TIME each (30s); what breaks is kept under testdata/fuzz and fails from then on

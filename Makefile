@@ -126,7 +126,7 @@ bench: ## Every benchmark, at length
 VULNDB ?=
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the binary calls; needs vuln.go.dev or VULNDB
-	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 $(if $(VULNDB),-db "$(VULNDB)") ./... || { echo "Either it found something, or it could not read its database: docs/threat-model.md says how to give it a copy."; exit 1; }
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 $(if $(VULNDB),-db "$(VULNDB)") ./... || { echo "docs/threat-model.md says what to do when it finds something, or cannot read its database."; exit 1; }
 
 TIME ?= 30s
 .PHONY: fuzz

@@ -35,7 +35,7 @@ func TestDocsThreatModelNamesTestsThatExist(t *testing.T) {
 	}
 	for _, match := range named {
 		if !there[match[1]] {
-			t.Errorf("the threat model names %s, which is no test", match[1])
+			t.Errorf("docs/threat-model.md names %s, which is no test; name the one that is there now", match[1])
 		}
 	}
 }

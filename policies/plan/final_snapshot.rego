@@ -16,9 +16,9 @@ findings contains finding if {
 	finding := {
 		"rule": "final_snapshot",
 		"level": "deny",
-		"message": sprintf("%s would be deleted without a last snapshot: its %s is not %v.", [change.address, keeps.attribute, keeps.is]),
+		"message": sprintf("%s would be deleted without a last snapshot: its %s is not %s.", [change.address, keeps.attribute, _kept(keeps)]),
 		"path": "",
-		"way_out": sprintf("Have the setting final_snapshot of %s put right, then update it, and destroy it again.", [input.environment.name]),
+		"way_out": sprintf("Have the setting %s of %s put right, then update it, and destroy it again.", [keeps.setting, input.environment.name]),
 		"address": change.address,
 		"attribute": keeps.attribute,
 		"source": keeps.source,
@@ -26,3 +26,12 @@ findings contains finding if {
 }
 
 _keeps(change, keeps) if change.before[keeps.attribute] == keeps.is
+
+_keeps(change, keeps) if {
+	keeps.set
+	is_string(change.before[keeps.attribute])
+}
+
+_kept(keeps) := "set" if keeps.set
+
+_kept(keeps) := sprintf("%v", [keeps.is])

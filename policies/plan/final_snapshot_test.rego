@@ -13,7 +13,7 @@ test_inside_a_last_snapshot_is_kept if {
 }
 
 test_outside_none_is_kept if {
-	every before in [{"skip_final_snapshot": true}, {"skip_final_snapshot": null}, {}] {
+	every before in [{"skip_final_snapshot": true}, {"skip_final_snapshot": null}, {"skip_final_snapshot": "no"}, {}] {
 		final_snapshot.findings == {{
 			"rule": "final_snapshot",
 			"level": "deny",
@@ -26,6 +26,21 @@ test_outside_none_is_kept if {
 		}} with input as _destroying({"before": before})
 	}
 	count(final_snapshot.findings) == 1 with input as object.remove(_destroying({}), ["before"])
+}
+
+_dropping(before) := _destroying({"address": "postgres_database.main", "type": "postgres_database", "before": before})
+
+test_inside_a_dump_is_written if {
+	final_snapshot.findings == set() with input as _dropping({"final_snapshot": "/snapshots/orders_ab12cd34.dump"})
+}
+
+test_outside_no_dump_is_written if {
+	every before in [{"final_snapshot": null}, {}] {
+		some finding in final_snapshot.findings with input as _dropping(before)
+		finding.message == "postgres_database.main would be deleted without a last snapshot: its final_snapshot is not set."
+		finding.source == "https://www.postgresql.org/docs/current/sql-dropdatabase.html"
+		finding.way_out == "Have the setting snapshots_directory of prod put right, then update it, and destroy it again."
+	}
 }
 
 test_exactly_at_what_holds_no_data_is_silent if {

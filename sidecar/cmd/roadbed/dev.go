@@ -296,7 +296,7 @@ func (d *dev) owned() (ownedFiles, error) {
 	}
 	dir := d.site.Path("environments")
 	owned.Environments = dir
-	return owned, writeDevEnvironments(dir, d.site.Path("sites"))
+	return owned, writeDevEnvironments(dir, d.site.Path("sites"), d.site.Path("snapshots"))
 }
 
 func (d *dev) tokenFile() string { return d.site.Path("keys", devPool+".token") }

@@ -98,8 +98,8 @@ func devToken(site *devenv.Site, name string) (string, error) {
 }
 
 // writeDevEnvironments writes the built-in environments with sites as the
-// folder for pages.
-func writeDevEnvironments(dir, sites string) error {
+// folder for pages, and snapshots for what databases held.
+func writeDevEnvironments(dir, sites, snapshots string) error {
 	read, err := readEnvironments(environments.FS)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func writeDevEnvironments(dir, sites string) error {
 		return fmt.Errorf("make folder: %w", err)
 	}
 	for name, e := range read {
-		e.Settings = map[string]string{"sites_directory": sites}
+		e.Settings = map[string]string{"sites_directory": sites, "snapshots_directory": snapshots}
 		text, err := yaml.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("encode environment %s: %w", name, err)

@@ -10,6 +10,10 @@ locals {
   owner    = lookup(var.roadbed.imported, "postgres_role.owner", "${local.made}_owner")
   marker   = "roadbed:${var.roadbed.instance_id}"
 
+  # Where all that it holds is written before it is dropped.
+  snapshots      = lookup(var.roadbed.settings, "snapshots_directory", null)
+  final_snapshot = local.snapshots == null ? null : "${trimsuffix(local.snapshots, "/")}/${local.made}.dump"
+
   # A shared server has no instance classes: what a class buys here is connections.
   class_connections = {
     "db.t3.small"   = 25
@@ -82,6 +86,7 @@ resource "postgres_database" "main" {
   comment          = local.marker
   connection_limit = local.max_connections
   settings         = local.settings
+  final_snapshot   = local.final_snapshot
   create_delay     = lookup(var.roadbed.settings, "create_delay", null)
 }
 

@@ -129,4 +129,9 @@ variable "roadbed" {
     condition     = can(regex("^[a-z0-9]{4,16}$", var.roadbed.short_id))
     error_message = "roadbed.short_id must be 4 to 16 lowercase letters and digits."
   }
+
+  validation {
+    condition     = startswith(lookup(var.roadbed.settings, "snapshots_directory", "/"), "/")
+    error_message = "The environment's setting snapshots_directory must be an absolute path."
+  }
 }

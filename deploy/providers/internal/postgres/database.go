@@ -30,6 +30,7 @@ type databaseModel struct {
 	Comment         types.String `tfsdk:"comment"`
 	Host            types.String `tfsdk:"host"`
 	Port            types.Int64  `tfsdk:"port"`
+	FinalSnapshot   types.String `tfsdk:"final_snapshot"`
 	CreateDelay     types.String `tfsdk:"create_delay"`
 }
 
@@ -78,6 +79,11 @@ func (*databaseResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 				Description:   "Port at which the provider reaches the server.",
 				Computed:      true,
 				PlanModifiers: []planmodifier.Int64{int64planmodifier.UseStateForUnknown()},
+			},
+			"final_snapshot": schema.StringAttribute{
+				Description: "File that pg_dump, found on PATH, writes all that it holds to before it is dropped, in its custom format; pg_restore reads it. Without it nothing is kept. It counts once it has been applied.",
+				Optional:    true,
+				Validators:  []validator.String{aText()},
 			},
 			"create_delay": delayAttribute(),
 		},
@@ -225,7 +231,9 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 	}
 	name := state.Name.ValueString()
 	err := r.server.withSession(ctx, func(ses *session) error {
-		return dropDatabase(ctx, ses, name, state.Comment.ValueString())
+		return dropDatabase(ctx, ses, name, state.Comment.ValueString(), func() error {
+			return r.server.snapshot(ctx, name, state.FinalSnapshot.ValueString())
+		})
 	})
 	if err != nil {
 		fail(&resp.Diagnostics, "drop", "database", name, err)

@@ -195,8 +195,9 @@ func writeAccess(ctx context.Context, tx *session, database string, have *databa
 
 // dropDatabase removes the database that carries the comment was (empty: any),
 // with the connections to it, and what an interrupted creation of it left.
-// A database that is gone already is no error.
-func dropDatabase(ctx context.Context, ses *session, name, was string) error {
+// before is done first, and nothing is dropped when it fails. A database that is
+// gone already is no error.
+func dropDatabase(ctx context.Context, ses *session, name, was string, before func() error) error {
 	if err := ses.lock(ctx, "database", name); err != nil {
 		return err
 	}
@@ -209,6 +210,9 @@ func dropDatabase(ctx context.Context, ses *session, name, was string) error {
 	}
 	if was != "" && have.Comment != was {
 		return claim("Database", name, have.Comment, was)
+	}
+	if err := before(); err != nil {
+		return err
 	}
 	return ses.exec(ctx, "DROP DATABASE", ident(name), "WITH (FORCE)")
 }

@@ -69,6 +69,10 @@ variable "delay" {
   type    = string
   default = null
 }
+variable "final_snapshot" {
+  type    = string
+  default = null
+}
 
 resource "postgres_role" "owner" {
   name             = var.name
@@ -92,6 +96,7 @@ resource "postgres_database" "main" {
   settings         = var.settings
   allow_connect    = [postgres_role.reader.name]
   create_delay     = var.delay
+  final_snapshot   = var.final_snapshot
 }
 
 output "host" { value = postgres_database.main.host }

@@ -134,13 +134,13 @@ export function databaseCases(stage: () => Stage) {
     assert.equal(await page.getByRole('textbox', { name: 'Database name' }).isDisabled(), true);
     const storage = page.getByRole('textbox', { name: 'Storage (GB)' });
     await storage.fill('600');
-    await panel.getByText('Not allowed in dev.').waitFor();
+    await panel.getByText('Not allowed in dev.', { exact: true }).waitFor();
     const change = panel.getByRole('button', { name: `Change ${name}` });
     assert.equal(await change.isDisabled(), true, 'what is denied cannot be asked for');
     await screenshot(page, 'change-denied');
     await storage.fill('120');
     await panel.getByText('$5.10 more').waitFor();
-    await panel.getByText('Allowed in dev.').waitFor();
+    await panel.getByText('Allowed in dev.', { exact: true }).waitFor();
     await screenshot(page, 'change');
     await change.click();
     await page.getByRole('heading', { name: `Change ${name}` }).waitFor();

@@ -19,7 +19,7 @@ export function refusalCases(stage: () => Stage) {
       ['Multi-AZ', true],
     ]);
     const panel = page.getByRole('region', { name: 'Price and policy' });
-    await panel.getByText('Not allowed in dev.').waitFor();
+    await panel.getByText('Not allowed in dev.', { exact: true }).waitFor();
     await turn();
     await page.getByRole('button', { name: 'Review' }).click();
     await page.getByText(/'Price and policy' .*exceeds limit \$100\/month/).waitFor();
@@ -27,7 +27,7 @@ export function refusalCases(stage: () => Stage) {
     await screenshot(page, 'form-denied');
 
     await panel.getByRole('button', { name: /^Use: / }).first().click();
-    await panel.getByText('Allowed in dev.').waitFor();
+    await panel.getByText('Allowed in dev.', { exact: true }).waitFor();
     await page.getByRole('button', { name: 'Review' }).click();
     await submitButton(page).waitFor();
     assert.deepEqual(problems, []);

@@ -53,7 +53,7 @@ function Form({ campaign, group, onClose, onApproved }: Props) {
         <TextField label="Reason" value={reason} onChange={setReason} maxLength={500} />
         {approve.error !== undefined && <Problem what="your approval" error={approve.error} />}
       </DialogBody>
-      <DialogFooter>
+      <DialogFooter className={classes.footer}>
         <Button variant="secondary" onPress={onClose}>
           Not now
         </Button>

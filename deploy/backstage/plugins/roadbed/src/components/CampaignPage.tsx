@@ -43,7 +43,7 @@ export function CampaignPage({ id }: { id: string }) {
           <RiArrowLeftLine size={16} aria-hidden="true" /> All campaigns
         </Link>
       )}
-      {loaded.status === 'loading' && <TableSkeleton label="Loading the campaign" columns={[{ title: 'What it would do' }, { title: 'Resources' }]} />}
+      {loaded.status === 'loading' && <TableSkeleton label="Loading the campaign" columns={[{ title: 'Group' }, { title: 'How it fares' }]} />}
       {loaded.status === 'error' && <Problem what={`campaign ${id}`} error={loaded.error} onRetry={reload} />}
       {loaded.status === 'data' && (
         <>
@@ -134,7 +134,7 @@ function Groups({ campaign, onChanged }: Props) {
   const rows: Row[] = campaign.groups.map(group => ({ ...group, id: group.shape || group.failure }));
   const columns: Column<Row>[] = [
     {
-      title: 'What it would do',
+      title: 'Group',
       cell: group => (
         <span className={classes.name}>
           <strong>
@@ -153,7 +153,7 @@ function Groups({ campaign, onChanged }: Props) {
       ),
     },
     { title: 'How it fares', cell: group => sayCounts(group.counts) },
-    { title: 'A month', align: 'end', cell: group => sayDifference(group.monthly_difference) },
+    { title: 'A month', align: 'end', cell: group => sayDifference(group.failure ? undefined : group.monthly_difference) },
     {
       title: 'Approved',
       cell: group => {

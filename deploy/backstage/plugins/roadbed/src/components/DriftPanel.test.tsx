@@ -32,7 +32,7 @@ test('says that it is as it was asked for, and offers nothing to answer', async 
 test('says that it was never checked, and checks what is ready alone', async () => {
   const never = { ...noDrift, check: { running: false, failure: '', asked_by: '' } };
   renderPanel(new SidecarDouble().on(`GET ${path}`, never), { state: 'changing' });
-  expect(await screen.findByText('It was not checked yet.')).toBeInTheDocument();
+  expect(await screen.findByText('It has not been checked yet.')).toBeInTheDocument();
   expect(screen.queryByRole('button', { name: 'Check now' })).not.toBeInTheDocument();
 });
 

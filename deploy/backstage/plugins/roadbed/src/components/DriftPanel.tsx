@@ -135,7 +135,7 @@ function Standing({ drift }: { drift: Drift }) {
     );
   }
   if (!drift.check.checked_at) {
-    return <>It was not checked yet.</>;
+    return <>It has not been checked yet.</>;
   }
   return (
     <>

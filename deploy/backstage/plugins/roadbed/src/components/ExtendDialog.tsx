@@ -7,9 +7,9 @@ import classes from './DestroyDialog.module.css';
 
 const PERIODS = [
   { value: '4h', label: '4 hours longer' },
-  { value: '24h', label: 'a day longer' },
+  { value: '24h', label: 'A day longer' },
   { value: '3d', label: '3 days longer' },
-  { value: '7d', label: 'a week longer' },
+  { value: '7d', label: 'A week longer' },
 ];
 
 /** ExtendDialog takes how much longer an instance that ends by itself is to live. */

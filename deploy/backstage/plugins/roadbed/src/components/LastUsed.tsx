@@ -1,6 +1,7 @@
 import { useApi } from '@backstage/frontend-plugin-api';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Activity, Instance } from '../api/types';
+import { formatExact, formatSince } from '../format';
 import { useLoad } from '../hooks/useLoad';
 import { Moment } from './Moment';
 
@@ -26,7 +27,7 @@ function Told({ activity }: { activity: Activity }) {
   if (!usedAt) {
     return (
       <>
-        not since <Moment at={since ?? measuredAt} />, measured <Moment at={measuredAt} />
+        no use seen since <Start at={since ?? measuredAt} />, measured <Moment at={measuredAt} />
       </>
     );
   }
@@ -34,5 +35,15 @@ function Told({ activity }: { activity: Activity }) {
     <>
       <Moment at={usedAt} />, measured <Moment at={measuredAt} />
     </>
+  );
+}
+
+/** Start is a time after "since": the clock's today, the date before. */
+function Start({ at }: { at: string }) {
+  const date = new Date(at);
+  return (
+    <time dateTime={at} title={formatExact(date)}>
+      {formatSince(date, new Date())}
+    </time>
   );
 }

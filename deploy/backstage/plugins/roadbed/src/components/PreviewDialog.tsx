@@ -16,9 +16,9 @@ export type PreviewAction = 'extend' | 'delete';
 
 const PERIODS = [
   { value: '4h', label: '4 hours longer' },
-  { value: '24h', label: 'a day longer' },
+  { value: '24h', label: 'A day longer' },
   { value: '3d', label: '3 days longer' },
-  { value: '7d', label: 'a week longer' },
+  { value: '7d', label: 'A week longer' },
 ];
 
 type Props = {

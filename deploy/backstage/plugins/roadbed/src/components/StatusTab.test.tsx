@@ -88,7 +88,7 @@ const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000).toI
 
 test.each([
   ['when it was used and measured', { state: 'used', used_at: hoursAgo(30), measured_at: hoursAgo(2), since: hoursAgo(900) }, 'yesterday, measured 2 h ago'],
-  ['since when nobody has', { state: 'measuring', measured_at: hoursAgo(2), since: hoursAgo(5) }, 'not since 5 h ago, measured 2 h ago'],
+  ['since when nobody has', { state: 'measuring', measured_at: hoursAgo(2), since: '2025-05-04T14:40:00Z' }, 'no use seen since 4 May 2025, measured 2 h ago'],
   ['that nothing measures it', { state: 'not_measured' }, 'not measured'],
   ['why it cannot be measured', { state: 'not_measured', failure: 'the server is away', measured_at: hoursAgo(50) }, 'not measured: the server is away'],
 ])('says of its use %s', async (_, activity, sentence) => {

@@ -7,7 +7,7 @@ import { startStage } from './stage.ts';
 const images = path.resolve(import.meta.dirname, '../../../docs/images');
 const stage = await startStage();
 try {
-  const { page } = await openPage(stage.browser, { width: 1440, height: 900 });
+  const { page } = await openPage(stage.browser, { width: 1440, height: 1080 });
   const picture = (name: string) => page.screenshot({ path: path.join(images, `${name}.png`), animations: 'disabled', caret: 'hide' });
   await signIn(page, 'Ann Okafor');
   await fillForm(page, 'PostgreSQL Database', [['Database name', 'orders-store'], ['Cost center', 'CC-1234'], ['Storage (GB)', '100']]);
@@ -23,6 +23,8 @@ try {
   await page.getByText(/^Completed in /).waitFor();
   await openStatus(page, 'orders-store');
   await page.getByRole('table', { name: 'Cost by item' }).waitFor();
+  await page.getByRole('region', { name: 'Drift' }).getByRole('button', { name: 'Check now' }).waitFor();
+  await page.getByText('asked by you').waitFor();
   await picture('status-tab');
 } finally {
   await stage.stop();

@@ -50,6 +50,17 @@ func taken(t testing.TB, store *postgres.Store, dsn string, reserved, committed 
 	counted(t, dsn)
 }
 
+// uncountedSQL names the balances that are not the sum over the instances that
+// pay from them, "" when all are.
+const uncountedSQL = `
+	SELECT COALESCE(string_agg(concat_ws(' ', b.kind, b.name, b.reserved_mills, b.committed_mills, 'and not', s.reserved, s.committed), ', '), '')
+	  FROM balances b
+	  FULL JOIN (SELECT p.kind, p.name, sum(i.reserved_mills) AS reserved, sum(i.committed_mills) AS committed
+	               FROM instances i
+	              CROSS JOIN LATERAL (VALUES ('team', i.owner), ('cost_center', i.cost_center), ('environment', i.environment)) AS p (kind, name)
+	              GROUP BY p.kind, p.name) s USING (kind, name)
+	 WHERE (COALESCE(b.reserved_mills, -1), COALESCE(b.committed_mills, -1)) <> (s.reserved, s.committed)`
+
 // counted fails unless every balance is the sum over the instances that pay
 // from it.
 func counted(t testing.TB, dsn string) {
@@ -60,14 +71,7 @@ func counted(t testing.TB, dsn string) {
 	}
 	defer conn.Close(t.Context())
 	var wrong string
-	err = conn.QueryRow(t.Context(), `
-		SELECT COALESCE(string_agg(concat_ws(' ', b.kind, b.name, b.reserved_mills, b.committed_mills, 'and not', s.reserved, s.committed), ', '), '')
-		  FROM balances b
-		  FULL JOIN (SELECT p.kind, p.name, sum(i.reserved_mills) AS reserved, sum(i.committed_mills) AS committed
-		               FROM instances i
-		              CROSS JOIN LATERAL (VALUES ('team', i.owner), ('cost_center', i.cost_center), ('environment', i.environment)) AS p (kind, name)
-		              GROUP BY p.kind, p.name) s USING (kind, name)
-		 WHERE (COALESCE(b.reserved_mills, -1), COALESCE(b.committed_mills, -1)) <> (s.reserved, s.committed)`).Scan(&wrong)
+	err = conn.QueryRow(t.Context(), uncountedSQL).Scan(&wrong)
 	if err != nil || wrong != "" {
 		t.Errorf("balances are not the sums over the instances: %s (%v)", wrong, err)
 	}

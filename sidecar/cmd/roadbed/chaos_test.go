@@ -26,30 +26,38 @@ var crashes = []string{
 	"NATS restarts", "NATS loses its data", "Postgres restarts", "the sidecar stops for longer than a lease",
 }
 
-// actions are the ways along the road.
-var actions = []string{"create", "update", "rotate", "destroy"}
-
 // schedule is one life of a request with something broken in it.
 type schedule struct {
 	action string
 	armed  armed
 	crash  string
+	late   bool // an approval's boundaries count from when it is given
 }
 
 // String is the schedule in words.
 func (s schedule) String() string {
-	return fmt.Sprintf("%s, %s (time %d): %s", s.action, s.armed.Boundary, s.armed.Nth, s.crash)
+	action := s.action
+	if s.late {
+		action += ", once it waits"
+	}
+	return fmt.Sprintf("%s, %s (time %d): %s", action, s.armed.Boundary, s.armed.Nth, s.crash)
 }
 
-// schedules are n of a seed: the same seed gives the same ones. Every boundary
-// and every crash comes before one comes again.
+// schedules are n of a seed: the same seed gives the same ones. Every boundary,
+// every crash and every action comes before one comes again.
 func schedules(seed uint64, n int) []schedule {
 	random := rand.New(rand.NewPCG(seed, 2))
 	var all []schedule
+	var action []int
 	for len(all) < n {
 		crash := random.Perm(len(crashes))
 		for i, at := range random.Perm(len(boundaries)) {
-			s := schedule{action: actions[(len(all)+random.IntN(2))%len(actions)], crash: crashes[crash[i%len(crash)]]}
+			if len(action) == 0 {
+				action = random.Perm(len(actions))
+			}
+			s := schedule{action: actions[action[0]], crash: crashes[crash[i%len(crash)]]}
+			action = action[1:]
+			s.late = s.action == "approval" && random.IntN(2) == 0
 			if random.IntN(3) == 0 {
 				s.crash = crashes[0]
 			}
@@ -84,15 +92,15 @@ func setting(t *testing.T, name string, byDefault uint64) uint64 {
 // schedule is printed with its seed.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	seed, n := setting(t, "ROADBED_CHAOS_SEED", 1), setting(t, "ROADBED_CHAOS_SCHEDULES", 8)
+	seed, n := setting(t, "ROADBED_CHAOS_SEED", 1), setting(t, "ROADBED_CHAOS_SCHEDULES", 9)
 	server := testkit.NewServer(t)
-	c := &chaos{road: newRoad(t, options{server: server, delay: "300ms"}), server: server}
+	c := &chaos{server: server, road: newRoad(t, options{server: server, delay: "300ms", approvals: true, offerings: func(dir string) { publish(t, dir, 0) }})}
 	c.startWorker("w1")
 	c.startWorker("w2")
 	t.Logf("seed %d: %d schedules", seed, n)
 	for i, s := range schedules(seed, int(n)) {
 		began := time.Now()
-		reached := c.live(s)
+		reached := c.ask(s.action, &s)
 		t.Logf("%d. %s -> %s in %s", i+1, s, reached, time.Since(began).Round(100*time.Millisecond))
 		if t.Failed() {
 			t.Fatalf("seed %d, schedule %d: %s", seed, i+1, s)
@@ -103,34 +111,30 @@ func TestChaos(t *testing.T) {
 // chaos is a road on which things break.
 type chaos struct {
 	*road
-	server *testkit.Server
-	ready  *api.Request // the create of an instance that is ready; nil while there is none
-	size   int
+	server     *testkit.Server
+	ready      *api.Request // what made the instance that is ready; nil while there is none
+	imported   string       // its database, if that was made by hand
+	submission api.Submission
+	cause      string // of the drift that is reverted
+	size       int
+	version    int // the last number of the offering's version that is served
 }
 
-// live goes a schedule's way and holds what comes of it to the laws.
-func (c *chaos) live(s schedule) (reached string) {
-	c.t.Helper()
-	if s.action == "create" && c.ready != nil {
-		c.ask("destroy", nil)
-	}
-	if s.action != "create" && c.ready == nil {
-		c.ask("create", nil)
-	}
-	return c.ask(s.action, &s)
-}
-
-// ask asks for an action and waits for its end, with a schedule or in peace.
+// ask asks for an action, waits for its end, with a schedule or in peace, and
+// holds what comes of it to the laws.
 func (c *chaos) ask(action string, s *schedule) (reached string) {
 	c.t.Helper()
+	c.prepare(action)
 	applies := c.commands("apply")
 	reached = "in peace"
 	if s != nil {
-		c.arm(s.armed)
 		reached = "never came there"
+		if !s.late {
+			c.arm(s.armed)
+		}
 	}
 	asked := make(chan api.Request, 1)
-	go func() { asked <- c.submitted(action) }()
+	go func() { asked <- c.submitted(action, s) }()
 	var request *api.Request
 	c.weather("a "+action+" comes to its end", func() bool {
 		select {
@@ -155,40 +159,8 @@ func (c *chaos) ask(action string, s *schedule) (reached string) {
 		c.t.Errorf("Terraform was told to apply %d times for one %s", n, action)
 	}
 	c.settleDown()
-	switch action {
-	case "create":
-		c.ready = request
-	case "destroy":
-		c.wantMade(c.ready.Parameters["database_name"], 0, 0)
-		c.ready = nil
-	}
-	if c.ready != nil {
-		c.wantMade(c.ready.Parameters["database_name"], 1, 2)
-	}
+	c.wantDone(action, request)
 	return reached
-}
-
-// submitted asks as a caller who asks until it is answered.
-func (c *chaos) submitted(action string) api.Request {
-	owner, key, ctx := c.patient(ann), uuid.NewString(), c.t.Context()
-	var request api.Request
-	var err error
-	switch action {
-	case "create":
-		request, err = owner.Submit(ctx, key, c.submission("dev"))
-	case "update":
-		c.size++
-		request, err = owner.Update(ctx, key, *c.ready.InstanceId, provision.Parameters{"storage_gb": 100 + c.size})
-	case "rotate":
-		request, err = owner.Rotate(ctx, key, *c.ready.InstanceId)
-	default:
-		request, err = owner.Destroy(ctx, key, *c.ready.InstanceId)
-	}
-	if err != nil {
-		c.t.Errorf("%s: %v", action, err)
-		request.Id = uuid.Nil
-	}
-	return request
 }
 
 func (c *chaos) arm(a armed) {

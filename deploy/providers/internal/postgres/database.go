@@ -231,8 +231,10 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 	}
 	name := state.Name.ValueString()
 	err := r.server.withSession(ctx, func(ses *session) error {
-		return dropDatabase(ctx, ses, name, state.Comment.ValueString(), func() error {
-			return r.server.snapshot(ctx, name, state.FinalSnapshot.ValueString())
+		return patiently(func() error {
+			return dropDatabase(ctx, ses, name, state.Comment.ValueString(), func() error {
+				return r.server.snapshot(ctx, name, state.FinalSnapshot.ValueString())
+			})
 		})
 	})
 	if err != nil {

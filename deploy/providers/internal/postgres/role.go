@@ -193,7 +193,7 @@ func (r *roleResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	}
 	name := state.Name.ValueString()
 	err := r.server.withSession(ctx, func(ses *session) error {
-		return dropRole(ctx, ses, name, state.Comment.ValueString())
+		return patiently(func() error { return dropRole(ctx, ses, name, state.Comment.ValueString()) })
 	})
 	if err != nil {
 		fail(&resp.Diagnostics, "drop", "role", name, err)

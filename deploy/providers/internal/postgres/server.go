@@ -73,6 +73,23 @@ type session struct {
 	conn *pgx.Conn
 }
 
+// patiently does what may be repeated again while another session changes the
+// same row of PostgreSQL's own catalogues, which it answers as an internal error
+// instead of waiting: a role's right to a database, and that database's end.
+func patiently(do func() error) error {
+	const most = 10
+	err := do()
+	for try := 1; try < most && concurrent(err); try++ {
+		err = do()
+	}
+	return err
+}
+
+func concurrent(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "XX000" && strings.HasPrefix(refused.Message, "tuple concurrently ")
+}
+
 // inTx runs do in a transaction, which is undone if do returns an error.
 func (s *session) inTx(ctx context.Context, do func(*session) error) error {
 	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {

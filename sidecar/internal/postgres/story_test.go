@@ -92,6 +92,9 @@ func (s *story) move(t *rapid.T) {
 		add("sweep", 2, s.sweep)
 		add("expire late", 1, s.expireLate)
 	}
+	if slices.ContainsFunc(s.runs(), applies) {
+		add("lose", 2, s.lose)
+	}
 	moves[anyOf(names...).Draw(t, "move")](t)
 }
 
@@ -184,6 +187,10 @@ func (s *story) goAhead(t *rapid.T) {
 		s.planFor(t, e, false)
 	case a.state == provision.Applying:
 		s.reportFor(t, e, e.fence, e.sequence+1, provision.ResultSucceeded)
+	case a.state == provision.Lost && e.state == provision.RunClaimed:
+		s.attestFor(t, a)
+	case a.state == provision.Lost:
+		s.recoverFor(t, a)
 	default:
 		_, err := s.store.Change(t.Context(), a.id, func(r *provision.Record) error { return r.Dispatch("local", testkit.Verdict()) })
 		s.told(t, "dispatch", false, err)
@@ -254,8 +261,21 @@ func (s *story) reportFor(t *rapid.T, e *execution, fence, sequence int64, resul
 }
 
 // silence lets a lease run out.
-func (s *story) silence(t *rapid.T) {
-	e := s.run(t)
+func (s *story) silence(t *rapid.T) { s.silenceFor(t, s.run(t)) }
+
+// applies reports whether a worker is applying a run.
+func applies(e *execution) bool {
+	return e.state == provision.RunClaimed && e.of.state == provision.Applying
+}
+
+// lose is a worker that falls silent while it applies, which the sweep finds.
+func (s *story) lose(t *rapid.T) {
+	runs := s.runs()
+	s.silenceFor(t, runs[slices.IndexFunc(runs, applies)])
+	s.sweep(t)
+}
+
+func (s *story) silenceFor(t *rapid.T, e *execution) {
 	if e.state != provision.RunClaimed {
 		return
 	}
@@ -311,13 +331,15 @@ func (s *story) takeBack(t *rapid.T) {
 	})
 }
 
-func (s *story) attest(t *rapid.T) {
-	a := s.thing(t).newest()
+func (s *story) attest(t *rapid.T) { s.attestFor(t, s.thing(t).newest()) }
+
+func (s *story) attestFor(t *rapid.T, a *ask) {
 	s.asked(t, "attest", a, a.attest(), func(r *provision.Record) error { return r.Attest(pat, "its machine is gone") })
 }
 
-func (s *story) recover(t *rapid.T) {
-	a := s.thing(t).newest()
+func (s *story) recover(t *rapid.T) { s.recoverFor(t, s.thing(t).newest()) }
+
+func (s *story) recoverFor(t *rapid.T, a *ask) {
 	lost := a.state == provision.Lost
 	counts := lost && a.run().state != provision.RunClaimed
 	anew := lost && a.run().state == provision.RunEnded

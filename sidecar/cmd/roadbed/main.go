@@ -39,7 +39,7 @@ type cli struct {
 
 	Estimate    estimateCommand    `cmd:"" group:"Ask offline" help:"Price an offering's parameters, without a server."`
 	Evaluate    evaluateCommand    `cmd:"" group:"Ask offline" help:"Say whether policy allows an ask, without a server."`
-	Offering    offeringCommand    `cmd:"" group:"Ask offline" help:"See what an offering is."`
+	Offering    offeringCommand    `cmd:"" group:"Ask offline" help:"See what an offering is; publish and withdraw its versions."`
 	Lint        lintCommand        `cmd:"" group:"Author" help:"Check offerings and policies: everything that disagrees."`
 	Generate    generateCommand    `cmd:"" group:"Author" help:"Rewrite what is generated from offerings: forms and reference pages."`
 	Policy      policyCommand      `cmd:"" group:"Author" help:"Work on policies."`

@@ -90,7 +90,7 @@ func (m *meters) hear(events []provision.Event) {
 		case e.Entity != "request":
 		case e.Verb == "submitted":
 			m.judged.WithLabelValues(labelOf(e.Data["offering"]), labelOf(e.Data["action"]), labelOf(e.Data["outcome"])).Inc()
-		case provision.State(e.Verb).Terminal() && e.Data["state"] == provision.State(e.Verb):
+		case ends(e):
 			select {
 			case m.ended <- e.SubjectID:
 			default:
@@ -162,6 +162,12 @@ func phasesOf(events []provision.Event) map[string]time.Duration {
 		spent[s.phase] += s.to.Sub(s.from)
 	}
 	return spent
+}
+
+// ends reports whether an event of this process is of a request that has ended.
+func ends(e provision.Event) bool {
+	state := provision.State(e.Verb)
+	return e.Entity == "request" && state.Terminal() && e.Data["state"] == state
 }
 
 // moves reports whether an event is of a request that has come to another state.

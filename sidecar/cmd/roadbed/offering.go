@@ -8,11 +8,11 @@ import (
 )
 
 type offeringCommand struct {
-	Versions  offeringVersionsCommand  `cmd:"" help:"List an offering's versions, and how far each has come."`
-	Publish   offeringPublishCommand   `cmd:"" help:"Publish a version: creates and upgrades take it."`
-	Deprecate offeringDeprecateCommand `cmd:"" help:"Deprecate a version: what is of it may stay."`
-	Withdraw  offeringWithdrawCommand  `cmd:"" help:"Withdraw a version: nothing new is made with it."`
-	Show      offeringShowCommand      `cmd:"" help:"Print an offering's reference page: parameters, price, and what to do when it does not fit."`
+	Versions  offeringVersionsCommand  `cmd:"" group:"Ask a server" help:"List an offering's versions, and how far each has come."`
+	Publish   offeringPublishCommand   `cmd:"" group:"Ask a server" help:"Publish a version: creates and upgrades take it."`
+	Deprecate offeringDeprecateCommand `cmd:"" group:"Ask a server" help:"Deprecate a version: what is of it may stay."`
+	Withdraw  offeringWithdrawCommand  `cmd:"" group:"Ask a server" help:"Withdraw a version: nothing new is made with it."`
+	Show      offeringShowCommand      `cmd:"" group:"Ask offline" help:"Print an offering's reference page: parameters, price, and what to do when it does not fit."`
 }
 
 type offeringShowCommand struct {

@@ -175,7 +175,7 @@ func benchSidecar(b *testing.B) *client.Client {
 		ownedFiles: ownedFiles{Environments: filepath.Join(dir, "environments"), Policies: filepath.Join(dir, "policies")}, Listen: fmt.Sprintf("127.0.0.1:%d", port),
 		BaseURL: fmt.Sprintf("http://127.0.0.1:%d/api/roadbed", port), Backstage: portal.URL, Algorithms: []string{"ES256"},
 		Database: cluster.DSN("postgres"), NATS: nats.URL(), KeysDir: dir, PoolTokens: map[string]string{"local": filepath.Join(dir, "token")},
-		Slots: 4, Lease: 30 * time.Second, QueueTimeout: time.Hour, CallerAsks: 1e6,
+		Slots: 4, Lease: 30 * time.Second, QueueTimeout: time.Hour, CallerAsks: 1e6, CallerTries: 1e6,
 	}
 	s, err := newSidecar(b.Context(), config, slog.New(slog.DiscardHandler))
 	if err != nil {

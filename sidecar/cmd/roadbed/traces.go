@@ -37,7 +37,7 @@ func newTracing(store *postgres.Store, tracer trace.Tracer, log *slog.Logger) *t
 // hear never waits.
 func (t *tracing) hear(events []provision.Event) {
 	for _, e := range events {
-		if e.Entity != "request" || !provision.State(e.Verb).Terminal() || e.Data["state"] != provision.State(e.Verb) {
+		if !ends(e) {
 			continue
 		}
 		select {

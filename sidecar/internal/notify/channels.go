@@ -295,8 +295,8 @@ func (c portal) send(ctx context.Context, _ uuid.UUID, e provision.Event, s subj
 	to := people(e)
 	link, scope := "/infrastructure/requests/"+e.SubjectID.String(), "roadbed:request:"+e.SubjectID.String()
 	switch {
-	case e.Entity == "instance" && s.instance != nil:
-		to, link, scope = []string{s.instance.Owner}, "/infrastructure", "roadbed:instance:"+e.SubjectID.String()
+	case (e.Entity == "instance" || e.Entity == "drift") && s.instance != nil:
+		to, link, scope = []string{s.instance.Owner}, status(e, s, ""), "roadbed:"+e.Entity+":"+e.SubjectID.String()
 	case e.Entity != "approval" || e.Verb != "requested":
 		// Whoever was denied at once has been told so.
 		if s.request == nil || e.Entity == "request" && e.Verb == "denied" && e.Sequence <= 2 {
@@ -312,7 +312,7 @@ func (c portal) send(ctx context.Context, _ uuid.UUID, e provision.Event, s subj
 	n := provision.Notification{
 		Recipients: to, Title: m.title, Description: shortened(m.text, 1000), Link: link,
 		Severity: "normal", Topic: "roadbed." + e.Entity,
-		Scope: scope, // one notification a request, which moves
+		Scope: scope, // one notification a request, or what lives, which moves
 	}
 	if e.Entity == "approval" && e.Verb == "requested" {
 		n.Title = strings.TrimSuffix(m.title, "waits for approval") + "waits for your approval"

@@ -334,6 +334,23 @@ func TestThePortalTellsApproversRequestersAndOwners(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+	theirs := subject{instance: &provision.Instance{Name: "orders", Owner: "group:default/payments", Offering: "postgres-database", Environment: "dev"}}
+	for title, event := range map[string]provision.Event{
+		"orders in dev is not as it was asked for":         anEvent("drift", "detected", nil),
+		"orders in dev is as it was asked for again":       anEvent("drift", "resolved", nil),
+		"orders in dev has expired and is being destroyed": anEvent("instance", "expired", nil),
+	} {
+		board := &noticeBoard{}
+		if err := (portal{board}).send(t.Context(), event.ID, event, theirs, describe(event, theirs, "https://portal.example")); err != nil || len(board.shown) != 1 {
+			t.Errorf("of %q is shown %+v (%v)", title, board.shown, err)
+			continue
+		}
+		got := board.shown[0]
+		if !cmp.Equal(got.Recipients, []string{"group:default/payments"}) || got.Title != title || got.Scope != "roadbed:"+event.Entity+":"+event.SubjectID.String() ||
+			got.Link != "/catalog/dev/resource/orders.postgres-database/status" {
+			t.Errorf("an owner is told %+v, want %q and the Status tab", got, title)
+		}
+	}
 	board, found := &noticeBoard{}, anEvent("unused", "found", map[string]any{
 		"owner": "group:default/shop", "count": 3, "monthly_saving": provision.Money(171000),
 		"items": []any{map[string]any{"type": "postgres-database", "name": "orders", "environment": "dev", "reason": "no connections in 30 days", "monthly_cost": provision.Money(85000)}},

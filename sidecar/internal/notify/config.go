@@ -62,7 +62,7 @@ type WebhookConfig struct {
 }
 
 // BackstageConfig is the portal's notifications: to approvers what waits for
-// them, to whoever asked what became of it.
+// them, to whoever asked what became of it, to owners what befalls what is theirs.
 type BackstageConfig struct{}
 
 // Route sends what it matches to channels.
@@ -100,6 +100,7 @@ var portalRoutes = []Match{
 	{Entity: oneOf{"request"}, Verb: oneOf{"succeeded", "failed", "denied"}},
 	{Entity: oneOf{"step"}, Verb: oneOf{"stalled"}},
 	{Entity: oneOf{"instance"}, Verb: oneOf{"expiring", "expired"}},
+	{Entity: oneOf{"drift"}, Verb: oneOf{"detected", "resolved"}},
 	{Entity: oneOf{"unused"}, Verb: oneOf{"found"}},
 }
 

@@ -141,6 +141,9 @@ func (c *lintCommand) Run(ctx context.Context, out io.Writer) error {
 		problems = offering.LintAll(ctx, d.offeringFiles, deps)
 	}
 	for _, id := range c.Offering {
+		if _, err := d.catalog.Offering(id); err != nil {
+			return err
+		}
 		problems = append(problems, offering.Lint(ctx, d.offeringFiles, id, deps)...)
 	}
 	for _, problem := range problems {

@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"roadbed.dev/roadbed/policies"
 	"roadbed.dev/roadbed/sidecar/internal/policy"
@@ -11,6 +15,7 @@ import (
 
 type policyCommand struct {
 	Test   policyTestCommand   `cmd:"" help:"Run the policies' own tests, and hold their coverage."`
+	Format policyFormatCommand `cmd:"" help:"Rewrite each Rego file that is not formatted."`
 	Mutate policyMutateCommand `cmd:"" help:"Name every change of the policies that no test would notice."`
 	Replay policyReplayCommand `cmd:"" help:"Say what other policies would have said of everything that was asked, and of what lives."`
 	Bundle policyBundleCommand `cmd:"" help:"Write a folder of policies as a bundle for a service that speaks OPA's bundle API."`
@@ -30,13 +35,14 @@ type policyTestCommand struct {
 	Verbose     bool    `help:"Name every test, not only those that failed." short:"v"`
 }
 
-// Run runs every Rego test. It exits 1 when one fails, or when they reach too
-// little, and then names the lines that none reaches.
+// Run runs every Rego test, and names the lines that none reaches. It exits 1 when
+// one fails, when they reach too little, or when the sidecar would refuse the policies.
 func (c *policyTestCommand) Run(ctx context.Context, out io.Writer) error {
 	if c.MinCoverage < 0 || c.MinCoverage > 100 {
 		return fmt.Errorf("--min-coverage is %v; it is a share in percent, 0 to 100", c.MinCoverage)
 	}
-	report, err := policy.RunTests(ctx, folder(c.Policies, policies.FS))
+	files := folder(c.Policies, policies.FS)
+	report, err := policy.RunTests(ctx, files)
 	if err != nil {
 		return err
 	}
@@ -51,18 +57,38 @@ func (c *policyTestCommand) Run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	short := report.Coverage < c.MinCoverage
-	if short || c.Verbose {
-		for _, lines := range report.Uncovered {
-			fmt.Fprintf(out, "! %s: no test reaches this\n", lines)
-		}
+	for _, lines := range report.Uncovered {
+		fmt.Fprintf(out, "! %s: no test reaches this\n", lines)
 	}
 	failed := len(report.Failed())
 	fmt.Fprintf(out, "%d passed, %d failed, %.1f %% of lines covered\n", len(report.Results)-failed, failed, report.Coverage)
 	if short {
 		fmt.Fprintf(out, "That is less than %g %%: test the lines above, or lower --min-coverage.\n", c.MinCoverage)
 	}
+	if _, err := policy.Load(files); err != nil {
+		return err
+	}
 	if failed > 0 || short {
 		return exit(exitFailed)
+	}
+	return nil
+}
+
+type policyFormatCommand struct {
+	Policies string `help:"Folder of policies." default:"policies" type:"existingdir" env:"ROADBED_POLICIES"`
+}
+
+// Run writes each Rego file as `opa fmt` would, and names those that changed.
+func (c *policyFormatCommand) Run(out io.Writer) error {
+	unformatted, err := policy.Unformatted(os.DirFS(c.Policies))
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(unformatted)) {
+		if err := os.WriteFile(filepath.Join(c.Policies, filepath.FromSlash(name)), unformatted[name], 0o644); err != nil {
+			return fmt.Errorf("write policy: %w", err)
+		}
+		fmt.Fprintln(out, "wrote", filepath.Join(c.Policies, name))
 	}
 	return nil
 }

@@ -33,39 +33,65 @@ func Lint(fsys fs.FS) ([]string, error) {
 	add := func(name, text string, args ...any) {
 		faults = append(faults, name+": "+fmt.Sprintf(text, args...))
 	}
+	unformatted, err := src.unformatted()
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range names {
-		formatted, err := format.Source(name, src.files[name])
-		if err != nil {
-			return nil, fmt.Errorf("format policy %s: %w", name, err)
-		}
-		if !bytes.Equal(formatted, src.files[name]) {
-			add(name, "is not formatted; run `opa fmt -w`")
+		if unformatted[name] != nil {
+			add(name, "is not formatted; run `roadbed policy format`")
 		}
 		if strings.HasSuffix(name, "_test.rego") {
 			continue
 		}
 		about := packageMetadata(modules[name])
-		if about == nil || about.Title == "" || about.Description == "" || len(about.RelatedResources) == 0 {
+		documented := about != nil && about.Title != "" && about.Description != "" && len(about.RelatedResources) > 0
+		if !documented {
 			add(name, "lacks METADATA with scope package: title, description and related_resources")
-			continue
 		}
 		test := strings.TrimSuffix(name, ".rego") + "_test.rego"
 		if modules[test] == nil {
 			add(name, "has no %s beside it", path.Base(test))
-			continue
 		}
 		if !isRule(name) {
 			continue
 		}
-		rule := strings.TrimSuffix(path.Base(name), ".rego")
-		if got, want := about.RelatedResources[0].Ref.String(), "docs/policies.md#"+rule; got != want {
-			add(name, "documents itself at %s, not at %s", got, want)
+		if documented {
+			rule := strings.TrimSuffix(path.Base(name), ".rego")
+			if got, want := about.RelatedResources[0].Ref.String(), "docs/policies.md#"+rule; got != want && !strings.HasPrefix(got, "https://") {
+				add(name, "documents itself at %s, not at %s or an https address", got, want)
+			}
 		}
 		for _, prefix := range cases {
-			if !bytes.Contains(src.files[test], []byte("\n"+prefix)) {
+			if modules[test] != nil && !bytes.Contains(src.files[test], []byte("\n"+prefix)) {
 				add(test, "has no test whose name starts with %s", prefix)
 			}
 		}
 	}
 	return faults, nil
+}
+
+// Unformatted is every Rego file of the bundle in fsys that is not written as
+// `opa fmt` writes it, by its path, as it should be; empty when all are. The
+// error is for a file that does not parse.
+func Unformatted(fsys fs.FS) (map[string][]byte, error) {
+	src, err := readSource(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return src.unformatted()
+}
+
+func (src source) unformatted() (map[string][]byte, error) {
+	written := map[string][]byte{}
+	for _, name := range src.paths(func(name string) bool { return path.Ext(name) == ".rego" }) {
+		formatted, err := format.Source(name, src.files[name])
+		if err != nil {
+			return nil, fmt.Errorf("format policy %s: %w", name, err)
+		}
+		if !bytes.Equal(formatted, src.files[name]) {
+			written[name] = formatted
+		}
+	}
+	return written, nil
 }

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -303,6 +304,30 @@ func TestLintNamesWhatIsMissing(t *testing.T) {
 				t.Errorf("faults = %q, want one that starts with %q", faults, tt.want)
 			}
 		})
+	}
+}
+
+func TestLintNamesEveryFaultOfARuleAtOnce(t *testing.T) {
+	t.Parallel()
+	files := tree(t)
+	files["guardrails/extra.rego"] = &fstest.MapFile{Data: []byte("package roadbed.guardrails.extra\n\nfindings contains input.x if  input.y == 1\n")}
+	faults, err := policy.Lint(files)
+	want := []string{
+		"guardrails/extra.rego: is not formatted; run `roadbed policy format`",
+		"guardrails/extra.rego: lacks METADATA with scope package: title, description and related_resources",
+		"guardrails/extra.rego: has no extra_test.rego beside it",
+	}
+	if err != nil || !slices.Equal(faults, want) {
+		t.Errorf("faults = %q, %v, want %q", faults, err, want)
+	}
+}
+
+func TestARuleMayBeDocumentedElsewhere(t *testing.T) {
+	t.Parallel()
+	files := tree(t)
+	replace(files, "guardrails/multi_az.rego", "docs/policies.md#multi_az", "https://wiki.example.com/rules/multi-az")
+	if faults, err := policy.Lint(files); err != nil || len(faults) > 0 {
+		t.Errorf("faults = %q, %v, want none", faults, err)
 	}
 }
 

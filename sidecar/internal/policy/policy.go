@@ -143,7 +143,7 @@ func (b *Bundle) finding(value any) (provision.Finding, error) {
 	for key, field := range fields {
 		text, isString := object[key].(string)
 		if !isString {
-			return provision.Finding{}, fmt.Errorf("a finding of rule %v has no text for %s", object["rule"], key)
+			return provision.Finding{}, fmt.Errorf(`a finding of rule %v has no text for %s; each has rule, level, message, path and way_out, the last two "" when there is nothing to say`, object["rule"], key)
 		}
 		*field = text
 	}

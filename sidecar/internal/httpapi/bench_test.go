@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"roadbed.dev/roadbed/sidecar/api"
 	"roadbed.dev/roadbed/sidecar/internal/httpapi"
@@ -19,7 +20,7 @@ const submission = `{"offering":"postgres-database","parameters":{"database_name
 func FuzzDecodeStrict(f *testing.F) {
 	for _, seed := range []string{
 		submission, `{"offering":"x","parameters":{"a":{"b":[1,2,{"c":null}]}},"source":{"task":"t"}}`, `{"offering":"x","offering":"y"}`,
-		`{}`, `null`, `[]`, `{"a":`, `{"parameters":{"n":1e999}}`, strings.Repeat(`[`, 100), `{"\u0000":1}`, "{\"offering\":\"\xff\"}",
+		`{}`, `null`, `[]`, `{"a":`, `{"parameters":{"n":1e999}}`, strings.Repeat(`[`, 100), `{"\u0000":1}`, "{\"offering\":\"\xff\"}", `{"offering":"\ud800","parameters":{"a":"\ud83d\ude00","b":"\\ud800","c":"\\\ud83d\\ude00"}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -31,6 +32,10 @@ func FuzzDecodeStrict(f *testing.F) {
 		}
 		if err == nil && !json.Valid(body) {
 			t.Errorf("%q was taken, and is not JSON", body)
+		}
+		replaced := strings.ContainsRune(fmt.Sprint(out), utf8.RuneError)
+		if sent := strings.ToLower(string(body)); err == nil && replaced && !strings.Contains(sent, "\ufffd") && !strings.Contains(sent, `\ufffd`) {
+			t.Errorf("%q was taken as %q", body, fmt.Sprint(out))
 		}
 	})
 }

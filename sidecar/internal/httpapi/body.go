@@ -10,6 +10,9 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -46,6 +49,9 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64, optional bool
 }
 
 func decodeStrict(body []byte, out any) error {
+	if !wholeText(body) {
+		return provision.Errorf(provision.Invalid, "the body holds what is no character: send UTF-8, and no half of a surrogate pair")
+	}
 	walk := walker{dec: json.NewDecoder(bytes.NewReader(body))}
 	walk.dec.UseNumber()
 	err := walk.value("", reflect.TypeOf(out), 0)
@@ -79,6 +85,49 @@ func decodeStrict(body []byte, out any) error {
 		return provision.Errorf(provision.Invalid, "the body does not have the expected form: %v", err)
 	}
 	return nil
+}
+
+// wholeText reports whether every text in a JSON body is one: decoding would put
+// another character in the place of a byte or a half pair that is none, and what
+// comes out would not be what was asked for.
+func wholeText(body []byte) bool {
+	if !utf8.Valid(body) {
+		return false
+	}
+	for at := 0; ; {
+		next := bytes.IndexByte(body[at:], '\\')
+		if next < 0 {
+			return true
+		}
+		at += next
+		first := escaped(body[at:])
+		switch {
+		case first == 0: // another escape, or none: its second byte begins nothing
+			at += 2
+		case !utf16.IsSurrogate(first):
+			at += 6
+		case utf16.DecodeRune(first, escaped(body[at+6:])) == unicode.ReplacementChar:
+			return false
+		default:
+			at += 12
+		}
+		if at >= len(body) {
+			return true
+		}
+	}
+}
+
+// escaped is the code unit of an escape \uXXXX that a text begins with; 0 when it
+// begins with none.
+func escaped(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(unit)
 }
 
 // walker looks at a JSON text before it is decoded, because decoding takes the

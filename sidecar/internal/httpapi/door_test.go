@@ -90,9 +90,14 @@ func TestErrorsOfTheDoor(t *testing.T) {
 		says   string
 	}{
 		"an unknown route":              {sent{"GET", "/nothing", nil, ""}, 404, "NotFoundError", "no route"},
+		"a wrong method of what ends":   {sent{"PUT", "/pauses/" + id, nil, ""}, 405, "MethodNotAllowedError", "use DELETE"},
 		"a wrong method":                {sent{"DELETE", "/requests", nil, ""}, 405, "MethodNotAllowedError", "use GET or POST"},
 		"a body of another type":        {sent{"POST", "/requests", r.jsonBy(ann, "Idempotency-Key", "k", "Content-Type", "text/plain"), "{}"}, 400, "InputError", "application/json"},
 		"no body":                       {post(""), 400, "InputError", ""},
+		"a byte that is no character":   {post("{\"offering\":\"x\xff\",\"parameters\":{}}"), 400, "InputError", "no character"},
+		"half a surrogate pair":         {post(`{"offering":"x","parameters":{"a":"\ud83d\\ude00"}}`), 400, "InputError", "no character"},
+		"a pair the wrong way round":    {post(`{"offering":"x","parameters":{"a":"\ude00\ud83d"}}`), 400, "InputError", "no character"},
+		"a whole pair":                  {post(`{"offering":"x","parameters":{"a":"\\\ud83d\ude00"}}`), 404, "NotFoundError", "no offering"},
 		"half a body":                   {post(`{"offering":`), 400, "InputError", "not JSON"},
 		"more after the body":           {post(`{"offering":"x","parameters":{}} {}`), 400, "InputError", "goes on"},
 		"a list":                        {post(`[]`), 400, "InputError", "object"},

@@ -135,7 +135,7 @@ func (s *Server) noRoute(_ http.ResponseWriter, r *http.Request) error {
 func noMethod(root *mux.Router) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var allowed []string
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 			other := r.Clone(r.Context())
 			other.Method = method
 			if match := (mux.RouteMatch{}); root.Match(other, &match) && match.MatchErr == nil {

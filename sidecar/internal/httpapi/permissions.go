@@ -49,6 +49,8 @@ func permissionFor(method, path string) provision.Permission {
 		return mayOpenSecrets
 	case ends("destroy"), method == http.MethodDelete && under("/previews"):
 		return mayDelete
+	case ends("journal"), ends("state/remove"):
+		return mayOperate
 	case under("/instances"), under("/previews"):
 		return mayUpdate
 	case path == "/requests", path == "/previews", ends("retry"), ends("databases"):

@@ -53,6 +53,8 @@ func TestThePortalsPolicyIsAskedWhatEachRouteIs(t *testing.T) {
 		"POST /instances/" + id + "/drift/revert":                    "roadbed.instance.update",
 		"POST /instances/" + id + "/destroy":                         "roadbed.instance.delete",
 		"POST /instances/" + id + "/credentials":                     "roadbed.credentials.read",
+		"POST /instances/" + id + "/journal":                         "roadbed.platform.operate",
+		"POST /instances/" + id + "/state/remove":                    "roadbed.platform.operate",
 		"POST /previews":                                             "roadbed.instance.create",
 		"DELETE /previews/" + id:                                     "roadbed.instance.delete",
 		"POST /api/v1/databases":                                     "roadbed.instance.create",

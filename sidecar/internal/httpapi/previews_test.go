@@ -27,8 +27,22 @@ import (
 const forge = "https://token.forge.example"
 
 // piped is a rig that lets the pipelines of acme/orders and acme/site in, both
-// for payments, and the token of one that runs for a pull request.
+// for payments, and a client of one that runs for a pull request.
 func piped(t *testing.T) (r *rig, pipeline func(repository, ref string) *client.Client) {
+	t.Helper()
+	r, token := pipelines(t)
+	return r, func(repository, ref string) *client.Client {
+		t.Helper()
+		c, err := client.New(r.url(), token(repository, ref))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+}
+
+// pipelines are the rig of piped and the pipelines' tokens.
+func pipelines(t *testing.T) (r *rig, token func(repository, ref string) string) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -56,11 +70,12 @@ issuers:
 		t.Fatal(err)
 	}
 	r = newRig(t, func(c *httpapi.Config) {
+		c.Limits = httpapi.Limits{Reads: 1e4, Tries: 1e4, Asks: 1e4}
 		if c.Auth, err = backstage.NewPipelines(config, c.Auth, time.Now, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 	})
-	return r, func(repository, ref string) *client.Client {
+	return r, func(repository, ref string) string {
 		t.Helper()
 		token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
 			"iss": forge, "aud": "roadbed", "sub": "repo:" + repository + ":pull_request", "repository": repository, "ref": ref,
@@ -71,11 +86,7 @@ issuers:
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := client.New(r.url(), text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
+		return text
 	}
 }
 

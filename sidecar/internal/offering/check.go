@@ -182,6 +182,10 @@ func (v *validator) faults(p provision.Parameters) []provision.Fault {
 			add(name, "/"+pointer(name), "%s has a number beyond reason", name)
 			delete(sane, name)
 		}
+		// Else the rules and the approvers would see that something is set, and not what.
+		if _, sealed := provision.Sealed(value); sealed {
+			add(name, "/"+pointer(name), "%s has the one member \"sealed\", which is how Roadbed keeps a secret; give it another name", name)
+		}
 	}
 	beyond := maps.Clone(found)
 	var invalid *jsonschema.ValidationError

@@ -108,6 +108,7 @@ func TestWhatIsWrongIsSaidForPeople(t *testing.T) {
 		"too little storage":           {provision.Parameters{"storage_gb": 19}, "storage_gb is 19; the least is 20"},
 		"too much storage":             {provision.Parameters{"storage_gb": json.Number("1001")}, "storage_gb is 1001; the most is 1000"},
 		"storage that eats memory":     {provision.Parameters{"storage_gb": json.Number("1e1000000")}, "storage_gb has a number beyond reason"},
+		"a setting that looks sealed":  {provision.Parameters{"custom_parameters": map[string]any{"sealed": "YWJj"}}, "custom_parameters has the one member \"sealed\""},
 		"a setting that eats memory":   {provision.Parameters{"custom_parameters": map[string]any{"a": json.Number("1e999999999")}}, "custom_parameters has a number beyond reason"},
 		"a setting Terraform refuses":  {provision.Parameters{"custom_parameters": map[string]any{"Work-Mem": "64MB"}}, "a key must match ^[a-z_]"},
 		"half a gigabyte":              {provision.Parameters{"storage_gb": 20.5}, "storage_gb is 20.5; it must be a whole number from 20 to 1000"},

@@ -177,7 +177,8 @@ func (s *Service) cloned(ctx context.Context, p Principal, ask EphemeralAsk, pul
 	}
 	name := pull.Name + "-" + i.Name
 	there, err := s.Store.InstanceByName(ctx, offering.ID, ask.Environment, name)
-	if err == nil && there.Preview != nil && there.Preview.ID == pull.ID && there.State != Destroying {
+	// Of another team's copy of the same pull request nothing is told: its name is taken.
+	if err == nil && there.Preview != nil && there.Preview.ID == pull.ID && there.Owner == i.Owner && there.State != Destroying {
 		return s.Store.Request(ctx, there.RequestID)
 	}
 	if err != nil && KindOf(err) != NotFound {

@@ -35,6 +35,29 @@ func preview(repository string) provision.EphemeralAsk {
 	}
 }
 
+func TestAnotherTeamsCopyForTheSamePullRequestIsNotTold(t *testing.T) {
+	t.Parallel()
+	s := based(t, "orders")
+	s.Environments["trial"] = provision.Environment{Name: "trial", Implementation: "local", Pool: "local"}
+	_, members, err := s.MakeEphemeral(t.Context(), ann, preview("acme/orders"), "k")
+	if err != nil || members[0].Err != nil {
+		t.Fatalf("made %+v, %v", members, err)
+	}
+	theirs := ask("orders", "base-theirs")
+	theirs.Parameters["environment"], theirs.Parameters["team_owner"] = "trial", "search"
+	made, err := s.Submit(t.Context(), bob, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.work(t, made.ID, `{"outputs": {}}`)
+	same := preview("acme/orders")
+	same.Owner, same.PullRequest.Base = "search", "trial"
+	_, members, err = s.MakeEphemeral(t.Context(), bob, same, "k")
+	if err != nil || len(members) != 1 || provision.KindOf(members[0].Err) != provision.Conflict || members[0].Request.Owner == "group:default/payments" {
+		t.Errorf("bob's copy of the same pull request: %+v, %v; want a Conflict that shows nothing of ann's", members, err)
+	}
+}
+
 func TestTwoRepositoriesMayHaveTheSameNumber(t *testing.T) {
 	t.Parallel()
 	s := based(t, "orders")

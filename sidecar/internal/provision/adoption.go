@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 )
 
 // Adopted are the parameters that change when the actual values of an instance's
@@ -84,4 +85,51 @@ func (s *Service) differenceOf(ctx context.Context, found []DriftFound) *Money {
 		sum += is.MonthlyCost - was.MonthlyCost
 	}
 	return &sum
+}
+
+// ImportTickets keeps how many tickets each day had; a day that was imported
+// before has the new number. Only the platform team may. Every fault at once is
+// Invalid, and then nothing is kept. It may be repeated.
+func (s *Service) ImportTickets(ctx context.Context, p Principal, tickets []TicketCount) error {
+	if err := s.Authorizer.Allow(ctx, Access{Principal: p, Verb: VerbImportTickets}); err != nil {
+		return err
+	}
+	faults := TicketFaults(tickets, DayOf(s.Now()))
+	if len(faults) > 0 {
+		err := Errorf(Invalid, "%s", faults[0].Message)
+		err.Details = faults
+		return err
+	}
+	return s.Store.ImportTickets(ctx, p.Subject, tickets)
+}
+
+// TicketFaults is everything that is wrong with an import on a day, in order.
+func TicketFaults(tickets []TicketCount, today Day) []Fault {
+	switch {
+	case len(tickets) == 0:
+		return []Fault{{"/items", "there is no day to import; give at least one date with its count"}}
+	case len(tickets) > mostTicketDays:
+		return []Fault{{"/items", fmt.Sprintf("%d days are too many at once; import at most %d", len(tickets), mostTicketDays)}}
+	}
+	var faults []Fault
+	seen := map[Day]bool{}
+	for i, t := range tickets {
+		at := fmt.Sprintf("/items/%d/", i)
+		parsed, err := time.Parse(time.DateOnly, string(t.Day))
+		switch {
+		case err != nil:
+			faults = append(faults, Fault{at + "date", fmt.Sprintf("%q is not a date; write it as 2026-01-31", t.Day)})
+		case parsed.Year() < 1970:
+			faults = append(faults, Fault{at + "date", fmt.Sprintf("%s is before 1970", t.Day)})
+		case t.Day > today:
+			faults = append(faults, Fault{at + "date", fmt.Sprintf("%s is in the future; today is %s (UTC)", t.Day, today)})
+		case seen[t.Day]:
+			faults = append(faults, Fault{at + "date", fmt.Sprintf("%s is there twice; give each date once", t.Day)})
+		}
+		seen[t.Day] = true
+		if t.Count < 0 || t.Count > largestTickets {
+			faults = append(faults, Fault{at + "count", fmt.Sprintf("%d is not a number of tickets; it must be from 0 to %d", t.Count, largestTickets)})
+		}
+	}
+	return faults
 }

@@ -3,6 +3,8 @@ package provision
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,4 +96,27 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return Internal
+}
+
+// withFaults is an Invalid error with more faults; of any other kind it stays
+// what it is.
+func withFaults(err error, more []Fault) error {
+	all := &Error{Kind: Invalid}
+	if err != nil {
+		var shown *Error
+		if !errors.As(err, &shown) || shown.Kind != Invalid {
+			return err
+		}
+		*all = *shown
+	}
+	all.Details = append(slices.Clone(all.Details), more...)
+	messages := []string{}
+	if all.Message != "" {
+		messages = append(messages, all.Message)
+	}
+	for _, f := range more {
+		messages = append(messages, f.Message)
+	}
+	all.Message = strings.Join(messages, "; ")
+	return all
 }

@@ -88,3 +88,13 @@ func dropped(now, then Offering, before Parameters) []ParameterChange {
 	}
 	return slices.Clip(changes)
 }
+
+// AvailableVersion is the version of its offering that an instance could be
+// upgraded to; "" when it is of the published one, or when none is published.
+func (s *Service) AvailableVersion(i Instance) string {
+	published, err := s.Catalog.Offering(i.Offering)
+	if err != nil || published.Digest == i.OfferingDigest {
+		return ""
+	}
+	return published.Version
+}

@@ -141,3 +141,35 @@ func reasons(findings []Finding) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// changeSteps are what a person sees of a change: an offering's own steps speak
+// of making, and what changes is Terraform's to find, so it is one step.
+func changeSteps(o Offering) []StepDefinition { return stepsOf(Update, o) }
+
+// stepsOf are changeSteps in the words of an action.
+func stepsOf(action Action, o Offering) []StepDefinition {
+	plan, apply := "Plan change", "Change resources"
+	switch action {
+	case Create:
+		return o.Steps
+	case Import:
+		plan, apply = "Plan import", "Take over resources"
+	case Rotate:
+		plan, apply = "Plan rotation", "Make credentials anew"
+	case HandOver:
+		plan, apply = "Plan handing over", "Change owner and credentials"
+	}
+	return []StepDefinition{
+		{Name: "Validate request", Phase: "validate"},
+		{Name: plan, Phase: "plan"},
+		{Name: apply, Addresses: resourceAddresses(o)},
+	}
+}
+
+func resourceAddresses(o Offering) []string {
+	var addresses []string
+	for _, step := range o.Steps {
+		addresses = append(addresses, step.Addresses...)
+	}
+	return addresses
+}

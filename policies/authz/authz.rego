@@ -1,8 +1,9 @@
 # METADATA
 # title: Authorisation
 # description: >
-#   Who may do what. Input is {subject, groups, verb, owner, environment}; refs are entity
-#   refs, groups are the subject's ownership refs and empty for a service. A pipeline has
+#   Who may do what. Input is {subject, groups, actor, verb, owner, environment}; refs are
+#   entity refs, groups are the subject's ownership refs and empty for a service, actor is
+#   the plugin that carries a user's ask and "" when they came themselves. A pipeline has
 #   besides ci: {repository, pull_request (0 is each of them), owner, action, preview} with
 #   what it has proven, what it asks for, and what the thing is part of.
 # scope: package
@@ -38,6 +39,7 @@ allow if {
 	input.verb == "approve"
 	_is_user
 	_is_owner
+	not _carried
 }
 
 # Forms show what is left of a cost centre and of an environment; a team's money is
@@ -53,6 +55,7 @@ allow if {
 	input.verb == "open_credentials"
 	_is_user
 	_is_owner
+	not _carried
 }
 
 allow if {
@@ -127,6 +130,13 @@ reason := sprintf(
 	[input.subject, input.owner, input.owner, data.authz.contact],
 ) if {
 	input.verb == "submit"
+} else := sprintf("%s may not do this for %s: approvals are given and credentials opened by people themselves. Do it in the portal, or with the CLI.", [
+	input.actor,
+	input.subject,
+]) if {
+	input.verb in {"approve", "open_credentials"}
+	_is_owner
+	_carried
 } else := sprintf("Only members of %s may open these credentials. Ask one of them.", [input.owner]) if {
 	input.verb == "open_credentials"
 	input.owner != ""
@@ -176,6 +186,12 @@ reason := sprintf(
 _is_user if {
 	startswith(input.subject, "user:")
 	input.subject != "user:"
+}
+
+# A template acts as whoever runs it, and so would one that a colleague has laid out.
+_carried if {
+	input.actor != ""
+	not input.actor in data.authz.carriers
 }
 
 _is_ci if input.subject == concat("", ["ci:", input.ci.repository])

@@ -80,6 +80,27 @@ test_people_see_their_teams_budgets_and_everyones_places if {
 	not authz.allow with input as object.union(_service("plugin:catalog", "read_budget"), {"owner": ""})
 }
 
+test_approvals_and_credentials_are_for_people_themselves if {
+	carried := object.union(_ann, {"actor": "plugin:scaffolder"})
+	every verb in ["approve", "open_credentials"] {
+		_allowed(object.union(_ann, {"actor": ""}), verb, "group:default/payments")
+		not _allowed(carried, verb, "group:default/payments")
+		_reason(carried, verb, "group:default/payments") == concat(" ", [
+			"plugin:scaffolder may not do this for user:default/ann: approvals are given and credentials opened",
+			"by people themselves. Do it in the portal, or with the CLI.",
+		])
+		not _allowed(carried, verb, "group:default/checkout")
+		startswith(_reason(carried, verb, "group:default/checkout"), "Only members of group:default/checkout may")
+	}
+	_allowed(carried, "submit", "group:default/payments")
+}
+
+test_a_plugin_that_may_carry_them_does if {
+	carried := object.union(_ann, {"actor": "plugin:inbox", "verb": "approve"})
+	authz.allow with input as carried with data.authz.carriers as ["plugin:inbox"]
+	not authz.allow with input as carried with data.authz.carriers as ["plugin:scaffolder"]
+}
+
 test_the_platform_team_acts_for_any_team if {
 	every verb in ["submit", "read", "cancel", "check_drift"] {
 		_allowed(_pat, verb, "group:default/payments")

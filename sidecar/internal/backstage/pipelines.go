@@ -139,7 +139,8 @@ type pipelineIssuer struct {
 
 	mu     sync.Mutex
 	keysAt string    // URL of its key set, once its discovery document has said so
-	asked  time.Time // when it did
+	asked  time.Time // when it last was
+	asking bool      // somebody is at it
 }
 
 // NewPipelines lets the pipelines of c in, before next.
@@ -257,25 +258,47 @@ func pullNumber(ref string) int {
 func shown(claim string) string { return claim[:min(len(claim), 100)] }
 
 // keys is where the issuer's key set is. Its discovery document is asked at
-// first and every hour; while it cannot be had, what it said last holds.
+// first and every hour; while it cannot be had, what it said last holds. Anybody
+// can name an issuer, so one that does not answer is asked by one at a time and
+// seldom, and all others are told so at once.
 func (i *pipelineIssuer) keys(ctx context.Context) (string, error) {
 	if i.KeysFile != "" {
 		return "", nil
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock() // whoever waits here waits for the answer that all need
-	if i.keysAt != "" && i.now().Sub(i.asked) < keysStale {
-		return i.keysAt, nil
+	known, ask := i.turn()
+	switch {
+	case !ask && known == "":
+		return "", provision.Unreachable(i.Issuer, errors.New("it is being asked for its discovery document, or did not answer a moment ago"))
+	case !ask:
+		return known, nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout) // whoever asked may be gone
+	defer cancel()
 	keys, err := i.discover(ctx)
-	if err != nil && i.keysAt == "" {
-		return "", provision.Unreachable(i.Issuer, err)
-	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.asking, i.asked = false, i.now()
 	if err == nil {
 		i.keysAt = keys
 	}
-	i.asked = i.now()
+	if i.keysAt == "" {
+		return "", provision.Unreachable(i.Issuer, err)
+	}
 	return i.keysAt, nil
+}
+
+// turn is where the key set is as far as is known, and whether it is for the
+// caller, alone, to ask again.
+func (i *pipelineIssuer) turn() (known string, ask bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	rest := keysStale
+	if i.keysAt == "" {
+		rest = retryAfterFail
+	}
+	ask = !i.asking && i.now().Sub(i.asked) >= rest
+	i.asking = i.asking || ask
+	return i.keysAt, ask
 }
 
 // discover reads the issuer's discovery document: OpenID Connect Discovery 1.0,

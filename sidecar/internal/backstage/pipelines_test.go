@@ -252,6 +252,10 @@ func TestAnIssuerThatIsAwayIsNoRefusal(t *testing.T) {
 		t.Errorf("while it was never reached: %v, want unavailable", err)
 	}
 	f.down.Store(false)
+	if _, err := p.Authenticate(t.Context(), f.token(t, c.now(), nil)); provision.KindOf(err) != provision.Unavailable || f.hits.Load() != 1 {
+		t.Errorf("a moment later: %v after %d askings, want unavailable and not asked again", err, f.hits.Load())
+	}
+	c.turn(retryAfterFail)
 	if _, err := p.Authenticate(t.Context(), f.token(t, c.now(), nil)); err != nil {
 		t.Fatalf("once it is back: %v", err)
 	}
@@ -263,6 +267,38 @@ func TestAnIssuerThatIsAwayIsNoRefusal(t *testing.T) {
 	c.turn(2 * time.Hour)
 	if _, err := p.Authenticate(t.Context(), f.token(t, c.now(), nil)); provision.KindOf(err) != provision.Unavailable {
 		t.Errorf("with keys that are old: %v, want unavailable", err)
+	}
+}
+
+// TestAnIssuerThatHangsHoldsOneCaller sends tokens that anybody can make, in the
+// name of an issuer that does not answer.
+func TestAnIssuerThatHangsHoldsOneCaller(t *testing.T) {
+	t.Parallel()
+	f, c := newForge(t), newClock()
+	answers := make(chan struct{})
+	f.says = func(map[string]any) { <-answers }
+	p := f.pipelines(t, c, nobody{})
+	raw, told := f.token(t, c.now(), nil), make(chan error)
+	const callers = 50
+	for range callers {
+		go func() {
+			_, err := p.Authenticate(context.WithoutCancel(t.Context()), raw)
+			told <- err
+		}()
+	}
+	for n := range callers - 1 {
+		select {
+		case err := <-told:
+			if provision.KindOf(err) != provision.Unavailable {
+				t.Errorf("caller %d: %v, want unavailable", n, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%d callers wait for an issuer that hangs, want one", callers-n)
+		}
+	}
+	close(answers)
+	if err := <-told; err != nil {
+		t.Errorf("the one that asked: %v", err)
 	}
 }
 

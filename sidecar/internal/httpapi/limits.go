@@ -21,11 +21,12 @@ type Limits struct {
 
 	PerCaller int // requests of one caller that are answered at once; 0 is 32
 	Active    int // requests of everybody that are answered at once, streams apart, and as many of workers; 0 is 256
+	Bulky     int // of workers with a body of over 1 MiB, which is held in memory; 0 is 8
 }
 
 func (l Limits) orDefaults() Limits {
 	l.Reads, l.Tries, l.Asks, l.Workers = cmp.Or(l.Reads, 50), cmp.Or(l.Tries, 20), cmp.Or(l.Asks, 20), cmp.Or(l.Workers, 500)
-	l.PerCaller, l.Active = cmp.Or(l.PerCaller, 32), cmp.Or(l.Active, 256)
+	l.PerCaller, l.Active, l.Bulky = cmp.Or(l.PerCaller, 32), cmp.Or(l.Active, 256), cmp.Or(l.Bulky, 8)
 	return l
 }
 
@@ -156,10 +157,22 @@ type slots chan struct{}
 
 // enter takes a place. release gives it back, and may be called twice.
 func (s *Server) enter(c class) (release func(), err error) {
-	places := s.slots
 	if c == works {
-		places = s.workerSlots
+		return s.take(s.workerSlots, c)
 	}
+	return s.take(s.slots, c)
+}
+
+// carry takes one of the few places for bodies that fill the memory, for a worker
+// that sends one.
+func (s *Server) carry(r *http.Request) (release func(), err error) {
+	if r.ContentLength >= 0 && r.ContentLength <= 1<<20 {
+		return func() {}, nil
+	}
+	return s.take(s.bulkySlots, works)
+}
+
+func (s *Server) take(places slots, c class) (release func(), err error) {
 	select {
 	case places <- struct{}{}:
 		return sync.OnceFunc(func() { <-places }), nil

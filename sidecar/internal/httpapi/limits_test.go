@@ -1,8 +1,10 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 
 	"roadbed.dev/roadbed/sidecar/internal/httpapi"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
+	"roadbed.dev/roadbed/sidecar/internal/testkit"
 )
 
 func TestACallerThatAsksTooFastWaitsAndNobodyElse(t *testing.T) {
@@ -171,4 +174,48 @@ func BenchmarkLimits(b *testing.B) {
 			gate.Pass(ann)
 		}
 	})
+}
+
+func TestFewLargeBodiesAreHeldAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *httpapi.Config) { c.Limits.Bulky = 1 })
+	push := func(body io.Reader, length int64) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, r.url()+"/worker/runs/"+uuid.NewString()+"/state", body)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		req.ContentLength = length
+		req.Header = http.Header{
+			"Authorization": {"Bearer " + poolToken}, "Roadbed-Worker": {"worker-1"},
+			"Roadbed-State-Serial": {"1"}, "Roadbed-State-Lineage": {"l"}, "Roadbed-Fence": {"1"},
+			"Expect": {"100-continue"}, // else the answer may come in the middle of the sending
+		}
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	const large = 2 << 20
+	body, rest := io.Pipe()
+	first := make(chan int)
+	go func() { first <- push(body, large) }()
+	if _, err := rest.Write(make([]byte, large/2)); err != nil { // it is being read
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 10*time.Second, "a second large one is told to come again", func() bool {
+		return push(bytes.NewReader(make([]byte, large)), large) == http.StatusServiceUnavailable
+	})
+	if status := push(strings.NewReader("small"), 5); status != http.StatusNotFound {
+		t.Errorf("a small one beside it answered %d, want that there is no such run", status)
+	}
+	if _, err := rest.Write(make([]byte, large/2)); err != nil {
+		t.Fatal(err)
+	}
+	if status := <-first; status != http.StatusNotFound {
+		t.Errorf("the first answered %d, want that there is no such run", status)
+	}
 }

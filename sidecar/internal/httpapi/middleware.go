@@ -234,6 +234,11 @@ func (s *Server) worker(route string, h worked) http.Handler {
 		if err := s.meter(works, "pool "+c.pool); err != nil {
 			return err
 		}
+		drop, err := s.carry(r)
+		if err != nil {
+			return err
+		}
+		defer drop()
 		return h(w, r, c)
 	})
 }

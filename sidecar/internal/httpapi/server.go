@@ -77,7 +77,7 @@ type Server struct {
 	drain    sync.Once
 	handler  http.Handler
 
-	slots, workerSlots slots
+	slots, workerSlots, bulkySlots slots
 }
 
 // New is a Server. A base URL or a pool's digest that makes no sense is Invalid.
@@ -114,7 +114,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		Config: c, pools: pools, gate: newGate(c.Limits, c.Now), draining: make(chan struct{}),
 		streams: streams{perPrincipal: map[string]int{}},
-		slots:   make(slots, c.Limits.Active), workerSlots: make(slots, c.Limits.Active),
+		slots:   make(slots, c.Limits.Active), workerSlots: make(slots, c.Limits.Active), bulkySlots: make(slots, c.Limits.Bulky),
 	}
 	if s.actions, err = actionList(); err != nil {
 		return nil, fmt.Errorf("list actions: %w", err)

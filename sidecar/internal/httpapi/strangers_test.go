@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -170,4 +171,25 @@ func (r *rig) everything() map[string]string {
 
 func bearer(token string) http.Header {
 	return http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}}
+}
+
+// carrying is an authenticator of which each user comes through the scaffolder.
+type carrying struct{ httpapi.Authenticator }
+
+func (c carrying) Authenticate(ctx context.Context, authorization string) (provision.Principal, error) {
+	p, err := c.Authenticator.Authenticate(ctx, authorization)
+	p.Actor = "plugin:scaffolder"
+	return p, err
+}
+
+// TestATemplateOpensNoCredentials is what a template could do
+// with the token of a person who runs it: ask, and not read what it has got.
+func TestATemplateOpensNoCredentials(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *httpapi.Config) { c.Auth = carrying{c.Auth} })
+	made := r.ready("orders")
+	_, err := r.as(ann).Credentials(t.Context(), *made.InstanceId)
+	if said := kindOf(t, err, provision.Denied).Message; !strings.Contains(said, "by people themselves") {
+		t.Errorf("credentials: %q, want who may open them", said)
+	}
 }

@@ -258,6 +258,7 @@ func accessInput(a provision.Access) ast.Value {
 	input := ast.NewObject(
 		[2]*ast.Term{ast.StringTerm("subject"), ast.StringTerm(a.Principal.Subject)},
 		[2]*ast.Term{ast.StringTerm("groups"), ast.ArrayTerm(groups...)},
+		[2]*ast.Term{ast.StringTerm("actor"), ast.StringTerm(a.Principal.Actor)},
 		[2]*ast.Term{ast.StringTerm("verb"), ast.StringTerm(string(a.Verb))},
 		[2]*ast.Term{ast.StringTerm("owner"), ast.StringTerm(a.Owner)},
 		[2]*ast.Term{ast.StringTerm("environment"), ast.StringTerm(a.Environment)},

@@ -44,8 +44,24 @@ findings contains finding if {
 	input.action == "import"
 	some change in input.changes
 	change.imported
-	some secret in data.plan.import_changes.secrets
-	secret in change.unknown
+	some tag in data.plan.import_changes.tags
+	theirs := change.before.tags[tag]
+	theirs != object.get(change.after, ["tags", tag], "")
+	finding := {
+		"rule": "import_changes",
+		"level": "deny",
+		"message": sprintf("%s belongs to another instance: its tag %s is %s.", [change.address, tag, theirs]),
+		"path": "",
+		"way_out": "Name another, or have that instance handed over.",
+		"address": change.address,
+	}
+}
+
+findings contains finding if {
+	input.action == "import"
+	some change in input.changes
+	change.imported
+	some secret in _new_secrets(change)
 	finding := {
 		"rule": "import_changes",
 		"level": object.get(data.plan.import_changes.levels, input.environment.name, data.plan.import_changes.level),
@@ -81,7 +97,14 @@ _forbidden(change) if change.action in {"delete", "replace"}
 
 _forbidden(change) if {
 	change.action == "create"
-	not change.address in object.get(input, "import_makes", [])
+	makes := object.get(input, "import_makes", [])
+	not change.address in makes
+	not split(change.address, "[")[0] in makes
+}
+
+_new_secrets(change) := {secret | some secret in data.plan.import_changes.secrets; secret in change.unknown} | {secret |
+	some version, secret in data.plan.import_changes.versions
+	change.after[version] != object.get(change.before, version, null)
 }
 
 # Providers say null and empty for the same nothing.

@@ -18,6 +18,11 @@ test_exactly_at_what_the_offering_makes if {
 	import_changes.findings == set() with input as _importing({"action": "create", "address": "note.asked", "imported": false})
 }
 
+test_exactly_at_each_of_what_the_offering_makes if {
+	import_changes.findings == set() with input as _importing({"action": "create", "address": "note.asked[\"10.0.0.0/8\"]", "imported": false})
+	_levels(_importing({"action": "create", "address": "note.other[0]", "imported": false})) == ["deny"]
+}
+
 test_outside_anything_else_would_be_made_or_lost if {
 	every action in ["create", "delete", "replace"] {
 		some finding in import_changes.findings with input as _importing({"action": action})
@@ -57,6 +62,25 @@ test_outside_it_belongs_to_another_instance if {
 	}))
 }
 
+test_outside_its_tag_is_of_another_instance if {
+	theirs := {"RoadbedInstance": "one", "Team": "x"}
+	every after in [{"tags": {"RoadbedInstance": "two"}}, {"tags": {}}, {"tags": null}, {}] {
+		some finding in import_changes.findings with input as _importing({"action": "update", "before": {"tags": theirs}, "after": after})
+		finding == {
+			"rule": "import_changes",
+			"level": "deny",
+			"message": "db.main belongs to another instance: its tag RoadbedInstance is one.",
+			"path": "",
+			"way_out": "Name another, or have that instance handed over.",
+			"address": "db.main",
+		}
+	}
+	every before in [{"tags": null}, {"tags": {"Team": "x"}}, {"tags": {"RoadbedInstance": "two"}}] {
+		not "deny" in _levels(_importing({"action": "update", "before": before, "after": {"tags": {"RoadbedInstance": "two"}}}))
+	}
+	not "deny" in _levels(_importing({"action": "update", "imported": false, "before": {"tags": theirs}, "after": {"tags": {}}}))
+}
+
 test_outside_a_secret_would_be_new if {
 	import_changes.findings == {{
 		"rule": "import_changes",
@@ -67,6 +91,10 @@ test_outside_a_secret_would_be_new if {
 		"address": "db.main",
 	}} with input as _importing({"action": "update", "unknown": ["password"]})
 	_levels(object.union(_importing({"action": "update", "unknown": ["password"]}), {"environment": {"name": "prod"}})) == ["require_approval"]
+	"warn" in _levels(_importing({"action": "update", "before": {"password_wo_version": null}, "after": {"password_wo_version": 1}}))
+	"warn" in _levels(_importing({"action": "update", "before": {}, "after": {"password_wo_version": 1}}))
+	not "warn" in _levels(_importing({"action": "update", "before": {"password_wo_version": 1}, "after": {"password_wo_version": 1}}))
+	not "warn" in _levels(_importing({"action": "update", "imported": false, "after": {"password_wo_version": 1}}))
 	import_changes.findings == set() with input as _importing({"action": "update", "unknown": ["port"]})
 	import_changes.findings == set() with input as _importing({"action": "create", "address": "note.asked", "imported": false, "unknown": ["password"]})
 }
@@ -97,6 +125,7 @@ test_lifted_for_every_other_action if {
 		every change in [
 			{"action": "replace"}, {"action": "update", "unknown": ["password"]},
 			{"action": "update", "before": {"comment": "roadbed:one"}, "after": {"comment": "roadbed:two"}},
+			{"action": "update", "before": {"tags": {"RoadbedInstance": "one"}}, "after": {"tags": {"RoadbedInstance": "two"}}},
 		] {
 			import_changes.findings == set() with input as object.union(_importing(change), {"action": action})
 		}

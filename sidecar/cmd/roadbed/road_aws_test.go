@@ -87,8 +87,21 @@ func (a *aws) wantRDS(id string, want ...string) {
 	}
 }
 
+// login is what a secret holds.
+type login struct{ Username, Password, DBName string }
+
 // secret is what the owner's login is, by the reference that the instance has.
-func (a *aws) secret(arn string) (login struct{ Username, Password, DBName string }) {
+func (a *aws) secret(arn string) login {
+	a.t.Helper()
+	login := a.login(arn)
+	if login.Username != "dbowner" {
+		a.t.Errorf("the login is of %q", login.Username)
+	}
+	return login
+}
+
+// login is the login that a secret holds.
+func (a *aws) login(arn string) (login login) {
 	a.t.Helper()
 	var answer struct{ SecretString string }
 	text := a.moto.JSON("secretsmanager.GetSecretValue", fmt.Sprintf(`{"SecretId": %q}`, arn))
@@ -98,8 +111,8 @@ func (a *aws) secret(arn string) (login struct{ Username, Password, DBName strin
 	if err := json.Unmarshal([]byte(answer.SecretString), &login); err != nil {
 		a.t.Fatal(err)
 	}
-	if login.Username != "dbowner" || len(login.Password) != 32 {
-		a.t.Errorf("the login is %q with %d characters", login.Username, len(login.Password))
+	if len(login.Password) != 32 {
+		a.t.Errorf("the password has %d characters", len(login.Password))
 	}
 	return login
 }
@@ -244,6 +257,88 @@ func TestAWSDatabaseChangesAndItsPasswordIsMadeAnew(t *testing.T) {
 	}
 	a.destroy(instance, name)
 	a.wantNoSecret(t, map[string]string{"the first password": first.Password, "the second password": second.Password})
+}
+
+// TestAWSDatabaseThatWasMadeByHandIsImported takes a database over that nobody
+// has made here: its plan may only import it and change it in place, it keeps its
+// identifier, its network and its owner, and it is changed and destroyed as any
+// other. What another instance has, or does not fit, is left alone.
+func TestAWSDatabaseThatWasMadeByHandIsImported(t *testing.T) {
+	t.Parallel()
+	a := newAWS(t)
+	a.startWorker("w1")
+	owner, subnets := a.as(ann), found(t, a.moto.Query("ec2", "DescribeSubnets", ec2Version, nil), `<subnetId>([^<]+)`)
+	group := map[string]string{"DBSubnetGroupName": "legacy", "DBSubnetGroupDescription": "of old"}
+	for n, id := range subnets {
+		group[fmt.Sprintf("SubnetIds.SubnetIdentifier.%d", n+1)] = id
+	}
+	a.moto.Query("rds", "CreateDBSubnetGroup", rdsVersion, group)
+	a.moto.Query("rds", "CreateDBInstance", rdsVersion, map[string]string{
+		"DBInstanceIdentifier": "legacy-orders", "Engine": "postgres", "EngineVersion": "17.2", "DBInstanceClass": "db.t3.medium", "AllocatedStorage": "100",
+		"MasterUsername": "theirs", "MasterUserPassword": "canary-of-their-password", "DBName": "old_orders", "DBSubnetGroupName": "legacy",
+		"StorageEncrypted": "true", "BackupRetentionPeriod": "7", "DeletionProtection": "true",
+	})
+	ask := func(key, name string, change provision.Parameters) api.Request {
+		t.Helper()
+		submission := a.submission("dev")
+		submission.Parameters["database_name"] = name
+		for name, value := range change {
+			submission.Parameters[name] = value
+		}
+		asked, err := owner.Import(t.Context(), key, api.ImportAsk{Items: []api.ImportItem{{
+			Offering: submission.Offering, Parameters: submission.Parameters, Resources: []provision.Imported{{Address: "aws_db_instance.main", ID: "legacy-orders"}},
+		}}})
+		if err != nil || asked[0].Request == nil {
+			t.Fatalf("the import of %s is %+v (%v)", name, asked, err)
+		}
+		return *asked[0].Request
+	}
+	// wantNot waits until an import has ended, and fails unless it says why.
+	wantNot := func(request api.Request, state provision.State, why string) {
+		t.Helper()
+		a.untilState(request.Id, state)
+		if ended, err := owner.Request(t.Context(), request.Id); err != nil || !strings.Contains(ended.Error.Message+ended.Error.Detail, why) {
+			t.Errorf("it ended with %+v (%v), want %s", ended.Error, err, why)
+		}
+	}
+	wantNot(ask("import-1", "too-small", provision.Parameters{"storage_gb": 50}), provision.Failed, "it has 100 GB of storage, which can only grow")
+	a.wantRDS("legacy-orders", "<DeletionProtection>true", "<StorageType>gp2")
+
+	request := ask("import-2", "orders", nil)
+	a.untilState(request.Id, provision.Succeeded)
+	done, err := owner.Request(t.Context(), request.Id)
+	said := ""
+	for _, f := range done.Findings {
+		said += f.Message + "\n"
+	}
+	for _, want := range []string{"Nobody can read the password that aws_db_instance.main has, so it gets a new one.", "Importing aws_db_instance.main changes its ", "deletion_protection"} {
+		if err != nil || !strings.Contains(said, want) {
+			t.Errorf("the plan's findings lack %q (%v):\n%s", want, err, said)
+		}
+	}
+	answer, err := owner.Instance(t.Context(), *request.InstanceId)
+	if err != nil || answer.Instance.Outputs == nil {
+		t.Fatalf("the instance is %+v (%v)", answer.Instance, err)
+	}
+	instance, outputs := answer.Instance, answer.Instance.Outputs
+	if got := text(outputs, "db_instance_id"); got != "legacy-orders" {
+		t.Errorf("imported, its id is %q", got)
+	}
+	a.wantRDS("legacy-orders", "<DBName>old_orders", "<MasterUsername>theirs", "<DBSubnetGroupName>legacy", "<DeletionProtection>false", "<StorageType>gp3",
+		"<Key>RoadbedInstance</Key><Value>"+instance.Id.String(), "<Key>Team</Key><Value>group:default/payments")
+	login := a.login(text(outputs, "credentials_secret_arn"))
+	if login.Username != "theirs" || login.DBName != "old_orders" || login.Password == "canary-of-their-password" {
+		t.Errorf("the login that is handed out is %s at %s; want theirs at old_orders, with a new password", login.Username, login.DBName)
+	}
+	if drift := a.checked(instance.Id); drift.HasDrift {
+		t.Errorf("right after it was imported there is drift: %+v", *drift.Titles)
+	}
+	wantNot(ask("import-3", "thief", nil), provision.DeniedState, "aws_db_instance.main belongs to another instance: its tag RoadbedInstance is "+instance.Id.String())
+	update, err := owner.Update(t.Context(), uuid.NewString(), instance.Id, provision.Parameters{"storage_gb": 120})
+	a.succeed(update, err)
+	a.wantRDS("legacy-orders", "<AllocatedStorage>120", "<DBName>old_orders")
+	a.destroy(instance, instance.Name+"-"+instance.ShortId)
+	a.wantNoSecret(t, map[string]string{"their password": "canary-of-their-password", "the new password": login.Password})
 }
 
 // destroy has an instance destroyed: a snapshot stays, its secret for a while,

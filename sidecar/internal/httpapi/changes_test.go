@@ -41,7 +41,7 @@ func TestUpdateAnInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(preview.Changes) != 1 || preview.Changes[0].Parameter != "storage_gb" || preview.CostDifference.String() != "$5.10" || !preview.Allowed ||
-		preview.Before["multi_az"] != false || len(preview.Advice.Ranges["storage_gb"].Spans) == 0 || preview.VersionAfter != "1.4.0" {
+		preview.Before["multi_az"] != false || len(preview.Advice.Ranges["storage_gb"].Spans) == 0 || preview.VersionAfter != "1.5.0" {
 		t.Errorf("preview = %+v, want one change at $5.10 more, with advice", preview)
 	}
 	frozen, err := c.EvaluateChange(t.Context(), *made.InstanceId, api.ChangeEvaluation{Parameters: provision.Parameters{"environment": "staging"}})
@@ -140,18 +140,18 @@ func TestUpgradeAnInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	preview, err := c.EvaluateChange(t.Context(), *made.InstanceId, api.ChangeEvaluation{Action: provision.Upgrade})
-	if err != nil || preview.VersionBefore != "1.1.0" || preview.VersionAfter != "1.4.0" || len(preview.Changes) != 0 {
+	if err != nil || preview.VersionBefore != "1.1.0" || preview.VersionAfter != "1.5.0" || len(preview.Changes) != 0 {
 		t.Errorf("preview = %+v, %v", preview.ChangeDifference, err)
 	}
 	next, err := c.Upgrade(t.Context(), "u1", *made.InstanceId, provision.Parameters{"storage_gb": 110})
-	if err != nil || next.Action != provision.Upgrade || next.OfferingVersion != "1.4.0" {
+	if err != nil || next.Action != provision.Upgrade || next.OfferingVersion != "1.5.0" {
 		t.Fatalf("upgrade = %+v, %v", next, err)
 	}
-	if at, err := c.Instance(t.Context(), *made.InstanceId); err != nil || at.Instance.AvailableVersion != "1.4.0" {
+	if at, err := c.Instance(t.Context(), *made.InstanceId); err != nil || at.Instance.AvailableVersion != "1.5.0" {
 		t.Errorf("until it is applied version %q is available (%v)", at.Instance.AvailableVersion, err)
 	}
 	r.succeed(next)
-	if at, err := c.Instance(t.Context(), *made.InstanceId); err != nil || at.Instance.AvailableVersion != "" || at.Instance.OfferingVersion != "1.4.0" {
+	if at, err := c.Instance(t.Context(), *made.InstanceId); err != nil || at.Instance.AvailableVersion != "" || at.Instance.OfferingVersion != "1.5.0" {
 		t.Errorf("once it is: %+v, %v", at.Instance, err)
 	}
 	_, err = r.as(bob).Upgrade(t.Context(), "u2", *made.InstanceId, nil)

@@ -2,10 +2,13 @@
 
 locals {
   # At most 31 + 1 + 16 bytes, where RDS takes 63.
-  identifier = "${var.database_name}-${var.roadbed.short_id}"
-  database   = replace(var.database_name, "-", "_")
-  username   = "dbowner"
-  settings   = var.roadbed.settings
+  made     = "${var.database_name}-${var.roadbed.short_id}"
+  settings = var.roadbed.settings
+
+  # What was imported keeps its names; see imported.tf.
+  identifier = local.is_imported ? local.imported : local.made
+  database   = local.is_imported ? try(coalesce(local.found.db_name), "postgres") : replace(var.database_name, "-", "_")
+  username   = try(local.found.master_username, "dbowner")
 
   subnets         = [for id in split(",", lookup(local.settings, "subnet_ids", "")) : trimspace(id) if trimspace(id) != ""]
   client_blocks   = toset([for block in split(",", lookup(local.settings, "client_cidr_blocks", "")) : trimspace(block) if trimspace(block) != ""])
@@ -17,12 +20,18 @@ locals {
   final_snapshot = lookup(local.settings, "final_snapshot", "true") != "false"
 
   # AWS refuses some characters in tags. Of the requests the first is told: it
-  # made what is tagged.
-  tags = { for key, value in var.roadbed.tags : key => replace(value, "/[^\\p{L}\\p{Z}\\p{N}_.:\\/=+\\-@]/", "_") }
+  # made what is tagged. RoadbedInstance is the mark of what is this instance's.
+  tags = merge(
+    { for key, value in var.roadbed.tags : key => replace(value, "/[^\\p{L}\\p{Z}\\p{N}_.:\\/=+\\-@]/", "_") },
+    { RoadbedInstance = var.roadbed.instance_id },
+  )
 }
 
+# A database cannot leave its subnet group for another of the same network.
 resource "aws_db_subnet_group" "main" {
-  name        = local.identifier
+  count = local.is_imported ? 0 : 1
+
+  name        = local.made
   description = "Where ${local.identifier} may run"
   subnet_ids  = local.subnets
   tags        = local.tags
@@ -33,7 +42,7 @@ resource "aws_db_subnet_group" "main" {
 }
 
 resource "aws_security_group" "main" {
-  name        = "${local.identifier}-database"
+  name        = "${local.made}-database"
   description = "Who may reach ${local.identifier}"
   vpc_id      = local.settings.vpc_id
   tags        = local.tags
@@ -52,6 +61,11 @@ resource "aws_vpc_security_group_ingress_rule" "blocks" {
   ip_protocol       = "tcp"
   from_port         = 5432
   to_port           = 5432
+  tags              = local.tags
+
+  lifecycle {
+    ignore_changes = [tags["RequestID"], tags_all["RequestID"]]
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "groups" {
@@ -63,10 +77,15 @@ resource "aws_vpc_security_group_ingress_rule" "groups" {
   ip_protocol                  = "tcp"
   from_port                    = 5432
   to_port                      = 5432
+  tags                         = local.tags
+
+  lifecycle {
+    ignore_changes = [tags["RequestID"], tags_all["RequestID"]]
+  }
 }
 
 resource "aws_db_parameter_group" "main" {
-  name        = "${local.identifier}-${local.engine_major}"
+  name        = "${local.made}-${local.engine_major}"
   description = "Settings of ${local.identifier}"
   family      = "postgres${local.engine_major}"
   tags        = local.tags
@@ -96,7 +115,7 @@ resource "aws_db_instance" "main" {
   engine         = "postgres"
   engine_version = local.engine_version
   instance_class = var.instance_class
-  db_name        = local.database
+  db_name        = local.is_imported ? null : local.database
   multi_az       = var.multi_az
 
   username            = local.username
@@ -105,10 +124,10 @@ resource "aws_db_instance" "main" {
 
   storage_type      = "gp3"
   allocated_storage = var.storage_gb
-  storage_encrypted = true
-  kms_key_id        = lookup(local.settings, "kms_key_arn", null)
+  storage_encrypted = try(local.found.storage_encrypted, true)
+  kms_key_id        = local.is_imported ? null : lookup(local.settings, "kms_key_arn", null)
 
-  db_subnet_group_name   = aws_db_subnet_group.main.name
+  db_subnet_group_name   = local.is_imported ? null : aws_db_subnet_group.main[0].name
   vpc_security_group_ids = [aws_security_group.main.id]
   parameter_group_name   = aws_db_parameter_group.main.name
   publicly_accessible    = false
@@ -116,7 +135,7 @@ resource "aws_db_instance" "main" {
   backup_retention_period   = var.backup_retention_days
   copy_tags_to_snapshot     = true
   skip_final_snapshot       = !local.final_snapshot
-  final_snapshot_identifier = local.final_snapshot ? "${local.identifier}-final" : null
+  final_snapshot_identifier = local.final_snapshot ? "${local.made}-final" : null
 
   # Who asks for a change expects it now, not in a night of next week.
   apply_immediately               = true
@@ -127,13 +146,18 @@ resource "aws_db_instance" "main" {
 
   lifecycle {
     ignore_changes = [tags["RequestID"], tags_all["RequestID"]]
+
+    precondition {
+      condition     = length(local.unfit) == 0
+      error_message = "${local.identifier} cannot be imported: ${join("; ", local.unfit)}."
+    }
   }
 }
 
 # The logins are made before the database and read from here by it, so that an
 # apply that died between the two is gone on with under the same password.
 resource "aws_secretsmanager_secret" "credentials" {
-  name                    = "roadbed/${var.environment}/${local.identifier}"
+  name                    = "roadbed/${var.environment}/${local.made}"
   description             = "The owner's login to ${local.identifier}"
   kms_key_id              = lookup(local.settings, "kms_key_arn", null)
   recovery_window_in_days = local.recovery_window
@@ -171,7 +195,7 @@ ephemeral "aws_secretsmanager_secret_version" "credentials" {
 }
 
 resource "aws_cloudwatch_dashboard" "main" {
-  dashboard_name = local.identifier
+  dashboard_name = local.made
   dashboard_body = jsonencode({
     widgets = [for i, metric in local.dashboard : {
       type   = "metric"

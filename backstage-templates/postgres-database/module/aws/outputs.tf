@@ -20,5 +20,5 @@ output "credentials_secret_arn" {
 
 output "monitoring_dashboard" {
   description = "Where the database is monitored"
-  value       = "https://${var.roadbed.region}.console.aws.amazon.com/cloudwatch/home?region=${var.roadbed.region}#dashboards:name=${local.identifier}"
+  value       = "https://${var.roadbed.region}.console.aws.amazon.com/cloudwatch/home?region=${var.roadbed.region}#dashboards:name=${local.made}"
 }

@@ -113,6 +113,7 @@ variable "roadbed" {
     region      = string
     tags        = map(string)
     settings    = optional(map(string), {})
+    imported    = optional(map(string), {}) # by address: the identifiers of what was there already
 
     # Another one makes the password anew.
     credentials_version = optional(number, 1)

@@ -121,6 +121,9 @@ func newRecordBatch(r *provision.Record) (*pgx.Batch, error) {
 			instance["clock"] = r.Now()
 			batch.Queue(insertInstanceSQL, instance)
 		} else {
+			if len(r.Request.Links) > 0 {
+				batch.Queue(lockLinkingSQL) // before any row, so that none waits for another
+			}
 			batch.Queue(takeInstanceSQL, instance)
 		}
 	}
@@ -220,6 +223,8 @@ func (s *Store) conflict(r *provision.Record, constraint string, cause error) er
 		return provision.Errorf(provision.Conflict, "another request for '%s' in %s has not ended; cancel it or wait for it to end", request.Name, request.Environment)
 	case missedBecause(cause, upstreamIsGoing):
 		return provision.Errorf(provision.Conflict, "something whose output '%s' would take is being destroyed; take another", request.Name)
+	case missedBecause(cause, goesRound):
+		return provision.Errorf(provision.Conflict, "something whose output '%s' would take has begun to take one of its own, over others or not; take another", request.Name)
 	case missedBecause(cause, hasDependants):
 		return provision.Errorf(provision.Conflict, "another instance has begun to take an output of '%s' in %s; look again at who depends on it", request.Name, request.Environment)
 	case missed(cause):

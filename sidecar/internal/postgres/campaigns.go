@@ -147,6 +147,12 @@ func (s *Store) Campaigns(ctx context.Context, limit int) ([]provision.Campaign,
 	return campaigns, nil
 }
 
+// RunningCampaigns implements provision.Store.
+func (s *Store) RunningCampaigns(ctx context.Context) ([]uuid.UUID, error) {
+	return s.ids(ctx, "running campaigns", `
+		SELECT c.id FROM campaigns c WHERE c.state = 'running' ORDER BY c.created_at, c.id LIMIT 1000`, nil)
+}
+
 // Campaign implements provision.Store.
 func (s *Store) Campaign(ctx context.Context, id uuid.UUID) (provision.Campaign, []provision.CampaignMember, error) {
 	ctx, cancel := s.bounded(ctx)

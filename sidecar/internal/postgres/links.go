@@ -11,10 +11,15 @@ import (
 
 // A link and the end of what it takes from are accepted one after the other:
 // each locks the row of what is taken from before it looks, in a statement of
-// its own, which sees what whoever had the lock before has committed.
+// its own, which sees what whoever had the lock before has committed. Links of
+// what exists already are accepted one after the other too, whatever they are of:
+// rows locked in pairs cannot keep four of them from going round in a circle.
 const (
 	upstreamIsGoing = "upstream is going"
 	hasDependants   = "instance has dependants"
+	goesRound       = "links go round"
+
+	lockLinkingSQL = `SELECT pg_advisory_xact_lock(hashtext('links of what exists'))`
 
 	lockUpstreamsSQL = `SELECT 1 FROM instances WHERE id = ANY(@upstreams::uuid[]) ORDER BY id FOR SHARE`
 
@@ -29,6 +34,13 @@ const (
 		  FROM instances i JOIN requests r ON r.id = i.request_id
 		 WHERE i.id = ANY(@upstreams::uuid[])
 		   AND (i.state IN ('destroying', 'destroyed', 'released') OR r.action = 'destroy' AND r.finished_at IS NULL)`
+
+	checkCircleSQL = `
+		WITH RECURSIVE upstream AS (
+			SELECT l.upstream_id AS id FROM links l WHERE l.dependant_id = @dependant_id
+			UNION
+			SELECT l.upstream_id FROM links l JOIN upstream u ON u.id = l.dependant_id)
+		SELECT roadbed_found(1 + count(*), '` + goesRound + `') FROM upstream WHERE id = @dependant_id`
 
 	checkDependantsSQL = `SELECT roadbed_found(1 + count(*), '` + hasDependants + `') FROM links WHERE upstream_id = @id`
 
@@ -65,6 +77,9 @@ func queueLinks(batch *pgx.Batch, r *provision.Record) {
 	batch.Queue(lockUpstreamsSQL, links)
 	batch.Queue(insertLinksSQL, links)
 	batch.Queue(checkUpstreamsSQL, links)
+	if !r.Request.Reserves() { // nothing takes from what is new
+		batch.Queue(checkCircleSQL, links)
+	}
 }
 
 // queueLinksLeft lets go of what an instance does not take any more, now that a

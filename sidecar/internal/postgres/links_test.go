@@ -103,3 +103,43 @@ func TestALinkAndTheEndOfWhatItTakesFromNeverBothWin(t *testing.T) {
 	}
 	t.Logf("%d links and %d ends came first", linked, destroyed)
 }
+
+// Each round four instances would each take from the next, at once or one after
+// the other, though when each was looked at there was no circle: whichever come
+// first win, and the one that would close the circle does not.
+func TestLinksNeverGoRoundInACircle(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	for round := range 10 {
+		var four [4]provision.Instance
+		for i := range four {
+			four[i] = *ready(t, store, accept(t, store, testkit.Created(fmt.Sprintf("r%d-%d", round, i), nil)).Request.ID).Instance
+		}
+		link := func(i int) error {
+			return store.Accept(t.Context(), testkit.Changed(four[i], provision.Update, takes(four[(i+1)%len(four)])))
+		}
+		var refused [4]error
+		var all sync.WaitGroup
+		for i := range four {
+			if round == 0 {
+				refused[i] = link(i)
+				continue
+			}
+			all.Go(func() { refused[i] = link(i) })
+		}
+		all.Wait()
+		n := 0
+		for i, err := range refused {
+			if err == nil {
+				continue
+			}
+			n++
+			if kindOf(err) != provision.Conflict || !strings.Contains(err.Error(), "has begun to take one of its own") {
+				t.Errorf("round %d, link %d: %v, want a conflict that says what goes round", round, i, err)
+			}
+		}
+		if n != 1 {
+			t.Fatalf("round %d: %d of four links that make a circle were refused, want one", round, n)
+		}
+	}
+}

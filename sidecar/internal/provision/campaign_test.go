@@ -181,6 +181,28 @@ func TestWhatHasChangedSinceItWasPlannedIsPlannedAgain(t *testing.T) {
 	}
 }
 
+func TestAKeyOfACampaignIsOfThoseRingsAlone(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.made("dev", "a")
+	f.publish()
+	inRings := func(sizes ...int) error {
+		_, err := f.MakeCampaign(t.Context(), pat, provision.CampaignAsk{Offering: "postgres-database", Version: "1.1.0", Key: "k", RingSizes: sizes})
+		return err
+	}
+	if err := inRings(1, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := inRings(1, 0); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	for _, sizes := range [][]int{{2, 0}, {1}, nil} {
+		if err := inRings(sizes...); provision.KindOf(err) != provision.Conflict || err == nil {
+			t.Errorf("rings of %v under the key: %v, want a conflict", sizes, err)
+		}
+	}
+}
+
 func TestACampaignSaysEverythingThatIsWrongWithIt(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -193,6 +195,21 @@ func TestACampaignThatIsCutShortAsksForNothingTwice(t *testing.T) {
 	requests, err := f.store.Requests(t.Context(), provision.RequestFilter{RequestedBy: provision.CampaignSubject, Limit: 10})
 	if err != nil || len(requests.Items) != 2 || f.asked(c.ID)["dev/b"].RequestID != requests.Items[0].ID {
 		t.Errorf("asked for %d requests, %v; want one each", len(requests.Items), err)
+	}
+}
+
+func TestACampaignGoesOnHoweverManyAreMadeAfterIt(t *testing.T) {
+	t.Parallel()
+	f, c := rolling(t, func(a *provision.CampaignAsk) { a.AtOnce = 1 }, "dev/a", "dev/b")
+	for range 101 { // a list shows the newest 100
+		f.campaign(nil)
+	}
+	if err := f.upgrade(f.asked(c.ID)["dev/a"], update("tags"), provision.ResultSucceeded); err != nil {
+		t.Fatal(err)
+	}
+	f.step()
+	if f.asked(c.ID)["dev/b"].RequestID == uuid.Nil {
+		t.Error("it does not ask for what is next")
 	}
 }
 

@@ -96,10 +96,22 @@ func (s *Service) MakeCampaign(ctx context.Context, p Principal, ask CampaignAsk
 	return s.campaign(ctx, c.ID, nil)
 }
 
-// sameAsk reports whether two campaigns were asked for alike.
+// sameAsk reports whether two campaigns were asked for alike. Rings by environment
+// are not asked for: they follow what is configured.
 func (c Campaign) sameAsk(other Campaign) bool {
 	return c.Digest == other.Digest && slices.Equal(c.Environments, other.Environments) && slices.Equal(c.Owners, other.Owners) &&
-		len(c.Rings) == len(other.Rings) && c.HaltAfter == other.HaltAfter && c.AtOnce == other.AtOnce
+		slices.Equal(c.ringSizes(), other.ringSizes()) && c.HaltAfter == other.HaltAfter && c.AtOnce == other.AtOnce
+}
+
+// ringSizes are those that were asked for; nil when rings are by environment.
+func (c Campaign) ringSizes() []int {
+	var sizes []int
+	for _, ring := range c.Rings {
+		if len(ring.Environments) == 0 {
+			sizes = append(sizes, ring.Size)
+		}
+	}
+	return sizes
 }
 
 func (s *Service) mayRollOut(ctx context.Context, p Principal) error {

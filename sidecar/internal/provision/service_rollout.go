@@ -41,15 +41,12 @@ func (s *Service) StepCampaigns(ctx context.Context) error {
 	if err := s.Store.ReplanMembers(ctx); err != nil {
 		return err
 	}
-	campaigns, err := s.Store.Campaigns(ctx, mostCampaigns)
+	running, err := s.Store.RunningCampaigns(ctx)
 	if err != nil {
 		return err
 	}
-	for _, c := range campaigns {
-		if c.State != CampaignRunning {
-			continue
-		}
-		if err := s.stepCampaign(ctx, c.ID); err != nil {
+	for _, id := range running {
+		if err := s.stepCampaign(ctx, id); err != nil {
 			return err
 		}
 	}

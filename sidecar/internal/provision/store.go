@@ -136,9 +136,12 @@ type Store interface {
 	Candidates(ctx context.Context, c Campaign) ([]CampaignMember, error)
 	// AddCampaign commits a new campaign with its members, whose plans are due.
 	AddCampaign(ctx context.Context, r *CampaignRecord, members []CampaignMember) error
-	// Campaigns are all, the newest first, at most limit; Campaign is one with its
-	// members in the order of their rings, each with the request of its KeyIn. An unknown id is NotFound.
+	// Campaigns are all, the newest first, at most limit; RunningCampaigns are the
+	// ids of those that run, the oldest first; Campaign is one with its members in
+	// the order of their rings, each with the request of its KeyIn. An unknown id
+	// is NotFound.
 	Campaigns(ctx context.Context, limit int) ([]Campaign, error)
+	RunningCampaigns(ctx context.Context) ([]uuid.UUID, error)
 	Campaign(ctx context.Context, id uuid.UUID) (Campaign, []CampaignMember, error)
 	// ChangeCampaign is Change for a campaign.
 	ChangeCampaign(ctx context.Context, id uuid.UUID, decide func(*CampaignRecord) error) (Campaign, error)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/url"
 	"regexp"
 	"slices"
@@ -32,10 +31,9 @@ var (
 // text for people. It may be used from many goroutines; secrets can be added at
 // any time. The zero value knows no secret.
 type Redactor struct {
-	mu      sync.RWMutex
-	exact   map[string]bool // whole values, of any length
-	inside  []string        // longest first, so that no part of one is left over
-	longest int
+	mu     sync.RWMutex
+	exact  map[string]bool // whole values, of any length
+	inside []string        // longest first, so that no part of one is left over
 }
 
 // Add makes every text, number and member of value a secret: the values of
@@ -58,9 +56,6 @@ func (r *Redactor) Add(value any) {
 		return strings.Compare(a, b)
 	})
 	r.inside = slices.Compact(r.inside)
-	if len(r.inside) > 0 {
-		r.longest = len(r.inside[0])
-	}
 }
 
 // inherit makes the secrets of another redactor ours as well.
@@ -198,53 +193,4 @@ func (r *Redactor) isSecret(text string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.exact[text]
-}
-
-// Writer redacts what is written to it, also a secret that is split over
-// writes: it passes on whole lines, and of a line longer than 64 KiB all but an
-// end that could be a secret's beginning. Close passes on the last line.
-func (r *Redactor) Writer(w io.Writer) io.WriteCloser { return &redacting{redactor: r, to: w} }
-
-const longestLine = 64 << 10
-
-type redacting struct {
-	redactor *Redactor
-	to       io.Writer
-	kept     []byte
-}
-
-// Write passes on every line that is complete.
-func (w *redacting) Write(p []byte) (int, error) {
-	end := bytes.LastIndexByte(p, '\n') + 1
-	complete := len(w.kept) + end
-	w.kept = append(w.kept, p...)
-	if end > 0 {
-		if err := w.pass(complete); err != nil {
-			return 0, err
-		}
-	}
-	if len(w.kept) > longestLine {
-		clean := []byte(w.redactor.Text(string(w.kept)))
-		w.redactor.mu.RLock()
-		keep := min(w.redactor.longest, len(clean))
-		w.redactor.mu.RUnlock()
-		w.kept = append([]byte(nil), clean[len(clean)-keep:]...)
-		if _, err := w.to.Write(clean[:len(clean)-keep]); err != nil {
-			return 0, err
-		}
-	}
-	return len(p), nil
-}
-
-// Close passes on a last line that has no end.
-func (w *redacting) Close() error { return w.pass(len(w.kept)) }
-
-func (w *redacting) pass(n int) error {
-	if n == 0 {
-		return nil
-	}
-	text := w.redactor.Text(string(w.kept[:n]))
-	w.kept = w.kept[n:]
-	_, err := io.WriteString(w.to, text)
-	return err
 }

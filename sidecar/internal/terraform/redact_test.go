@@ -2,7 +2,6 @@ package terraform
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,44 +41,6 @@ func TestRedactorText(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestRedactorWriterHidesASecretSplitOverWrites(t *testing.T) {
-	t.Parallel()
-	const secret = "canary-0123456789"
-	text := "first " + secret + " line\nsecond\n" + strings.Repeat("x", longestLine) + secret + strings.Repeat("y", longestLine) + secret
-	for _, size := range []int{1, 2, 7, 39} {
-		var r Redactor
-		r.Add(secret)
-		var out strings.Builder
-		w := r.Writer(&out)
-		step := size
-		if step > 1 {
-			step = size * 97
-		}
-		for rest := text; rest != ""; {
-			n := min(step, len(rest))
-			if _, err := w.Write([]byte(rest[:n])); err != nil {
-				t.Fatal(err)
-			}
-			rest = rest[n:]
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if want := strings.ReplaceAll(text, secret, Masked); out.String() != want {
-			t.Fatalf("writes of %d bytes: the text differs at byte %d", step, differsAt(out.String(), want))
-		}
-	}
-}
-
-func differsAt(a, b string) int {
-	for i := 0; i < len(a) && i < len(b); i++ {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return min(len(a), len(b))
 }
 
 func TestParseStateKeepsSensitiveValuesOutOfOutputsAndKnowsThem(t *testing.T) {

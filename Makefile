@@ -157,15 +157,16 @@ $(MIRROR)/terraform.rc: $(shell git ls-files -co --exclude-standard deploy/provi
 
 $(BUILD)/node/.ready:
 	@mkdir -p $(@D)
-	npm install --prefix $(BUILD)/node --no-save --no-package-lock node@24
+	npm install --prefix $(BUILD)/node --no-save --no-package-lock --loglevel=error node@24
 	@touch $@
 
 $(PORTAL)/node_modules/.ready: $(PORTAL)/package-lock.json $(NODE_READY)
-	cd $(PORTAL) && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	cd $(PORTAL) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(PORTAL)/packages/app/dist/index.html: $(PORTAL)/node_modules/.ready $(PORTAL_SOURCES)
-	cd $(PORTAL) && $(NPM) run --silent build
+	@echo "building the portal"
+	@cd $(PORTAL) && $(NPM) run --silent build >$(BUILD)/portal-build.log 2>&1 || { cat $(BUILD)/portal-build.log; exit 1; }
 	@touch $@
 
 tools: ## PostgreSQL and Terraform: found on the machine, or obtained

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -326,7 +327,8 @@ func (d *dev) portalConfig(log io.Writer) (devenv.PortalConfig, error) {
 		return devenv.PortalConfig{}, fmt.Errorf("read the portal's database port: %w", err)
 	}
 	password, _ := dsn.User.Password()
-	catalog, err := filepath.Abs(filepath.Join(d.command.Portal, "..", "..", "backstage-templates", "catalog.yaml"))
+	offerings := cmp.Or(d.command.Offerings, filepath.Join(d.command.Portal, "..", "..", "backstage-templates"))
+	catalog, err := filepath.Abs(filepath.Join(offerings, "catalog.yaml"))
 	if err != nil {
 		return devenv.PortalConfig{}, fmt.Errorf("find templates: %w", err)
 	}
@@ -351,19 +353,23 @@ func (d *dev) hintPortal() {
   Sign in as Ann (payments), Ben (search) or Pat (platform team), choose
   "PostgreSQL database", and watch it being made.
 
+  In a terminal: export ROADBED_DATA=%s
+  then ask by "roadbed instance list --as ann" and the like; "roadbed --help" has them all.
+
   Logs  %s
   Stop  Ctrl-C; the data is kept. "make reset" deletes it.
 
-`, d.site.PortalURL(), d.site.Dir)
+`, d.site.PortalURL(), d.site.Dir, d.site.Dir)
 }
 
 func (d *dev) hintCommands() {
 	fmt.Fprintf(d.out, `
-  Ask   roadbed request create postgres-database --as ann -p database_name=orders \
+  Ask   export ROADBED_DATA=%s
+        roadbed request create postgres-database --as ann -p database_name=orders \
           -p environment=dev -p team_owner=payments -p cost_center=CC-1234 --watch
 
   Logs  %s
   Stop  Ctrl-C; the data is kept.
 
-`, d.site.Path("roadbed.log"))
+`, d.site.Dir, d.site.Path("roadbed.log"))
 }

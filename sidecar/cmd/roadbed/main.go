@@ -44,6 +44,7 @@ type cli struct {
 	Generate    generateCommand    `cmd:"" group:"Author" help:"Rewrite what is generated from offerings: forms and reference pages."`
 	Policy      policyCommand      `cmd:"" group:"Author" help:"Work on policies."`
 	Request     requestCommand     `cmd:"" group:"Ask a server" help:"Create, change and destroy; get, watch, list, approve, reject and cancel."`
+	Instance    instanceCommand    `cmd:"" group:"Ask a server" help:"See what there is."`
 	Import      importCommand      `cmd:"" group:"Ask a server" help:"Ask for existing resources to become instances."`
 	Preview     previewCommand     `cmd:"" group:"Ask a server" help:"Make, list, extend and end ephemeral environments for pull requests."`
 	Approval    approvalCommand    `cmd:"" group:"Ask a server" help:"See what waits for your approval."`
@@ -78,12 +79,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "roadbed:", err)
 		return exitFailed
 	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	parsed, err := parser.Parse(withOfferingFlags(args))
 	if exited >= 0 {
 		return exited // --help or --version
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "roadbed:", err)
+		fmt.Fprintf(stderr, "roadbed: %v; see %s --help\n", err, commandOf(err))
 		return exitUsage
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
@@ -91,6 +95,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return explain(stderr, err)
 	}
 	return exitOK
+}
+
+// commandOf is the command that a command line was refused for, as far as it
+// could be read.
+func commandOf(err error) string {
+	var refused *kong.ParseError
+	if errors.As(err, &refused) && refused.Context.Selected() != nil {
+		return refused.Context.Selected().FullPath()
+	}
+	return "roadbed"
 }
 
 // newParser reads a command line into c; exit is called for --help and the like.

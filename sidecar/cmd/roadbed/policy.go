@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -65,8 +66,11 @@ func (c *policyTestCommand) Run(ctx context.Context, out io.Writer) error {
 	if short {
 		fmt.Fprintf(out, "That is less than %g %%: test the lines above, or lower --min-coverage.\n", c.MinCoverage)
 	}
-	if _, err := policy.Load(files); err != nil {
-		return err
+	// Some rules and their tests may be tested without the rest.
+	if _, err := fs.Stat(files, "decision/decision.rego"); err == nil {
+		if _, err := policy.Load(files); err != nil {
+			return err
+		}
 	}
 	if failed > 0 || short {
 		return exit(exitFailed)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -70,7 +69,7 @@ func printOutcome(out io.Writer, r api.Request) {
 	case provision.Succeeded:
 		printEnd(out, r)
 		fmt.Fprintf(out, "\n✓ Succeeded in %s: %s\n", span(r.UpdatedAt.Sub(r.CreatedAt)), r.EntityRef)
-		if r.Action == provision.Create {
+		if r.Action == provision.Create && hasCredentials(r.Outputs) {
 			fmt.Fprintf(out, "Open its credentials with: roadbed credentials %s\n", strings.TrimPrefix(r.EntityRef, "resource:"))
 		}
 	case provision.DeniedState:
@@ -85,6 +84,16 @@ func printOutcome(out io.Writer, r api.Request) {
 	default:
 		fmt.Fprintf(out, "\nThe request goes on. Follow it again with: roadbed request watch %s\n", r.Id)
 	}
+}
+
+// hasCredentials reports whether outputs speak of credentials.
+func hasCredentials(outputs map[string]any) bool {
+	for name := range outputs {
+		if strings.Contains(name, "credential") {
+			return true
+		}
+	}
+	return false
 }
 
 // span is a duration for people: 4.2 s, 38 s, 3 min, 2 h, 5 d.
@@ -168,15 +177,7 @@ func printEnd(out io.Writer, r api.Request) {
 			}
 		}
 	}
-	if len(r.Outputs) == 0 {
-		return
-	}
-	fmt.Fprintln(out, "\nOutputs")
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
-		fmt.Fprintf(table, "  %s\t%v\n", name, r.Outputs[name])
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
+	printValues(out, "Outputs", r.Outputs)
 }
 
 func indent(text string) string {
@@ -207,12 +208,8 @@ func printRequests(out io.Writer, requests []api.Request, now time.Time) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "REQUEST\tSTATE\tACTION\tNAME\tOFFERING\tENVIRONMENT\tOWNER\tMONTHLY\tASKED")
 	for _, r := range requests {
-		price := "-"
-		if r.MonthlyCost != nil {
-			price = r.MonthlyCost.String()
-		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Id, r.State, r.Action, r.Name, r.Offering, r.Environment,
-			strings.TrimPrefix(r.Owner, "group:default/"), price, ago(now.Sub(r.CreatedAt)))
+			strings.TrimPrefix(r.Owner, "group:default/"), priceText(r.MonthlyCost), ago(now.Sub(r.CreatedAt)))
 	}
 	_ = table.Flush() // out is the terminal; nothing to do
 }

@@ -85,7 +85,6 @@ Outputs
   endpoint  127.0.0.1
 
 ✓ Succeeded in 0.0 s: resource:dev/orders.postgres-database
-Open its credentials with: roadbed credentials dev/orders.postgres-database
 `)
 }
 
@@ -192,6 +191,15 @@ func TestPrintOutcome(t *testing.T) {
 		"succeeded": {func(r *api.Request) { r.UpdatedAt = askedAt.Add(4200 * time.Millisecond) }, exitOK, `
 
 ✓ Succeeded in 4.2 s: resource:dev/orders.postgres-database
+`},
+		"succeeded, with credentials": {func(r *api.Request) {
+			r.Outputs = map[string]any{"credentials_secret_arn": "roadbed:dev/orders"}
+		}, exitOK, `
+
+Outputs
+  credentials_secret_arn  roadbed:dev/orders
+
+✓ Succeeded in 0.0 s: resource:dev/orders.postgres-database
 Open its credentials with: roadbed credentials dev/orders.postgres-database
 `},
 		"destroyed has no credentials": {func(r *api.Request) { r.Action, r.UpdatedAt = provision.Destroy, askedAt.Add(time.Hour) }, exitOK, `
@@ -276,7 +284,7 @@ func TestWatchEndsWithTheRequestsCode(t *testing.T) {
 		code   int
 		last   string
 	}{
-		"succeeded":           {provision.Applying, life, exitOK, "roadbed credentials"},
+		"succeeded":           {provision.Applying, life, exitOK, "✓ Succeeded"},
 		"failed":              {provision.Applying, []api.Event{life[0], happened(2, "request.failed", 1, nil)}, exitFailed, "roadbed request logs"},
 		"denied":              {provision.Applying, []api.Event{life[0], happened(2, "request.denied", 1, nil)}, exitDenied, "Denied"},
 		"waits for people":    {provision.Planning, append(life[:3:3], approval), exitWaiting, "Waits for platform-team"},

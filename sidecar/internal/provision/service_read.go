@@ -141,7 +141,7 @@ func (s *Service) Credentials(ctx context.Context, p Principal, instanceID uuid.
 		return nil, fmt.Errorf("read state of instance %s: %w", instanceID, err)
 	}
 	if len(secrets) == 0 {
-		return nil, Errorf(Conflict, "Roadbed holds no credentials of %s: its outputs name the secret store that does", instance.Name)
+		return nil, Errorf(Conflict, "Roadbed holds no credentials of %s: where it has any, its outputs name the secret store that holds them", instance.Name)
 	}
 	_, err = s.Store.Change(ctx, instance.RequestID, func(r *Record) error {
 		r.OpenCredentials(p)

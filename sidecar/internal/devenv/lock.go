@@ -32,7 +32,7 @@ func (s *Site) Lock() (unlock func(), err error) {
 }
 
 func (s *Site) taken(pid int) error {
-	return fmt.Errorf("process %d already runs on %s; open %s, or stop it with `make down`", pid, s.Dir, s.PortalURL())
+	return fmt.Errorf("process %d already runs on %s; stop it with `roadbed dev --data %s --stop`, or take another folder", pid, s.Dir, s.Dir)
 }
 
 // Running is the process that runs on the site's folder, if one does.

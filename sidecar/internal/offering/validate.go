@@ -154,7 +154,7 @@ func (k *checker) roles(o provision.Offering) {
 		}
 	}
 	if p, ok := o.Parameter(o.Roles.Name); ok && p.Type == "string" && p.Pattern == "" {
-		k.add([]any{"roles", "name"}, `add one to it, such as pattern: "^[a-z][a-z0-9-]{2,30}$"`, "%s names what is made, so it needs a pattern", p.Name)
+		k.add([]any{"roles", "name"}, `add one to it, such as pattern: "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"`, "%s names what is made, so it needs a pattern", p.Name)
 	}
 }
 

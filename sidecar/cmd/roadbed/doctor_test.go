@@ -78,6 +78,7 @@ func newWard(t *testing.T) *ward {
 	}
 	w.write(filepath.Join(dir, "token"), strings.Repeat("t", 40))
 	w.write(filepath.Join(dir, "terraform.rc"), "")
+	w.write(filepath.Join(dir, "providers.hcl"), "")
 	w.write(filepath.Join(dir, "signing.pem"), signingKey(t))
 	terraform := filepath.Join(dir, "terraform")
 	w.write(terraform, "#!/bin/sh\necho '{\"terraform_version\":\"1.11.4\"}'\n")
@@ -93,7 +94,7 @@ func newWard(t *testing.T) *ward {
 	}
 	w.worker = workerConfig{
 		Pool: "local", Name: "w1", Dir: filepath.Join(dir, "worker"), Sidecar: api.URL + "/api/roadbed", TokenFile: filepath.Join(dir, "token"),
-		NATS: w.nats.WorkerURL("local", "w1"), KeysDir: filepath.Join(dir, "keys"), Terraform: terraform, CLIConfig: filepath.Join(dir, "terraform.rc"),
+		NATS: w.nats.WorkerURL("local", "w1"), KeysDir: filepath.Join(dir, "keys"), Terraform: terraform, CLIConfig: filepath.Join(dir, "terraform.rc"), Providers: filepath.Join(dir, "providers.hcl"),
 	}
 	return w
 }
@@ -252,6 +253,7 @@ func TestTheDoctorFindsWhatIsWrongWithAWorkerAndNothingElse(t *testing.T) {
 		"a mirror without a thing": {func(w *ward) {
 			w.write(w.worker.CLIConfig, `provider_installation { filesystem_mirror { path = "/nowhere" } }`)
 		}, "fail provider mirror", "deploy/providers/build /nowhere"},
+		"no list of providers":   {func(w *ward) { w.worker.Providers = "" }, "warn providers", "roadbed providers lock"},
 		"no mirror":              {func(w *ward) { w.worker.CLIConfig = "" }, "warn provider mirror", "TF_CLI_CONFIG_FILE="},
 		"no folder":              {func(w *ward) { w.worker.Dir = "/nowhere/at/all" }, "fail folder", "mkdir -p /nowhere/at/all"},
 		"no key":                 {func(w *ward) { w.remove(w.worker.KeysDir, "local.key") }, "fail keys", "copy local.key and sidecar.pub"},

@@ -73,6 +73,13 @@ func (c workerConfig) examineTerraform(ctx context.Context, e *examination) {
 	default:
 		e.ok("terraform", "%s at %s", binary.Version, binary.Path)
 	}
+	if _, err := terraform.ReadProviders(c.Providers); c.Providers == "" {
+		e.warn("providers", "roadbed providers lock /etc/roadbed/providers.hcl && ROADBED_PROVIDERS_FILE=/etc/roadbed/providers.hcl", "there is no list: modules may run any that can be installed")
+	} else if err != nil {
+		e.fail("providers", "roadbed providers lock "+c.Providers, "%v", oneLineOf(err))
+	} else {
+		e.ok("providers", "%s", c.Providers)
+	}
 	if c.CLIConfig == "" {
 		e.warn("provider mirror", "TF_CLI_CONFIG_FILE=<file with provider_installation { filesystem_mirror { path = \"...\" } }>", "there is none: providers come from the internet, at each first use")
 		return

@@ -33,6 +33,7 @@ type cli struct {
 	State         stateCommand         `cmd:"" group:"Run Roadbed" help:"Move the bytes of Terraform states into a bucket or out of it."`
 	Notifications notificationsCommand `cmd:"" group:"Run Roadbed" help:"See and retry notices that were given up."`
 	Keys          keysCommand          `cmd:"" group:"Run Roadbed" help:"Make the keys that state is sealed with, and the users of NATS."`
+	Providers     providersCommand     `cmd:"" group:"Run Roadbed" help:"List the Terraform providers that a worker may run."`
 	Doctor        doctorCommand        `cmd:"" group:"Run Roadbed" help:"Check every connection, key, clock and permission, and say what to do."`
 	Dev           devCommand           `cmd:"" group:"Run Roadbed" help:"Run everything on this machine, for development."`
 	Supervise     superviseCommand     `cmd:"" hidden:"" help:"Own one Terraform process; started by a worker."`
@@ -67,7 +68,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], onTerminal(os.Stdout), onTerminal(os.Stderr)))
 }
 
 // run is main without the process: it parses, runs and answers an exit code.

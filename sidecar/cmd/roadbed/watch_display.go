@@ -32,6 +32,9 @@ func displayOn(out io.Writer, asJSON bool) display {
 		encoder.SetEscapeHTML(false)
 		return jsonDisplay{encoder: encoder}
 	}
+	if screen, is := out.(visible); is {
+		out = screen.out // what is painted on it moves the cursor, and is made visible there
+	}
 	file, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
 		return plainDisplay{out: out}
@@ -89,7 +92,7 @@ type liveDisplay struct {
 	turn    int // of the spinner
 }
 
-func (d *liveDisplay) begin(w *watched) { fmt.Fprintln(d.out, heading(w.request)) }
+func (d *liveDisplay) begin(w *watched) { fmt.Fprintln(visible{d.out}, heading(w.request)) }
 
 func (d *liveDisplay) event(w *watched, _ api.Event, _ string) { d.paint(w, time.Now()) }
 
@@ -104,7 +107,7 @@ func (d *liveDisplay) tick(w *watched, now time.Time) {
 
 func (d *liveDisplay) end(w *watched) {
 	d.paint(w, time.Now())
-	printOutcome(d.out, w.request)
+	printOutcome(visible{d.out}, w.request)
 }
 
 // paint is one write, so that nothing flickers.
@@ -115,7 +118,7 @@ func (d *liveDisplay) paint(w *watched, now time.Time) {
 	}
 	lines := frameOf(w, now, d.turn, d.width())
 	for _, line := range lines {
-		text.WriteString(line + "\n")
+		text.WriteString(strings.ReplaceAll(line, "\n", " ") + "\n")
 	}
 	d.painted = len(lines)
 	_, _ = io.WriteString(d.out, text.String()) // as display says
@@ -152,8 +155,8 @@ func frameOf(w *watched, now time.Time, turn, width int) []string {
 func shortened(lines []string, width int) []string {
 	short := make([]string, len(lines))
 	for i, line := range lines {
-		short[i] = line
-		if runes := []rune(line); len(runes) >= width {
+		short[i] = printable(line)
+		if runes := []rune(short[i]); len(runes) >= width {
 			short[i] = string(runes[:width-2]) + "…"
 		}
 	}

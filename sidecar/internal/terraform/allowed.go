@@ -1,9 +1,11 @@
 package terraform
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -45,33 +48,38 @@ func ReadProviders(file string) (Providers, error) {
 			continue
 		}
 		var locked LockedProvider
-		if a := block.Body.Attributes["version"]; a != nil {
-			locked.Version = texts(a.Expr)[0]
+		if versions := texts(block.Body.Attributes["version"]); len(versions) > 0 {
+			locked.Version = versions[0]
 		}
-		if a := block.Body.Attributes["hashes"]; a != nil {
-			locked.Hashes = texts(a.Expr)
-		}
+		locked.Hashes = texts(block.Body.Attributes["hashes"])
 		providers[block.Labels[0]] = locked
 	}
 	return providers, nil
 }
 
-// texts are the strings of a literal: of a list, or the one; never empty.
-func texts(expression hclsyntax.Expression) []string {
-	value, faults := expression.Value(nil)
-	if faults.HasErrors() || !value.IsWhollyKnown() || value.IsNull() {
-		return []string{""}
+// texts are the strings of an attribute that is a literal: of a list, or the
+// one; none of anything else.
+func texts(attribute *hclsyntax.Attribute) []string {
+	if attribute == nil {
+		return nil
 	}
-	if value.Type().FriendlyName() == "string" {
+	value, faults := attribute.Expr.Value(nil)
+	if faults.HasErrors() || !value.IsWhollyKnown() || value.IsNull() {
+		return nil
+	}
+	if value.Type() == cty.String {
 		return []string{value.AsString()}
+	}
+	if !value.CanIterateElements() {
+		return nil
 	}
 	var all []string
 	for _, element := range value.AsValueSlice() {
-		if element.Type().FriendlyName() == "string" {
+		if element.Type() == cty.String && !element.IsNull() {
 			all = append(all, element.AsString())
 		}
 	}
-	return append(all, "")
+	return all
 }
 
 // allow refuses what init has installed in work unless each provider is allowed,
@@ -92,7 +100,7 @@ func (p Providers) allow(work string) error {
 			refused = append(refused, address+" is not in the list")
 		case is.Version != may.Version:
 			refused = append(refused, fmt.Sprintf("%s is %s, the list has %s", address, is.Version, may.Version))
-		case !slices.ContainsFunc(is.Hashes, func(h string) bool { return h != "" && slices.Contains(may.Hashes, h) }):
+		case !slices.ContainsFunc(is.Hashes, func(h string) bool { return slices.Contains(may.Hashes, h) }):
 			refused = append(refused, fmt.Sprintf("%s %s has none of the hashes in the list", address, is.Version))
 		}
 	}
@@ -101,4 +109,39 @@ func (p Providers) allow(work string) error {
 	}
 	slices.Sort(refused)
 	return provision.Errorf(provision.Invalid, "the module uses providers that this worker may not run: %s; lock them in the worker's --providers, or use others", strings.Join(refused, "; "))
+}
+
+// Take adds what init has installed for a module. Another version of a provider
+// that is there already is Invalid: a list has one of each.
+func (p Providers) Take(module Prepared) error {
+	installed, err := ReadProviders(filepath.Join(module.Dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the module uses none
+	}
+	if err != nil {
+		return err
+	}
+	for address, is := range installed {
+		if had, known := p[address]; known && had.Version != is.Version {
+			return provision.Errorf(provision.Invalid, "it uses %s %s, and another module %s; let both require one version", address, is.Version, had.Version)
+		}
+		p[address] = is
+	}
+	return nil
+}
+
+// Addresses are the providers' addresses, sorted.
+func (p Providers) Addresses() []string { return slices.Sorted(maps.Keys(p)) }
+
+// Text is the providers as a dependency lock file, which ReadProviders reads.
+func (p Providers) Text() []byte {
+	var text bytes.Buffer
+	for _, address := range p.Addresses() {
+		fmt.Fprintf(&text, "provider %q {\n  version = %q\n  hashes = [\n", address, p[address].Version)
+		for _, hash := range slices.Compact(slices.Sorted(slices.Values(p[address].Hashes))) {
+			fmt.Fprintf(&text, "    %q,\n", hash)
+		}
+		text.WriteString("  ]\n}\n\n")
+	}
+	return text.Bytes()
 }

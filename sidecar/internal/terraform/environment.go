@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/terraform-exec/tfexec"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -38,10 +40,32 @@ func (s Settings) Check() error {
 		if _, err := os.Stat(s.CLIConfig); err != nil {
 			return provision.Errorf(provision.Invalid, "TF_CLI_CONFIG_FILE is %s, which cannot be read: build the provider mirror, or unset it", s.CLIConfig)
 		}
+		if err := s.overrides(); err != nil {
+			return err
+		}
 	}
 	for name := range s.Variables {
 		if len(tfexec.ProhibitedEnv(map[string]string{name: ""})) > 0 || reserved(name) {
 			return provision.Errorf(provision.Invalid, "%s cannot be passed to providers: Roadbed sets how Terraform runs", name)
+		}
+	}
+	return nil
+}
+
+// overrides is Invalid when the CLI configuration has providers run that no lock
+// file is held against, while only those in a list may.
+func (s Settings) overrides() error {
+	if s.Providers == nil {
+		return nil
+	}
+	text, err := os.ReadFile(s.CLIConfig)
+	if err != nil {
+		return fmt.Errorf("read the CLI configuration: %w", err)
+	}
+	tokens, _ := hclsyntax.LexConfig(text, filepath.Base(s.CLIConfig), hcl.InitialPos) // what is no token is Terraform's to refuse
+	for _, token := range tokens {
+		if word := token.Type == hclsyntax.TokenIdent || token.Type == hclsyntax.TokenQuotedLit; word && string(token.Bytes) == "dev_overrides" {
+			return provision.Errorf(provision.Invalid, "%s has dev_overrides, which run whatever is there: leave them out, or run without a list of providers", s.CLIConfig)
 		}
 	}
 	return nil

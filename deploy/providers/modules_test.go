@@ -163,6 +163,7 @@ func TestPostgresDatabase(t *testing.T) {
 			"port":                   float64(rig.Port),
 			"db_instance_id":         "orders_store_ab12cd34",
 			"credentials_secret_arn": fmt.Sprintf("roadbed://instances/%s/credentials", instance),
+			"last_snapshot":          "", // these settings keep none
 			"monitoring_dashboard":   fmt.Sprintf("postgresql://orders_store_ab12cd34_monitor@%s:%d/orders_store_ab12cd34", rig.Host, rig.Port),
 		}
 		shown := maps.Clone(out)

@@ -39,6 +39,11 @@ export function driftCases(stage: () => Stage) {
       await screenshot(page, `drift-causes-${view}`);
       assert.equal(await overflow(page), 0, `the causes of drift are wider than their window: ${view}`);
     }
+    await page.goto(`${baseUrl()}/notifications`);
+    await page.getByRole('link', { name: `${name} in dev is not as it was asked for` }).waitFor();
+    await screenshot(page, 'drift-notice-phone');
+    await page.getByRole('link', { name: `${name} in dev is not as it was asked for` }).click();
+    await page.waitForURL(status);
     await page.emulateMedia({ colorScheme: 'light' });
     await page.setViewportSize({ width: 1440, height: 900 });
     await page.goto(status);

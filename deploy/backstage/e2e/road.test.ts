@@ -1,5 +1,6 @@
 import { after, before } from 'node:test';
 import { approvalCases } from './approval.ts';
+import { campaignCases } from './campaign.ts';
 import { driftCases } from './drift.ts';
 import { pauseCases } from './pause.ts';
 import { startStage, type Stage } from './stage.ts';
@@ -26,3 +27,4 @@ pauseCases(onStage);
 driftCases(onStage);
 siteCases(onStage);
 viewCases(onStage);
+campaignCases(onStage); // last: it publishes another version

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, chmodSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +15,10 @@ export type Stage = {
   browser: Browser;
   /** data is the directory that `roadbed dev` keeps everything in. */
   data: string;
+  /** offerings is the folder that its offerings are read from when it starts: a copy of its own. */
+  offerings: string;
+  /** restart stops Roadbed with its portal and starts them again on the same data; who was signed in stays so. */
+  restart(): Promise<void>;
   /** stop ends it all, and deletes what it made. It may be called when nothing was started. */
   stop(): Promise<void>;
 };
@@ -28,18 +32,27 @@ export async function startStage(): Promise<Stage> {
   if (running) {
     process.env.PORTAL_BASE_URL = `http://localhost:${readSite(running).portal_port}`;
     const browser = await launchBrowser();
-    return { browser, data: running, stop: () => browser.close() };
+    const restart = () => Promise.reject(new Error('only a Roadbed of its own is restarted: run without E2E_DATA'));
+    return { browser, data: running, offerings: '', restart, stop: () => browser.close() };
   }
   // PostgreSQL runs as a user of its own when we are root, and has to reach its data.
   const data = mkdtempSync(path.join(tmpdir(), 'roadbed-e2e-'));
   chmodSync(data, 0o755);
-  const roadbed = startRoadbed(data);
+  const offerings = path.join(data, 'offerings');
+  cpSync(path.resolve(import.meta.dirname, '../../../backstage-templates'), offerings, { recursive: true });
+  let roadbed = startRoadbed(data, offerings);
   try {
     process.env.PORTAL_BASE_URL = await roadbed.opened;
     const browser = await launchBrowser();
     return {
       browser,
       data,
+      offerings,
+      async restart() {
+        await roadbed.stop();
+        roadbed = startRoadbed(data, offerings);
+        await roadbed.opened;
+      },
       async stop() {
         await browser.close();
         await roadbed.stop();
@@ -57,11 +70,11 @@ export function readSite(data: string): { portal_port: number; databases_port: n
   return JSON.parse(readFileSync(path.join(data, 'site.json'), 'utf8'));
 }
 
-function startRoadbed(data: string): { opened: Promise<string>; stop(): Promise<void> } {
+function startRoadbed(data: string, offerings: string): { opened: Promise<string>; stop(): Promise<void> } {
   const portal = path.resolve(import.meta.dirname, '..');
   const child = spawn(
     required('ROADBED'),
-    ['dev', '--data', data, '--mirror', required('MIRROR'), '--portal', portal, '--node', process.env.NODE ?? process.execPath],
+    ['dev', '--data', data, '--offerings', offerings, '--mirror', required('MIRROR'), '--portal', portal, '--node', process.env.NODE ?? process.execPath],
     { cwd: path.resolve(portal, '../..'), stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const said: string[] = [];

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { baseUrl, openPage, screenshot, signIn, type PageOptions } from './browser.ts';
 import { Caller, type InfrastructureRequest } from './api.ts';
+import { findFaults } from './faults.ts';
 import { fillForm, followRequest, openStatus, overflow, submitButton, uniqueName } from './pages.ts';
 import type { Stage } from './stage.ts';
 
@@ -20,6 +21,9 @@ export function viewCases(stage: () => Stage) {
       const look = async (what: string) => {
         await screenshot(page, `${view}-${what}`);
         assert.equal(await overflow(page), 0, `${what} is wider than its window`);
+        if (/\/infrastructure\/|\/status$/.test(page.url())) {
+          assert.deepEqual(await findFaults(page), [], `${what} is hard to use for some`);
+        }
       };
       await page.goto(`${baseUrl()}/`);
       await page.getByRole('list', { name: 'People' }).waitFor();

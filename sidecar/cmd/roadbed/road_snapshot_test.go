@@ -35,10 +35,14 @@ func TestRoadFinalSnapshot(t *testing.T) {
 	}
 	r.untilState(gone.Id, provision.Succeeded)
 	r.wantMade(made.Name, 0, 0)
+	dump := filepath.Join(r.path("snapshots"), database+".dump")
+	if i, err := owner.Instance(t.Context(), *made.InstanceId); err != nil || i.Instance.Outputs["last_snapshot"] != dump {
+		t.Errorf("what is destroyed says that its last snapshot is %v (%v), want %s", i.Instance.Outputs["last_snapshot"], err, dump)
+	}
 
 	again := "again_" + r.mark
 	r.onTarget("CREATE DATABASE " + again)
-	tool(t, "pg_restore", "--no-owner", "--no-acl", "--dbname="+parts.target.DSN(again), filepath.Join(r.path("snapshots"), database+".dump"))
+	tool(t, "pg_restore", "--no-owner", "--no-acl", "--dbname="+parts.target.DSN(again), dump)
 	if err := execute(t.Context(), parts.target.DSN(again), "DO $$ BEGIN ASSERT (SELECT sum(id) FROM orders) = 28; END $$"); err != nil {
 		t.Errorf("what is back is not what it held: %v", err)
 	}

@@ -51,7 +51,7 @@ func anEvent(entity, verb string, data map[string]any) provision.Event {
 func aRequest(edit func(*provision.Request)) subject {
 	r := provision.Request{
 		Action: provision.Create, Name: "orders", Owner: "group:default/payments", Offering: "postgres-database", Environment: "dev", RequestedBy: "user:default/ann",
-		Outputs: map[string]any{"endpoint": "orders.example", "port": json.Number("5432"), "credentials_secret_arn": "roadbed:orders", "nested": map[string]any{}},
+		Outputs: map[string]any{"endpoint": "orders.example", "port": json.Number("5432"), "credentials_secret_arn": "roadbed:orders", "nested": map[string]any{}, "last_snapshot": "/snapshots/orders.dump"},
 	}
 	if edit != nil {
 		edit(&r)
@@ -260,6 +260,9 @@ func TestMailsSayWhereItIsAndHowToReachItsCredentials(t *testing.T) {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("%q is missing in\n%s", want, body)
 		}
+	}
+	if strings.Contains(string(body), "snapshot") {
+		t.Errorf("there is no snapshot of what was made right now, but\n%s", body)
 	}
 	c.TLS = "" // which the office does not speak
 	if err := c.send(t.Context(), e.ID, e, about, message{}); err == nil {

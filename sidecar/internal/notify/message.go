@@ -203,6 +203,9 @@ func outputs(r *provision.Request) [][2]string {
 	}
 	facts := [][2]string{{"Name", r.Name}}
 	for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
+		if name == "last_snapshot" { // there is none yet
+			continue
+		}
 		switch value := r.Outputs[name].(type) {
 		case string, bool, float64, int64, json.Number:
 			label := strings.ReplaceAll(name, "_", " ")

@@ -204,7 +204,7 @@ func formPages(o provision.Offering) []any {
 	var pages []mapping
 	var properties []mapping
 	for _, level := range formLevels {
-		fields, required := formFields(o, level.name)
+		fields, required := formFields(o, level.name, ourLink)
 		if len(fields) == 0 {
 			continue
 		}
@@ -249,14 +249,22 @@ func (m mapping) described(text string) mapping {
 	return slices.Insert(slices.Clone(m), 1, entry{"description", text}) // after the title
 }
 
+// link is how a form picks what a parameter takes from.
+type link func(provision.Taken) mapping
+
+// ourLink picks in the environment that the form asks for.
+func ourLink(t provision.Taken) mapping {
+	return mapping{{"ui:field", "RoadbedLink"}, {"ui:options", mapping{{"offering", t.Offering}}}}
+}
+
 // formFields are the parameters of one level as fields, and the names of those
 // that must be filled in.
-func formFields(o provision.Offering, level string) (fields mapping, required []string) {
+func formFields(o provision.Offering, level string, pick link) (fields mapping, required []string) {
 	for _, p := range o.Parameters {
 		if p.Level != level {
 			continue
 		}
-		fields = append(fields, entry{p.Name, formField(o, p)})
+		fields = append(fields, entry{p.Name, formField(o, p, pick)})
 		if p.Required {
 			required = append(required, p.Name)
 		}
@@ -275,7 +283,7 @@ func addedField(title, field string) mapping {
 
 // formField says no more than the schema does, in the words that Backstage's
 // form library reads.
-func formField(o provision.Offering, p provision.Parameter) mapping {
+func formField(o provision.Offering, p provision.Parameter, pick link) mapping {
 	field := mapping{{"title", p.Title}}
 	set := func(key string, value any, when bool) {
 		if when {
@@ -323,10 +331,7 @@ func formField(o provision.Offering, p provision.Parameter) mapping {
 	case p.Name == o.Roles.Owner:
 		set("ui:field", "MyGroupsPicker", true)
 	case p.Takes != nil:
-		set("ui:field", "EntityPicker", true)
-		set("ui:options", mapping{{"catalogFilter", []any{mapping{
-			{"kind", "Resource"}, {"spec.type", p.Takes.Offering}, {"metadata.annotations.roadbed.dev/phase", string(provision.Ready)},
-		}}}}, true)
+		field = append(field, pick(*p.Takes)...)
 	case p.Sensitive:
 		set("ui:field", "Secret", true)
 	case p.Multiline:

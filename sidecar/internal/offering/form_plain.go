@@ -45,11 +45,18 @@ func PlainTemplate(o provision.Offering) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
+// plainLink picks among those of every environment, as far as the catalog knows them.
+func plainLink(t provision.Taken) mapping {
+	return mapping{{"ui:field", "EntityPicker"}, {"ui:options", mapping{{"catalogFilter", []any{mapping{
+		{"kind", "Resource"}, {"spec.type", t.Offering}, {"metadata.annotations.roadbed.dev/phase", string(provision.Ready)},
+	}}}}}}
+}
+
 // plainPages are the pages that have parameters, by level.
 func plainPages(o provision.Offering) []mapping {
 	var pages []mapping
 	for _, level := range formLevels {
-		if fields, required := formFields(o, level.name); len(fields) > 0 {
+		if fields, required := formFields(o, level.name, plainLink); len(fields) > 0 {
 			pages = append(pages, append(level.page(required), entry{"properties", fields}))
 		}
 	}

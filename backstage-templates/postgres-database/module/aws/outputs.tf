@@ -18,6 +18,11 @@ output "credentials_secret_arn" {
   value       = aws_secretsmanager_secret.credentials.arn
 }
 
+output "last_snapshot" {
+  description = "Where a last snapshot is kept once the database is destroyed; empty where none is"
+  value       = local.final_snapshot ? "${local.identifier}-final" : ""
+}
+
 output "monitoring_dashboard" {
   description = "Where the database is monitored"
   value       = "https://${var.roadbed.region}.console.aws.amazon.com/cloudwatch/home?region=${var.roadbed.region}#dashboards:name=${local.made}"

@@ -18,6 +18,11 @@ output "credentials_secret_arn" {
   value       = terraform_data.credentials.output.reference
 }
 
+output "last_snapshot" {
+  description = "Where a last snapshot is kept once the database is destroyed; empty where none is"
+  value       = local.final_snapshot == null ? "" : local.final_snapshot
+}
+
 output "monitoring_dashboard" {
   description = "Connection string of the read-only monitoring role, without its password"
   value       = local.monitoring

@@ -5,7 +5,7 @@ import {
   createFrontendPlugin,
   fetchApiRef,
 } from '@backstage/frontend-plugin-api';
-import { EntityContentBlueprint } from '@backstage/plugin-catalog-react/alpha';
+import { EntityCardBlueprint, EntityContentBlueprint } from '@backstage/plugin-catalog-react/alpha';
 import { RiStackLine } from '@remixicon/react';
 import { roadbedApiRef } from './api/RoadbedApi';
 import { RoadbedClient } from './api/RoadbedClient';
@@ -149,13 +149,24 @@ const policyPage = SubPageBlueprint.make({
   },
 });
 
+const isInstance = { 'metadata.annotations.roadbed.dev/instance': { $exists: true } };
+
+const statusCard = EntityCardBlueprint.make({
+  name: 'status',
+  params: {
+    type: 'content',
+    filter: isInstance,
+    loader: () => import('./components/StatusCard').then(m => <m.StatusCard />),
+  },
+});
+
 const statusTab = EntityContentBlueprint.make({
   name: 'status',
   params: {
     path: 'status',
     title: 'Status',
     group: 'operation',
-    filter: { 'metadata.annotations.roadbed.dev/instance': { $exists: true } },
+    filter: isInstance,
     routeRef: statusRouteRef,
     loader: () => import('./components/StatusTab').then(m => <m.StatusTab />),
   },
@@ -188,5 +199,5 @@ export const roadbedPlugin = createFrontendPlugin({
     create: createPageRouteRef,
     form: formRouteRef,
   },
-  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, previewsPage, budgetsPage, campaignsPage, policyPage, statusTab, ...formFields],
+  extensions: [client, page, requestsPage, approvalsPage, resourcesPage, overviewPage, driftPage, unusedPage, previewsPage, budgetsPage, campaignsPage, policyPage, statusCard, statusTab, ...formFields],
 });

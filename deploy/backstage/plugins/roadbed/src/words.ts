@@ -1,4 +1,4 @@
-import type { InstanceState, RequestState } from './api/types';
+import type { Instance, InstanceState, RequestState } from './api/types';
 
 /** How a state is to be felt. */
 export type Tone = 'neutral' | 'active' | 'waiting' | 'good' | 'bad';
@@ -59,6 +59,15 @@ export const requestStates = (Object.keys(REQUEST_WORDS) as RequestState[]).map(
 /** isGone says that an instance is no more, or never was. */
 export function isGone(state: string): boolean {
   return state === 'destroyed' || state === 'released';
+}
+
+/** LAST_SNAPSHOT is the output that says where a last snapshot is kept of what is destroyed; it is empty where none is. */
+export const LAST_SNAPSHOT = 'last_snapshot';
+
+/** lastSnapshot is where the last snapshot of an instance is, or will be, kept; undefined when nothing is. */
+export function lastSnapshot({ outputs }: Pick<Instance, 'outputs'>): string | undefined {
+  const place = outputs?.[LAST_SNAPSHOT];
+  return typeof place === 'string' && place !== '' ? place : undefined;
 }
 
 const ENDS: string[] = ['succeeded', 'failed', 'denied', 'cancelled'];

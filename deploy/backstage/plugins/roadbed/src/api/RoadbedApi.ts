@@ -4,6 +4,7 @@ import type {
   Campaign,
   CampaignAsk,
   CampaignList,
+  CampaignOptOut,
   CalendarEntry,
   ChangeEvaluation,
   ChangePreview,
@@ -131,6 +132,8 @@ export interface RoadbedApi {
   /** approveGroup lets plans of a shape be applied; what loses something is confirmed by what the group says. */
   approveGroup(id: string, shape: string, approval: { confirm: string; reason: string }): Promise<Campaign>;
   moveCampaign(id: string, move: 'start' | 'halt' | 'resume' | 'stop', reason: string): Promise<Campaign>;
+  /** optOut keeps what a team owns as it is until a time. */
+  optOut(id: string, answer: CampaignOptOut): Promise<Campaign>;
   /** listPauses is what is paused now, oldest first. */
   listPauses(): Promise<Pause[]>;
   /** beginPause is the platform team's: what is asked for meanwhile is accepted and waits. */

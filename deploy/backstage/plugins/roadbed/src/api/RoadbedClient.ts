@@ -7,6 +7,7 @@ import type {
   Campaign,
   CampaignAsk,
   CampaignList,
+  CampaignOptOut,
   CalendarEntry,
   ChangeEvaluation,
   ChangePreview,
@@ -229,6 +230,10 @@ export class RoadbedClient implements RoadbedApi {
 
   async moveCampaign(id: string, move: 'start' | 'halt' | 'resume' | 'stop', reason: string): Promise<Campaign> {
     return this.post(`/campaigns/${encodeURIComponent(id)}/${move}`, undefined, { reason });
+  }
+
+  async optOut(id: string, answer: CampaignOptOut): Promise<Campaign> {
+    return this.post(`/campaigns/${encodeURIComponent(id)}/opt-out`, undefined, answer);
   }
 
   async listPauses(): Promise<Pause[]> {

@@ -21,6 +21,7 @@ export type CampaignCounts = Schemas['CampaignCounts'];
 export type CampaignGroup = Schemas['CampaignGroup'];
 export type CampaignList = Schemas['CampaignList'];
 export type CampaignMember = Schemas['CampaignMember'];
+export type CampaignOptOut = Schemas['CampaignOptOut'];
 export type Budget = Schemas['Budget'];
 export type BudgetLeft = Schemas['BudgetLeft'];
 export type Activity = Schemas['ActivityView'];

@@ -1,7 +1,7 @@
 import { screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { Resources } from '../components/Resources';
-import type { ChangePreview, Instance, Parameters } from '../api/types';
+import type { ChangePreview, Instance, InstanceState, Parameters } from '../api/types';
 import { aDatabase, anInstance, aRequest, aVerdict, INSTANCE_ID, overLimit } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { json, never, refusal, SidecarDouble } from '../testing/SidecarDouble';
@@ -112,6 +112,25 @@ test('a new secret is sent with the change, and never to be judged', async () =>
   expect(asked(sidecar)[0].body).toEqual({ parameters: { admin_password: 's3cret' } });
   const judged = sidecar.callsTo('POST', `/instances/${INSTANCE_ID}/evaluate`);
   expect(JSON.stringify(judged.map(({ body }) => body))).not.toContain('s3cret');
+});
+
+test('a link is picked among what is ready in the same environment, by name', async () => {
+  const taking = { ...aDatabase.parameters[0], name: 'upstream', title: 'Upstream', required: false, pattern: undefined, takes: { offering: 'queue', output: 'url' } };
+  const ready = (name: string, state: InstanceState = 'ready') => anInstance({ id: name, name, state, entity_ref: `resource:dev/${name}.queue` });
+  const sidecar = aSidecar({ parameters: { ...before, upstream: 'resource:dev/mails.queue' } })
+    .on('GET /offerings/postgres-database', { ...aDatabase, parameters: [...aDatabase.parameters, taking] })
+    .on('GET /instances', { items: [ready('mails'), ready('jobs'), ready('halfway', 'reserved')] });
+  const { container } = render(sidecar);
+  const field = await screen.findByRole('combobox', { name: 'Upstream' });
+  expect(field).toHaveValue('mails');
+  await userEvent.clear(field);
+  expect((await screen.findAllByRole('option')).map(option => option.textContent)).toEqual(['mails', 'jobs']);
+  await userEvent.click(screen.getByRole('option', { name: 'jobs' }));
+  await userEvent.click(submit());
+  await waitFor(() => expect(asked(sidecar)).toHaveLength(1));
+  expect(asked(sidecar)[0].body).toEqual({ parameters: { upstream: 'resource:dev/jobs.queue' } });
+  expect(sidecar.callsTo('GET', '/instances')[0].query.toString()).toContain('offering=queue&environment=dev');
+  expect(await findFaults(container)).toEqual([]);
 });
 
 test('while something else is asked of it, it says so', async () => {

@@ -77,6 +77,7 @@ function Form(props: { instance: Instance; offering: Offering; action: ChangeAct
                 <ParameterField
                   key={parameter.name}
                   parameter={parameter}
+                  environment={instance.environment}
                   value={parameter.name in edits ? edits[parameter.name] : valueNow(instance, parameter)}
                   fixed={whyFixed(offering, parameter)}
                   isInvalid={change.invalid.includes(parameter)}

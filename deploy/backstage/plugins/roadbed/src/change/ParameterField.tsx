@@ -1,11 +1,14 @@
 import { useState } from 'react';
 import { Checkbox, PasswordField, Select, Text, TextAreaField, TextField } from '@backstage/ui';
 import type { Parameter } from '../api/types';
+import { LinkPicker } from '../form/LinkPicker';
 import { readInteger, readMap, writeMap } from './changes';
 import classes from './ChangePage.module.css';
 
 type Props = {
   parameter: Parameter;
+  /** environment is where the instance is: a link does not leave it. */
+  environment: string;
   value: unknown;
   /** fixed is why it cannot be changed, if so. */
   fixed: string | undefined;
@@ -20,6 +23,18 @@ export function ParameterField(props: Props) {
   const text = value === undefined || value === null ? '' : String(value);
   if (parameter.sensitive) {
     return <PasswordField {...common} value={text} onChange={onChange} autoComplete="new-password" />;
+  }
+  if (parameter.takes) {
+    return (
+      <LinkPicker
+        {...common}
+        offering={parameter.takes.offering}
+        environment={props.environment}
+        value={text}
+        isInvalid={isInvalid}
+        onChange={onChange}
+      />
+    );
   }
   switch (parameter.type) {
     case 'enum':

@@ -2,7 +2,7 @@ import { useApi } from '@backstage/frontend-plugin-api';
 import { Container, Text } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Budget } from '../api/types';
-import { formatLimit } from '../format';
+import { formatLimit, formatMoney } from '../format';
 import { useLoad } from '../hooks/useLoad';
 import { DataTable, TableSkeleton, type Column } from './DataTable';
 import { Empty } from './Empty';
@@ -60,10 +60,10 @@ const COLUMNS: Column<Row>[] = [
     ),
   },
   { title: 'Taken', cell: budget => <Taken budget={budget} /> },
-  { title: 'Reserved', align: 'end', cell: ({ reserved }) => formatLimit(reserved) },
-  { title: 'Committed', align: 'end', cell: ({ committed }) => formatLimit(committed) },
+  { title: 'Reserved', align: 'end', cell: ({ reserved }) => formatMoney(reserved) },
+  { title: 'Committed', align: 'end', cell: ({ committed }) => formatMoney(committed) },
   { title: 'Limit', align: 'end', cell: ({ limit }) => formatLimit(limit) },
-  { title: 'Left', align: 'end', cell: ({ left }) => (left < 0 ? `over by ${formatLimit(-left)}` : formatLimit(left)) },
+  { title: 'Left', align: 'end', cell: ({ left }) => (left < 0 ? `over by ${formatMoney(-left)}` : formatMoney(left)) },
 ];
 
 /** The bar is for the eye alone: the words beside it say the same. */

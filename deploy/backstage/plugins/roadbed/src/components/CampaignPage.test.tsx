@@ -138,6 +138,32 @@ test('offers nothing to do to whoever may not roll out', async () => {
   expect(screen.queryByRole('button', { name: /Approve|Start|Stop/ })).not.toBeInTheDocument();
 });
 
+test('a team opts out on the page, until a date and for a reason', async () => {
+  const sidecar = shown(aCampaign({ may_roll_out: false }));
+  sidecar.on(
+    `POST /campaigns/${ID}/opt-out`,
+    aCampaign({ may_roll_out: false, opt_outs: [{ owner: 'group:default/payments', until: '2026-05-11T14:40:00Z', by: 'user:default/ann', reason: 'sale' }] }),
+  );
+  renderPage(<CampaignPage id={ID} />, { sidecar });
+  await userEvent.click(await screen.findByRole('button', { name: 'Opt payments out' }));
+  const dialog = within(await screen.findByRole('dialog'));
+  expect(dialog.getByText(/^Its resource is left as it is until then/)).toBeInTheDocument();
+  expect(dialog.getByRole('button', { name: 'Opt out' })).toBeDisabled();
+  await userEvent.type(dialog.getByRole('textbox', { name: /Reason/ }), 'sale');
+  await userEvent.click(dialog.getByRole('button', { name: 'Opt out' }));
+  expect(await screen.findByText('payments has opted out: sale')).toBeInTheDocument();
+  const body = sidecar.callsTo('POST', `/campaigns/${ID}/opt-out`)[0].body as { owner: string; until: string; reason: string };
+  expect(body).toEqual({ owner: 'group:default/payments', until: expect.any(String), reason: 'sale' });
+  expect(Date.parse(body.until)).toBeGreaterThan(Date.now());
+});
+
+test('whose team owns nothing in it is not asked', async () => {
+  const [member] = aCampaign().members;
+  renderPage(<CampaignPage id={ID} />, { sidecar: shown(aCampaign({ members: [{ ...member, owner: 'group:default/search' }] })) });
+  await screen.findByRole('table', { name: 'Groups' });
+  expect(screen.queryByRole('button', { name: /Opt/ })).not.toBeInTheDocument();
+});
+
 test('lists campaigns, and says when there is none', async () => {
   renderPage(<CampaignList />, { sidecar: new SidecarDouble().on('GET /campaigns', { items: [aCampaign()], may_roll_out: false }) });
   expect(await screen.findByRole('link', { name: 'PostgreSQL database to 2.0.0' })).toHaveAttribute('href', `/infrastructure/campaigns/${ID}`);

@@ -5,19 +5,16 @@ import { RiArrowLeftLine } from '@remixicon/react';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Campaign, CampaignGroup } from '../api/types';
 import { sayCounts } from '../campaigns';
-import { formatMoney, formatOwner } from '../format';
-import { useAction } from '../hooks/useAction';
+import { formatMoney } from '../format';
 import { useLoad } from '../hooks/useLoad';
 import { campaignsRouteRef } from '../routes';
 import { ApproveGroupDialog } from './ApproveGroupDialog';
+import { CampaignHeading } from './CampaignHeading';
 import { CampaignMembers } from './CampaignMembers';
 import { DataTable, TableSkeleton, type Column } from './DataTable';
-import { Deadline, Moment } from './Moment';
-import { MoveCampaignDialog, type CampaignMove } from './MoveCampaignDialog';
-import { Notice } from './Notice';
+import { Moment } from './Moment';
 import { Panel } from './Panel';
 import { Problem } from './Problem';
-import { CampaignBadge } from './StateBadge';
 import { Who } from './Who';
 import classes from './CampaignPage.module.css';
 
@@ -47,7 +44,7 @@ export function CampaignPage({ id }: { id: string }) {
       {loaded.status === 'error' && <Problem what={`campaign ${id}`} error={loaded.error} onRetry={reload} />}
       {loaded.status === 'data' && (
         <>
-          <Heading campaign={loaded.data} onChanged={replace} />
+          <CampaignHeading campaign={loaded.data} onChanged={replace} />
           <Groups campaign={loaded.data} onChanged={replace} />
           <Rings campaign={loaded.data} />
           <CampaignMembers campaign={loaded.data} />
@@ -58,74 +55,6 @@ export function CampaignPage({ id }: { id: string }) {
 }
 
 type Props = { campaign: Campaign; onChanged(campaign: Campaign): void };
-
-function Heading({ campaign, onChanged }: Props) {
-  const api = useApi(roadbedApiRef);
-  const [move, setMove] = useState<CampaignMove>();
-  const start = useAction(async () => onChanged(await api.moveCampaign(campaign.id, 'start', '')));
-  const approved = campaign.groups.some(group => group.approved_by);
-  return (
-    <>
-      <div className={classes.heading}>
-        <div className={classes.what}>
-          <div className={classes.title}>
-            <Text as="h2" variant="title-small" weight="bold" className={classes.line}>
-              {campaign.offering_name} to {campaign.version}
-            </Text>
-            <CampaignBadge state={campaign.state} />
-          </div>
-          <Text as="p" variant="body-medium" color="secondary" className={classes.line}>
-            {sayCounts(campaign.counts)}. Made by <Who entityRef={campaign.by} /> <Moment at={campaign.created_at} />.
-          </Text>
-        </div>
-        {campaign.may_roll_out && (
-          <div className={classes.actions}>
-            {campaign.state === 'open' && (
-              <Button variant="primary" isDisabled={!approved} isPending={start.pending} onPress={start.run}>
-                Start
-              </Button>
-            )}
-            {campaign.state === 'running' && (
-              <Button variant="secondary" onPress={() => setMove('halt')}>
-                Halt
-              </Button>
-            )}
-            {campaign.state === 'halted' && (
-              <Button variant="primary" onPress={() => setMove('resume')}>
-                Resume
-              </Button>
-            )}
-            {['open', 'running', 'halted'].includes(campaign.state) && (
-              <Button variant="tertiary" onPress={() => setMove('stop')}>
-                Stop
-              </Button>
-            )}
-          </div>
-        )}
-      </div>
-      {start.error !== undefined && <Problem what="the start" error={start.error} />}
-      {campaign.reason && <Notice kind="waiting" title={`${campaign.state === 'halted' ? 'Halted' : 'Stopped'}: ${campaign.reason}`} />}
-      {campaign.opt_outs.map(({ owner, until, by, reason }) => (
-        <Notice key={owner} kind="info" title={`${formatOwner(owner)} has opted out: ${reason}`}>
-          <Text as="p" variant="body-small" className={classes.line}>
-            By {formatOwner(by)}; it ends <Deadline at={until} />.
-          </Text>
-        </Notice>
-      ))}
-      {move && (
-        <MoveCampaignDialog
-          campaign={campaign}
-          move={move}
-          onClose={() => setMove(undefined)}
-          onMoved={moved => {
-            setMove(undefined);
-            onChanged(moved);
-          }}
-        />
-      )}
-    </>
-  );
-}
 
 type Row = CampaignGroup & { id: string };
 

@@ -7,7 +7,7 @@ import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Credentials, Instance } from '../api/types';
 import { formatField, formatOwner, formatValue } from '../format';
 import { useAction } from '../hooks/useAction';
-import { isGone } from '../words';
+import { isGone, LAST_SNAPSHOT, lastSnapshot } from '../words';
 import { CopyButton } from './CopyButton';
 import { Facts } from './Facts';
 import { Notice } from './Notice';
@@ -25,7 +25,8 @@ export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: st
   const api = useApi(roadbedApiRef);
   const [credentials, setCredentials] = useState<Credentials>();
   const open = useAction(async () => setCredentials(await api.openCredentials(instance.id)));
-  const outputs = Object.entries(instance.outputs ?? {});
+  const snapshot = instance.state === 'destroyed' ? lastSnapshot(instance) : undefined;
+  const outputs = Object.entries(instance.outputs ?? {}).filter(([name]) => name !== LAST_SNAPSHOT);
 
   if (outputs.length === 0 || isGone(instance.state)) {
     return (
@@ -35,6 +36,9 @@ export function ConnectPanel({ instance, docs }: { instance: Instance; docs?: st
             ? 'There is nothing to connect to any more.'
             : `The endpoint and the credentials appear here when ${instance.name} is ready.`}
         </Text>
+        {snapshot && (
+          <Facts facts={[{ name: 'Last snapshot', value: snapshot, after: <CopyButton what="last snapshot" text={snapshot} /> }]} />
+        )}
       </Panel>
     );
   }

@@ -6,6 +6,7 @@ import type { Dependant, InfrastructureRequest, Instance } from '../api/types';
 import { useAction } from '../hooks/useAction';
 import { useFocusAfter } from '../hooks/useFocusAfter';
 import { newIdempotencyKey } from '../idempotencyKey';
+import { lastSnapshot } from '../words';
 import { Refused } from './Refused';
 import { Who } from './Who';
 import classes from './DestroyDialog.module.css';
@@ -39,6 +40,7 @@ function Form(props: FormProps) {
   });
   useFocusAfter(focusAfter);
   const matches = typed.trim() === instance.name;
+  const snapshot = lastSnapshot(instance);
   const dependants = instance.dependants ?? [];
   if (dependants.length > 0) {
     return <Held instance={instance} dependants={dependants} onClose={() => props.onOpenChange(false)} />;
@@ -57,8 +59,9 @@ function Form(props: FormProps) {
       <DialogBody className={classes.body}>
         <Text as="p" variant="body-medium" className={classes.line}>
           {instance.offering_name} <strong>{instance.name}</strong> in {instance.environment} is deleted with all that is in
-          it. This cannot be undone.
+          it. {snapshot ? 'What stays is a last snapshot, from which it can be brought back by hand:' : 'This cannot be undone.'}
         </Text>
+        {snapshot && <code className={classes.snapshot}>{snapshot}</code>}
         <TextField
           label={`Type ${instance.name} to confirm`}
           value={typed}

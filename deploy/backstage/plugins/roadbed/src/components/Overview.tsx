@@ -1,5 +1,5 @@
 import { useApi } from '@backstage/frontend-plugin-api';
-import { Container, Skeleton, Text } from '@backstage/ui';
+import { Container, Skeleton, Text, VisuallyHidden } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Measures } from '../api/types';
 import { formatDay } from '../format';
@@ -68,6 +68,9 @@ function Cards({ measures }: { measures: Measures }) {
           ? `Compared with the ${measures.days} days before.`
           : `Nothing to compare with yet: history begins on ${formatDay(new Date(measures.since!), now)}.`}
       </Text>
+      <VisuallyHidden>
+        <h2>Measures</h2>
+      </VisuallyHidden>
       <div className={classes.cards}>
         {measures.cards.map(card => (
           <MeasureCard key={card.name} measure={card} />

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
-import { Container, Text } from '@backstage/ui';
+import { Container, Text, VisuallyHidden } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { CalendarEntry, Exemption } from '../api/types';
 import { formatExact, formatOwner } from '../format';
@@ -21,6 +21,9 @@ export function PolicyPage() {
     <main>
       <Container>
         <div className={list.list}>
+          <VisuallyHidden>
+            <h2>What holds requests up or lets them through</h2>
+          </VisuallyHidden>
           <Pauses />
           <Section title="Freezes and windows" what="the calendar" load={calendar} empty="None in the next 30 days: what is asked for is carried out at any time.">
             {(entry: CalendarEntry) => <Entry key={`${entry.kind} ${entry.environment} ${entry.from}`} entry={entry} />}

@@ -397,6 +397,22 @@ test('names what takes from it, and does not ask for its end while something doe
   await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument());
 });
 
+test('says where a last snapshot is kept before it destroys, and once it has', async () => {
+  const kept = { outputs: { endpoint: 'orders.local', last_snapshot: '/snapshots/orders_ab12cd34.dump' } };
+  const { unmount } = renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance(kept), requests: [aRequest()] }));
+  await userEvent.click(await screen.findByRole('button', { name: 'Actions for orders-store' }));
+  expect(screen.queryByText('/snapshots/orders_ab12cd34.dump')).not.toBeInTheDocument();
+  await userEvent.click(await screen.findByRole('menuitem', { name: 'Destroy orders-store' }));
+  const dialog = await screen.findByRole('dialog', { name: 'Destroy orders-store?' });
+  expect(dialog).toHaveTextContent('What stays is a last snapshot');
+  expect(dialog).toHaveTextContent('/snapshots/orders_ab12cd34.dump');
+  expect(dialog).not.toHaveTextContent('cannot be undone');
+  unmount();
+  renderTab(aReadySidecar().on(instanceRoute, { instance: anInstance({ ...kept, state: 'destroyed' }), requests: [aRequest()] }));
+  expect(await screen.findByText('There is nothing to connect to any more.')).toBeInTheDocument();
+  expect(screen.getByRole('region', { name: 'Connect' })).toHaveTextContent('Last snapshot/snapshots/orders_ab12cd34.dump');
+});
+
 test('gives the focus back when nothing is to be destroyed after all', async () => {
   const user = userEvent.setup();
   renderTab(aReadySidecar());

@@ -5,10 +5,11 @@ import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event';
 import { parse } from 'yaml';
 import type { Parameters } from '../api/types';
-import { aBudgetLeft, aDatabase, aVerdict, estimate, overLimit } from '../testing/fixtures';
+import { aBudgetLeft, aDatabase, anInstance, aVerdict, estimate, overLimit } from '../testing/fixtures';
 import { findFaults, renderPage } from '../testing/renderPage';
 import { json, never, refusal, SidecarDouble, type Call } from '../testing/SidecarDouble';
 import { RoadbedPage } from './FormPage';
+import { RoadbedLink } from './LinkPicker';
 import { RoadbedPresets } from './Presets';
 import { refuseDenied } from './refuseDenied';
 import { RoadbedVerdict } from './Verdict';
@@ -17,14 +18,17 @@ const EVALUATE = 'POST /offerings/postgres-database/evaluate';
 const OFFERING = 'GET /offerings/postgres-database';
 
 // The form that people get, as it is generated.
-const template = parse(
-  readFileSync(path.join(__dirname, '../../../../../../backstage-templates/postgres-database/template.yaml'), 'utf8'),
-);
-const steps = template.spec.parameters.map(({ title, description, ...schema }: any) => ({ title, description, schema }));
+function readSteps(offering: string) {
+  const file = path.join(__dirname, `../../../../../../backstage-templates/${offering}/template.yaml`);
+  const { spec } = parse(readFileSync(file, 'utf8'));
+  return spec.parameters.map(({ title, description, ...schema }: any) => ({ title, description, schema }));
+}
+const steps = readSteps('postgres-database');
 
 const extensions = [
   { name: 'RoadbedPage', component: RoadbedPage },
   { name: 'RoadbedPresets', component: RoadbedPresets },
+  { name: 'RoadbedLink', component: RoadbedLink },
   { name: 'RoadbedVerdict', component: RoadbedVerdict, validation: refuseDenied },
 ];
 
@@ -295,4 +299,27 @@ test('the last page shows the same as an API call, a command and Terraform', asy
   expect(screen.getByRole('region', { name: 'Text of Command' })).toHaveTextContent('-p storage_gb=50');
   expect(screen.getByRole('region', { name: 'Text of Terraform' })).toHaveTextContent('storage_gb = 50');
   expect(screen.getByRole('button', { name: 'Copy Terraform' })).toBeInTheDocument();
+});
+
+test('what it takes from is picked among what is ready in the environment that the form asks for', async () => {
+  const [name, environment] = aDatabase.parameters;
+  const database = { ...name, name: 'database', title: 'Database', required: false, pattern: undefined, takes: { offering: 'postgres-database', output: 'endpoint' } };
+  const sidecar = new SidecarDouble()
+    .on('GET /offerings/static-site', { ...aDatabase, id: 'static-site', parameters: [environment, database], presets: [] })
+    .on('POST /offerings/static-site/evaluate', aVerdict())
+    .on('GET /instances', { items: [anInstance({ name: 'orders', environment: 'prod', entity_ref: 'resource:prod/orders.postgres-database' })] });
+  const { container } = renderForm(sidecar, { environment: 'prod' }, readSteps('static-site').slice(1));
+  await waitFor(() => expect(sidecar.callsTo('GET', '/instances').at(-1)?.query.get('environment')).toBe('prod'));
+  const judged = () => (sidecar.callsTo('POST', '/offerings/static-site/evaluate').at(-1)?.body as { parameters: Parameters }).parameters.database;
+  const field = await screen.findByRole('combobox', { name: 'Database' });
+  expect(await findFaults(container)).toEqual([]);
+  await userEvent.type(field, 'ord');
+  await userEvent.click(await screen.findByRole('option', { name: 'orders' }));
+  await waitFor(() => expect(judged()).toBe('resource:prod/orders.postgres-database'));
+  // One that is in no list yet can be named, and is told to the sidecar when the field is left.
+  await userEvent.clear(field);
+  await userEvent.type(field, 'later');
+  expect(judged()).not.toBe('later');
+  await userEvent.tab();
+  await waitFor(() => expect(judged()).toBe('later'));
 });

@@ -21,6 +21,16 @@ const presets = FormFieldBlueprint.make({
   },
 });
 
+const link = FormFieldBlueprint.make({
+  name: 'link',
+  params: {
+    field: async () => {
+      const { RoadbedLink } = await import('./LinkPicker');
+      return createFormField({ name: 'RoadbedLink', component: RoadbedLink });
+    },
+  },
+});
+
 const verdict = FormFieldBlueprint.make({
   name: 'verdict',
   params: {
@@ -33,4 +43,4 @@ const verdict = FormFieldBlueprint.make({
 });
 
 /** formFields are the fields that Roadbed has in the forms of offerings. */
-export const formFields = [page, presets, verdict];
+export const formFields = [page, presets, link, verdict];

@@ -91,8 +91,16 @@ export function fillPreset({ parameters, presets }: Offering, preset: Offering['
   return { ...Object.fromEntries(usual.map(({ name, default: value }) => [name, value])), ...preset.parameters };
 }
 
-/** sayValue writes a value of a parameter, choices by their label up to its details: "Small", "off", "1,000". */
-export function sayValue({ options }: Pick<Parameter, 'options'>, value: unknown): string {
+/** nameOfLink is the name of the instance that a link leads to: "orders" of "resource:dev/orders.postgres-database". */
+export function nameOfLink(link: string): string {
+  return /^resource:[^/]+\/([^.]+)\./.exec(link)?.[1] ?? link;
+}
+
+/** sayValue writes a value of a parameter, choices by their label up to its details: "Small", "off", "1,000", "orders". */
+export function sayValue({ options, takes }: Pick<Parameter, 'options' | 'takes'>, value: unknown): string {
+  if (takes && typeof value === 'string') {
+    return nameOfLink(value) || 'nothing';
+  }
   if (typeof value === 'boolean') {
     return value ? 'on' : 'off';
   }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -80,6 +81,8 @@ func (o ownedFiles) load() (*domain, error) {
 	return d, nil
 }
 
+var environmentName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
 // readEnvironments reads each <name>.yaml; a file whose name is not its
 // environment's is refused.
 func readEnvironments(fsys fs.FS) (map[string]provision.Environment, error) {
@@ -103,6 +106,8 @@ func readEnvironments(fsys fs.FS) (map[string]provision.Environment, error) {
 		}
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		switch {
+		case !environmentName.MatchString(name):
+			return nil, fmt.Errorf("environment file %s: a name is lowercase letters, digits and hyphens, for it is a namespace in the catalog and part of subjects on NATS", file)
 		case e.Name != name:
 			return nil, fmt.Errorf("environment file %s has the name %q; call it %q", file, e.Name, name)
 		case e.Implementation == "" || e.Pool == "":

@@ -287,6 +287,29 @@ func TestAPriceBookIsReadExactlyAndItsFaultsAreNamed(t *testing.T) {
 	}
 }
 
+// FuzzBook reads any text as a price book: each price that it has is one that
+// money can be counted in.
+func FuzzBook(f *testing.F) {
+	f.Add([]byte(prices))
+	f.Add([]byte("prices: {a: 1e3, b: -0, c: .inf, d: 0x10, e: ~, f: [1], g: &x {h: *x}}\n"))
+	f.Add([]byte("prices:\n  a: 99999999999999999999999999999999\n  a: 1\n"))
+	f.Add([]byte("a: &a [x, x]\nb: &b [*a, *a]\nprices: *b\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		book, err := cost.ParseBook(text)
+		if err != nil {
+			if provision.KindOf(err) != provision.Invalid {
+				t.Errorf("%q: %v, want Invalid", text, err)
+			}
+			return
+		}
+		for _, option := range strings.FieldsFunc(string(text), func(r rune) bool { return strings.ContainsRune(" :,{}\n", r) }) {
+			if price, known := book.Price(option); known && (price < 0 || price.String() == "") {
+				t.Errorf("%q prices %s at %s", text, option, price)
+			}
+		}
+	})
+}
+
 func FuzzNoFormulaPanics(f *testing.F) {
 	f.Add(founding)
 	f.Add("total = 1e9 // 0.3 % 2")

@@ -84,6 +84,10 @@ func TestErrorsOfTheDoor(t *testing.T) {
 		says   string
 	}{
 		"an unknown route":              {sent{"GET", "/nothing", nil, ""}, 404, "NotFoundError", "no route"},
+		"a query with a NUL":            {sent{"GET", "/instances?owner=a%00b", r.jsonBy(ann), ""}, 400, "InputError", "no text"},
+		"a query with half a character": {sent{"GET", "/requests?environment=%ff", r.jsonBy(ann), ""}, 400, "InputError", "no text"},
+		"a query that cannot be read":   {sent{"GET", "/requests?owner=%zz", r.jsonBy(ann), ""}, 400, "InputError", "no text"},
+		"a path with a NUL":             {sent{"GET", "/offerings/a%00b/versions", r.jsonBy(ann), ""}, 400, "InputError", "no text"},
 		"a wrong method of what ends":   {sent{"PUT", "/pauses/" + id, nil, ""}, 405, "MethodNotAllowedError", "use DELETE"},
 		"a wrong method":                {sent{"DELETE", "/requests", nil, ""}, 405, "MethodNotAllowedError", "use GET or POST"},
 		"a body of another type":        {sent{"POST", "/requests", r.jsonBy(ann, "Idempotency-Key", "k", "Content-Type", "text/plain"), "{}"}, 400, "InputError", "application/json"},

@@ -124,7 +124,12 @@ func (s *Server) record(r *http.Request, st *state, status int, took time.Durati
 // public serves a route that needs no token and no slot: keys and health must
 // answer when all else is busy.
 func (s *Server) public(route string, h handler) http.Handler {
-	next := s.handle(h)
+	next := s.handle(func(w http.ResponseWriter, r *http.Request) error {
+		if err := legible(r.URL); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		stateOf(r).route = route
 		next(w, r)

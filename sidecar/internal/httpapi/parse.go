@@ -6,11 +6,28 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
+
+// legible is nil when path and query are text: what is none the database would
+// not take, and a part that cannot be read would be left out without a word.
+func legible(u *url.URL) error {
+	path, bad := url.PathUnescape(u.EscapedPath())
+	query, err := url.ParseQuery(u.RawQuery)
+	text := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	fine := bad == nil && err == nil && text(path)
+	for name, values := range query {
+		fine = fine && text(name) && !slices.ContainsFunc(values, func(v string) bool { return !text(v) })
+	}
+	if !fine {
+		return provision.Errorf(provision.Invalid, "the path or the query holds what is no text: send it percent-encoded, in UTF-8 and without U+0000")
+	}
+	return nil
+}
 
 func parseID(text string) (uuid.UUID, error) {
 	id, err := uuid.Parse(text)

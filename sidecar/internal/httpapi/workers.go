@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -165,8 +166,8 @@ func (s *Server) pushState(w http.ResponseWriter, r *http.Request, c caller) err
 	if version.Fence, err = number(r, "Roadbed-Fence", 1); err != nil {
 		return err
 	}
-	if version.Lineage == "" || len(version.Lineage) > 255 {
-		return provision.Errorf(provision.Invalid, "the header Roadbed-State-Lineage must be the state's lineage, at most 255 characters")
+	if version.Lineage == "" || len(version.Lineage) > 255 || !utf8.ValidString(version.Lineage) {
+		return provision.Errorf(provision.Invalid, "the header Roadbed-State-Lineage must be the state's lineage, at most 255 bytes of text")
 	}
 	if version.Sealed, err = readSealed(w, r, "state", maxState); err != nil {
 		return err

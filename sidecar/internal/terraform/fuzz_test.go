@@ -11,6 +11,8 @@ import (
 	hcljson "github.com/hashicorp/hcl/v2/json"
 	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/zclconf/go-cty/cty"
+
+	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
 // FuzzParametersAreData writes any text as a parameter and reads the file as
@@ -78,6 +80,39 @@ func FuzzRedactorHidesWhatIsPlanted(f *testing.F) {
 		}
 		if value := r.Value(map[string]any{before: []any{secret, map[string]any{secret: after}}}); r.Finds(value) {
 			t.Errorf("%q is left in %v", secret, value)
+		}
+	})
+}
+
+// FuzzProviders reads any text as a list of providers: it is one, and is written
+// as it was read, or it is Invalid.
+func FuzzProviders(f *testing.F) {
+	f.Add([]byte("provider \"registry.terraform.io/a/b\" {\n  version = \"1.0.0\"\n  hashes = [\"h1:x\", \"zh:y\"]\n}\n"))
+	f.Add([]byte("provider \"a\" {\n  version = 5\n  hashes = { a = 1 }\n}\nprovider \"b\" { hashes = [null, 1, \"x\"] }\n"))
+	f.Add([]byte("provider {}\nprovider \"a\" \"b\" {}\nx = \"${a}\"\n"))
+	file := filepath.Join(f.TempDir(), lockFile)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		read := func(text []byte) (Providers, error) {
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return ReadProviders(file)
+		}
+		list, err := read(text)
+		if err != nil {
+			if provision.KindOf(err) != provision.Invalid {
+				t.Errorf("%q: %v, want Invalid", text, err)
+			}
+			return
+		}
+		again, err := read(list.Text())
+		if err != nil || len(again) != len(list) {
+			t.Fatalf("%q is written as %q: %v", text, list.Text(), err)
+		}
+		for address, provider := range list {
+			if again[address].Version != provider.Version {
+				t.Errorf("%q: %s is %q, and is written as %q", text, address, provider.Version, again[address].Version)
+			}
 		}
 	})
 }

@@ -177,7 +177,8 @@ func (r *run) complaints() string {
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(raw[max(0, len(raw)-longestLogLine):]))
+	text := r.redactor.Text(string(raw)) // before it is cut: half a secret is not found
+	return strings.TrimSpace(strings.ToValidUTF8(text[max(0, len(text)-longestLogLine):], ""))
 }
 
 // narrator turns Terraform's words into reports and log lines.

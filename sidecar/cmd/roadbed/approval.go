@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,34 +37,24 @@ func (c *approvalListCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	waiting, err := conn.Approvals(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(out, waiting)
-	case len(waiting) == 0:
-		fmt.Fprintln(out, "Nothing waits for your approval.")
-		return nil
 	}
 	now := time.Now()
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "REQUEST\tACTION\tNAME\tOFFERING\tENVIRONMENT\tOWNER\tMONTHLY\tPLAN\tASKED BY\tLEFT")
-	for _, r := range waiting {
-		price, plan, left := "-", "-", "-"
-		if r.MonthlyCost != nil {
-			price = r.MonthlyCost.String()
-		}
-		if a := r.Approval; a != nil && a.Plan != nil {
-			plan = planText(*a.Plan)
-		}
-		if a := r.Approval; a != nil && a.ExpiresAt != nil {
-			left = span(a.ExpiresAt.Sub(now))
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Id, r.Action, r.Name, r.Offering, r.Environment,
-			strings.TrimPrefix(r.Owner, "group:default/"), price, plan, strings.TrimPrefix(r.RequestedBy, "user:default/"), left)
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
-	return nil
+	return listing[api.Request]{
+		none:  "Nothing waits for your approval.",
+		heads: "REQUEST\tACTION\tNAME\tOFFERING\tENVIRONMENT\tOWNER\tMONTHLY\tPLAN\tASKED BY\tLEFT",
+		row: func(r api.Request) []any {
+			plan, left := "-", "-"
+			if a := r.Approval; a != nil && a.Plan != nil {
+				plan = planText(*a.Plan)
+			}
+			if a := r.Approval; a != nil && a.ExpiresAt != nil {
+				left = span(a.ExpiresAt.Sub(now))
+			}
+			return []any{r.Id, r.Action, r.Name, r.Offering, r.Environment, shortOwner(r.Owner), priceText(r.MonthlyCost), plan, shortPerson(r.RequestedBy), left}
+		},
+	}.print(out, waiting, c.JSON)
 }
 
 type requestApproveCommand struct {

@@ -66,23 +66,17 @@ func (c *campaignListCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	list, err := conn.Campaigns(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(out, list.Items)
-	case len(list.Items) == 0:
-		fmt.Fprintln(out, "There is no campaign.")
-		return nil
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CAMPAIGN\tTO\tSTATE\tDONE\tFAILED\tMADE")
-	for _, campaign := range list.Items {
-		fmt.Fprintf(table, "%s\t%s %s\t%s\t%d of %d\t%d\t%s\n", campaign.Id, campaign.Offering, campaign.Version, campaign.State,
-			campaign.Counts.Done, campaign.Counts.Instances, campaign.Counts.Failed, campaign.CreatedAt.Local().Format("Mon 2 Jan 15:04"))
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
-	return nil
+	return listing[api.Campaign]{
+		none:  "There is no campaign.",
+		heads: "CAMPAIGN\tTO\tSTATE\tDONE\tFAILED\tMADE",
+		row: func(c api.Campaign) []any {
+			done := fmt.Sprintf("%d of %d", c.Counts.Done, c.Counts.Instances)
+			return []any{c.Id, c.Offering + " " + c.Version, c.State, done, c.Counts.Failed, c.CreatedAt.Local().Format("Mon 2 Jan 15:04")}
+		},
+	}.print(out, list.Items, c.JSON)
 }
 
 // campaignFlags name a campaign.
@@ -212,7 +206,7 @@ func printCampaign(out io.Writer, c api.Campaign, asJSON bool, err error) error 
 		case g.Failure != "":
 			approved, what = "-", g.Title+": "+g.Failure
 		case g.ApprovedBy != nil:
-			approved = "by " + strings.TrimPrefix(*g.ApprovedBy, "user:default/")
+			approved = "by " + shortPerson(*g.ApprovedBy)
 		case g.Confirm != "":
 			approved = fmt.Sprintf("no; --confirm %q", g.Confirm)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,33 +37,27 @@ func (c *driftListCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	groups, err := conn.DriftGroups(ctx, c.Suppressed)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(out, groups)
-	case len(groups) == 0:
-		fmt.Fprintln(out, "No drift detected.")
-		return nil
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "DRIFT\tOFFERING\tON\tINSTANCES\tMONTHLY\tSINCE")
-	for _, g := range groups {
-		price := "-"
-		if g.MonthlyDifference != nil {
-			price = signed(*g.MonthlyDifference)
-		}
-		names := make([]string, len(g.Instances))
-		for i, f := range g.Instances {
-			names[i] = f.Environment + "/" + f.Name
-			if f.Suppressed != nil {
-				names[i] += " (suppressed)"
+	return listing[api.DriftGroup]{
+		none:  "No drift detected.",
+		heads: "DRIFT\tOFFERING\tON\tINSTANCES\tMONTHLY\tSINCE",
+		row: func(g api.DriftGroup) []any {
+			price := "-"
+			if g.MonthlyDifference != nil {
+				price = signed(*g.MonthlyDifference)
 			}
-		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", g.Title, g.Offering, len(g.Instances), strings.Join(names, " "), price, g.FirstSeen.Local().Format("Mon 2 Jan 15:04"))
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
-	return nil
+			names := make([]string, len(g.Instances))
+			for i, f := range g.Instances {
+				names[i] = f.Environment + "/" + f.Name
+				if f.Suppressed != nil {
+					names[i] += " (suppressed)"
+				}
+			}
+			return []any{g.Title, g.Offering, len(g.Instances), strings.Join(names, " "), price, g.FirstSeen.Local().Format("Mon 2 Jan 15:04")}
+		},
+	}.print(out, groups, c.JSON)
 }
 
 type driftGetCommand struct {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -48,33 +47,26 @@ func (c *instanceListCommand) Run(ctx context.Context, out io.Writer) error {
 		}
 		instances, page.Cursor, more = append(instances, list.Items...), &list.Next, list.Next != ""
 	}
-	if c.JSON {
-		return printJSON(out, instances)
+	if err := instanceListing.print(out, instances, c.JSON); err != nil {
+		return err
 	}
-	printInstances(out, instances)
-	if more {
+	if more && !c.JSON {
 		fmt.Fprintf(out, "There are more; see them with --limit %d.\n", c.Limit*5)
 	}
 	return nil
 }
 
-// printInstances is the table of a list.
-func printInstances(out io.Writer, instances []api.Instance) {
-	if len(instances) == 0 {
-		fmt.Fprintln(out, "There are no instances here. Ask for one with: roadbed request create --help")
-		return
-	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "INSTANCE\tSTATE\tOFFERING\tVERSION\tOWNER\tMONTHLY\tDRIFT")
-	for _, i := range instances {
+// instanceListing is the table of instances.
+var instanceListing = listing[api.Instance]{
+	none:  "There are no instances here. Ask for one with: roadbed request create --help",
+	heads: "INSTANCE\tSTATE\tOFFERING\tVERSION\tOWNER\tMONTHLY\tDRIFT",
+	row: func(i api.Instance) []any {
 		drift := "-"
 		if i.Drift != nil {
 			drift = i.Drift.Title
 		}
-		fmt.Fprintf(table, "%s/%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.Environment, i.Name, i.State, i.Offering, versionText(i),
-			strings.TrimPrefix(i.Owner, "group:default/"), priceText(i.MonthlyCost), drift)
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
+		return []any{i.Environment + "/" + i.Name, i.State, i.Offering, versionText(i), shortOwner(i.Owner), priceText(i.MonthlyCost), drift}
+	},
 }
 
 // versionText is an instance's version, and the one that it can be upgraded to.
@@ -135,7 +127,7 @@ func printInstance(out io.Writer, answer api.InstanceAnswer, now time.Time) {
 	printValues(out, "Outputs", i.Outputs)
 	if len(answer.Requests) > 0 {
 		fmt.Fprintln(out, "\nRequests")
-		printRequests(out, answer.Requests, now)
+		_ = requestListing(now).print(out, answer.Requests, false) // a table has no fault
 	}
 }
 

@@ -25,14 +25,18 @@ func orders() api.Instance {
 
 func TestPrintInstances(t *testing.T) {
 	var out strings.Builder
-	printInstances(&out, []api.Instance{orders(), {Name: "page", Offering: "static-site", OfferingVersion: "1.1.0", Environment: "prod", State: "incomplete", Owner: "group:teams/web"}})
+	if err := instanceListing.print(&out, []api.Instance{orders(), {Name: "page", Offering: "static-site", OfferingVersion: "1.1.0", Environment: "prod", State: "incomplete", Owner: "group:teams/web"}}, false); err != nil {
+		t.Fatal(err)
+	}
 	checkText(t, out.String(), `
 INSTANCE    STATE       OFFERING           VERSION                  OWNER            MONTHLY  DRIFT
 dev/orders  changing    postgres-database  1.2.0 (1.4.0 available)  payments         $85.50   storage_gb 100 → 160
 prod/page   incomplete  static-site        1.1.0                    group:teams/web  -        -
 `)
 	out.Reset()
-	printInstances(&out, nil)
+	if err := instanceListing.print(&out, nil, false); err != nil {
+		t.Fatal(err)
+	}
 	checkText(t, out.String(), `
 There are no instances here. Ask for one with: roadbed request create --help
 `)

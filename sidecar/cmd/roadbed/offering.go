@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"roadbed.dev/roadbed/sidecar/internal/offering"
+	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
 type offeringCommand struct {
@@ -27,13 +27,13 @@ func (c *offeringListCommand) Run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "OFFERING\tVERSION\tMONTHLY\tWHAT IT IS")
-	for _, o := range d.catalog.Offerings() {
-		fmt.Fprintf(table, "%s\t%s\t%s to %s\t%s\n", o.ID, o.Version, o.Cost.MonthlyMin, o.Cost.MonthlyMax, o.Description)
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
-	return nil
+	return listing[provision.Offering]{
+		none:  "There are no offerings in the folder.",
+		heads: "OFFERING\tVERSION\tMONTHLY\tWHAT IT IS",
+		row: func(o provision.Offering) []any {
+			return []any{o.ID, o.Version, fmt.Sprintf("%s to %s", o.Cost.MonthlyMin, o.Cost.MonthlyMax), o.Description}
+		},
+	}.print(out, d.catalog.Offerings(), false)
 }
 
 type offeringShowCommand struct {

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
 
+	"roadbed.dev/roadbed/sidecar/api"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
@@ -26,20 +26,13 @@ func (c *offeringVersionsCommand) Run(ctx context.Context, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(out, versions)
-	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "VERSION\tSTATE\tINSTANCES\tBY\tSINCE\tREASON")
-	for _, v := range versions {
-		reason := v.Reason
-		if reason == "" {
-			reason = "-"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", v.Version, v.State, v.Instances, strings.TrimPrefix(v.By, "user:default/"), v.At.UTC().Format("2006-01-02 15:04 MST"), reason)
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
-	return nil
+	return listing[api.OfferingVersion]{
+		none:  "No version of it is known.",
+		heads: "VERSION\tSTATE\tINSTANCES\tBY\tSINCE\tREASON",
+		row: func(v api.OfferingVersion) []any {
+			return []any{v.Version, v.State, v.Instances, shortPerson(v.By), toTheMinute(v.At), cmp.Or(v.Reason, "-")}
+		},
+	}.print(out, versions, c.JSON)
 }
 
 // versionFlags name a version of an offering.

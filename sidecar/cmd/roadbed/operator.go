@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/google/uuid"
@@ -228,7 +227,7 @@ func printRecovery(out io.Writer, r provision.Recovery) {
 		for _, e := range r.Journal {
 			said := fmt.Sprintf("token %d", e.Fence)
 			if e.By != "" {
-				said = strings.TrimPrefix(e.By, "user:default/") + ": " + e.Reason
+				said = shortPerson(e.By) + ": " + e.Reason
 			}
 			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", e.At.UTC().Format("15:04:05"), e.Did, e.Address, knownBy(e.ResourceID, e.Sealed), said)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
@@ -85,20 +84,14 @@ func (c *pausesCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	pauses, err := conn.Pauses(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(out, pauses)
-	case len(pauses) == 0:
-		fmt.Fprintln(out, "Nothing is paused.")
-		return nil
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PAUSED\tBY\tSINCE\tREASON")
-	for _, p := range pauses {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", p.Thing(), strings.TrimPrefix(p.By, "user:default/"), p.At.UTC().Format("2006-01-02 15:04 MST"), p.Reason)
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
-	return nil
+	return listing[provision.Pause]{
+		none:  "Nothing is paused.",
+		heads: "PAUSED\tBY\tSINCE\tREASON",
+		row: func(p provision.Pause) []any {
+			return []any{p.Thing(), shortPerson(p.By), toTheMinute(p.At), p.Reason}
+		},
+	}.print(out, pauses, c.JSON)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"roadbed.dev/roadbed/policies"
@@ -29,23 +28,20 @@ func (c *policyExemptionsCommand) Run(out io.Writer) error {
 		return err
 	case c.JSON:
 		return printJSON(out, map[string]any{"items": append([]provision.Exemption{}, all...)})
-	case len(all) == 0:
-		fmt.Fprintln(out, "Nobody is exempt from anything.")
-		return nil
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "RULE\tSTATE\tFROM\tUNTIL\tFOR\tGRANTED BY\tREASON")
-	for _, e := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Rule, e.State, e.From, e.Until, exemptText(e), e.GrantedBy, e.Reason)
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
-	return nil
+	return listing[provision.Exemption]{
+		none:  "Nobody is exempt from anything.",
+		heads: "RULE\tSTATE\tFROM\tUNTIL\tFOR\tGRANTED BY\tREASON",
+		row: func(e provision.Exemption) []any {
+			return []any{e.Rule, e.State, e.From, e.Until, exemptText(e), e.GrantedBy, e.Reason}
+		},
+	}.print(out, all, false)
 }
 
 // exemptText is what an exemption is for: "payments, dev".
 func exemptText(e provision.Exemption) string {
 	var named []string
-	for _, text := range []string{strings.TrimPrefix(e.Owner, "group:default/"), e.Offering, e.Environment, e.Name} {
+	for _, text := range []string{shortOwner(e.Owner), e.Offering, e.Environment, e.Name} {
 		if text != "" {
 			named = append(named, text)
 		}

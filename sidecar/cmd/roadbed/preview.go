@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/google/uuid"
 
@@ -86,26 +85,20 @@ func (c *previewListCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	previews, err := conn.Previews(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(out, previews)
-	case len(previews) == 0:
-		fmt.Fprintln(out, "There are no ephemeral environments.")
-		return nil
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tNAME\tREPOSITORY\tINSTANCES\tENDS")
-	for _, p := range previews {
-		ends := ""
-		if p.ExpiresAt != nil {
-			ends = p.ExpiresAt.UTC().Format("2006-01-02 15:04 MST")
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", p.Id, p.Name, p.Repository, len(p.Instances), ends)
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
-	return nil
+	return listing[api.EphemeralEnvironment]{
+		none:  "There are no ephemeral environments.",
+		heads: "ID\tNAME\tREPOSITORY\tINSTANCES\tENDS",
+		row: func(p api.EphemeralEnvironment) []any {
+			ends := ""
+			if p.ExpiresAt != nil {
+				ends = toTheMinute(*p.ExpiresAt)
+			}
+			return []any{p.Id, p.Name, p.Repository, len(p.Instances), ends}
+		},
+	}.print(out, previews, c.JSON)
 }
 
 type previewExtendCommand struct {

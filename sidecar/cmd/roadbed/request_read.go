@@ -88,11 +88,10 @@ func (c *requestListCommand) Run(ctx context.Context, out io.Writer) error {
 		}
 		requests, filter.Cursor, more = append(requests, list.Items...), &list.Next, list.Next != ""
 	}
-	if c.JSON {
-		return printJSON(out, requests)
+	if err := requestListing(time.Now()).print(out, requests, c.JSON); err != nil {
+		return err
 	}
-	printRequests(out, requests, time.Now())
-	if more {
+	if more && !c.JSON {
 		fmt.Fprintf(out, "There are more; see them with --limit %d.\n", c.Limit*5)
 	}
 	return nil

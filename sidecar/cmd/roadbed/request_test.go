@@ -152,12 +152,14 @@ Outputs
 	}
 }
 
-func TestPrintRequests(t *testing.T) {
+func TestRequestListing(t *testing.T) {
 	t.Run("a table with what has no price", func(t *testing.T) {
 		other := ordersRequest(provision.AwaitingApproval)
 		other.Name, other.MonthlyCost, other.Owner, other.CreatedAt = "a-longer-name", nil, "user:default/ben", askedAt.Add(-50*time.Hour)
 		var out strings.Builder
-		printRequests(&out, []api.Request{ordersRequest(provision.Queued), other}, askedAt.Add(12*time.Second))
+		if err := requestListing(askedAt.Add(12*time.Second)).print(&out, []api.Request{ordersRequest(provision.Queued), other}, false); err != nil {
+			t.Fatal(err)
+		}
 		checkText(t, out.String(), `
 REQUEST                               STATE              ACTION  NAME           OFFERING           ENVIRONMENT  OWNER             MONTHLY  ASKED
 0199a3c0-0000-7000-8000-000000000001  queued             create  orders         postgres-database  dev          payments          $85.50   12 s ago
@@ -166,7 +168,9 @@ REQUEST                               STATE              ACTION  NAME           
 	})
 	t.Run("nothing, and how to have something", func(t *testing.T) {
 		var out strings.Builder
-		printRequests(&out, nil, askedAt)
+		if err := requestListing(askedAt).print(&out, nil, false); err != nil {
+			t.Fatal(err)
+		}
 		checkText(t, out.String(), "There are no requests here. Ask for something with: roadbed request create --help\n")
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 
@@ -199,17 +198,13 @@ func stateText(r api.Request) string {
 	return text
 }
 
-// printRequests is the table of a list.
-func printRequests(out io.Writer, requests []api.Request, now time.Time) {
-	if len(requests) == 0 {
-		fmt.Fprintln(out, "There are no requests here. Ask for something with: roadbed request create --help")
-		return
+// requestListing is the table of requests as it is at now.
+func requestListing(now time.Time) listing[api.Request] {
+	return listing[api.Request]{
+		none:  "There are no requests here. Ask for something with: roadbed request create --help",
+		heads: "REQUEST\tSTATE\tACTION\tNAME\tOFFERING\tENVIRONMENT\tOWNER\tMONTHLY\tASKED",
+		row: func(r api.Request) []any {
+			return []any{r.Id, r.State, r.Action, r.Name, r.Offering, r.Environment, shortOwner(r.Owner), priceText(r.MonthlyCost), ago(now.Sub(r.CreatedAt))}
+		},
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "REQUEST\tSTATE\tACTION\tNAME\tOFFERING\tENVIRONMENT\tOWNER\tMONTHLY\tASKED")
-	for _, r := range requests {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Id, r.State, r.Action, r.Name, r.Offering, r.Environment,
-			strings.TrimPrefix(r.Owner, "group:default/"), priceText(r.MonthlyCost), ago(now.Sub(r.CreatedAt)))
-	}
-	_ = table.Flush() // out is the terminal; nothing to do
 }

@@ -49,7 +49,7 @@ func (c *unusedListCommand) Run(ctx context.Context, out io.Writer) error {
 			if a := i.Answer; a != nil {
 				answer = strings.TrimSpace(fmt.Sprintf("%s until %s %s", a.Kind, a.Until.UTC().Format(time.DateOnly), a.Reason))
 			}
-			fmt.Fprintf(table, "%s\t%s/%s.%s\t%s\t%s\t%s\n", strings.TrimPrefix(group.Owner, "group:default/"),
+			fmt.Fprintf(table, "%s\t%s/%s.%s\t%s\t%s\t%s\n", shortOwner(group.Owner),
 				i.Environment, i.Name, i.Type, i.Reason, i.MonthlyCost, cmp.Or(answer, "-"))
 		}
 	}

@@ -14,7 +14,7 @@ const rooms = "roadbed.dev/roadbed/sidecar/internal/"
 
 // wraps are the rooms that wrap one outside thing each; they may know the
 // domain and never each other.
-var wraps = []string{"offering", "policy", "cost", "postgres", "queue", "terraform", "backstage", "keys", "notify", "activity", "telemetry", "bucket"}
+var wraps = []string{"offering", "policy", "cost", "postgres", "queue", "terraform", "backstage", "keys", "notify", "activity", "telemetry", "bucket", "tagged"}
 
 // allowed lists, for each room, the rooms that it may import beside provision.
 var allowed = map[string][]string{

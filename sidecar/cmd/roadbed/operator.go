@@ -19,6 +19,7 @@ type operatorCommand struct {
 	Finish     operatorFinishCommand  `cmd:"" help:"End an attested request by word, as succeeded or failed."`
 	Import     operatorImportCommand  `cmd:"" help:"Say what a resource is known by, for the next run to import."`
 	Forget     operatorForgetCommand  `cmd:"" help:"Say that a resource is not there, so that no run imports it."`
+	Sweep      operatorSweepCommand   `cmd:"" help:"List what is at AWS and belongs to no instance."`
 	State      operatorStateCommand   `cmd:"" help:"List what an instance's state has, and take something out of it."`
 }
 

@@ -5,7 +5,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +37,7 @@ func newAWS(t *testing.T) *aws {
 	t.Helper()
 	moto := testkit.Moto(t)
 	moto.Bucket("platform-terraform-state")
+	moto.Enforce(rolePolicy(t), []byte(ownPolicy))
 	subnets := moto.Query("ec2", "DescribeSubnets", ec2Version, nil) // of the default network
 	environment := fmt.Sprintf(`
 name: dev
@@ -47,14 +51,139 @@ settings:
   subnet_ids: %s
   client_cidr_blocks: 10.0.0.0/8, 172.16.0.0/12
   postgres_version: "17"
-  role_arn: arn:aws:iam::123456789012:role/roadbed
-`, testkit.MotoRegion, found(t, subnets, `<vpcId>([^<]+)`)[0], strings.Join(found(t, subnets, `<subnetId>([^<]+)`), ", "))
+  role_arn: %s
+`, testkit.MotoRegion, found(t, subnets, `<vpcId>([^<]+)`)[0], strings.Join(found(t, subnets, `<subnetId>([^<]+)`), ", "), testkit.MotoRole)
 	r := newRoad(t, options{
 		dev: environment, variables: moto.Variables(), patience: 5 * time.Minute, // RDS alone waits a minute to look
 		serve:  []string{"--state", "s3://platform-terraform-state/databases"},
 		worker: []string{"--pass", "AWS_ENDPOINT_URL,AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY,AWS_REGION,AWS_EC2_METADATA_DISABLED"},
 	})
 	return &aws{r, moto}
+}
+
+// ownPolicy is what docs/aws.md gives those who take on the role, and a sidecar
+// that keeps states in a bucket.
+const ownPolicy = `{"Version": "2012-10-17", "Statement": [
+	{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "` + testkit.MotoRole + `"},
+	{"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": "arn:aws:s3:::platform-terraform-state/databases/*"}
+]}`
+
+// granted are the actions of the policy that we give people for the role.
+func granted(t testing.TB) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../../deploy/aws/role-policy.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var policy struct {
+		Statement []struct {
+			Effect   string
+			Action   any
+			Resource any
+		}
+	}
+	if err := json.Unmarshal(text, &policy); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, statement := range policy.Statement {
+		actions, many := statement.Action.([]any)
+		if !many {
+			actions = []any{statement.Action}
+		}
+		for _, action := range actions {
+			if name := fmt.Sprint(action); strings.Contains(name, "*") || slices.Contains(all, name) || statement.Effect != "Allow" {
+				t.Errorf("the policy has %s twice, or more of it than needed", name)
+			}
+			all = append(all, fmt.Sprint(action))
+		}
+	}
+	return all
+}
+
+// rolePolicy is that policy without the actions left out, as moto can read it:
+// resources and conditions are unknown to it, and CloudWatch has another name.
+func rolePolicy(t testing.TB, without ...string) []byte {
+	t.Helper()
+	actions := []string{"sts:GetCallerIdentity"} // nobody can be refused it
+	for _, action := range granted(t) {
+		if !slices.Contains(without, action) {
+			actions = append(actions, strings.Replace(action, "cloudwatch:", "monitoring:", 1))
+		}
+	}
+	policy, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Action": actions, "Resource": "*"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}
+
+// unseen are the actions of the policy that no call of the test shows, and why
+// they are in it.
+var unseen = map[string]string{
+	"cloudwatch:GetMetricStatistics":          "the other road measures",
+	"ec2:CreateTags":                          "AWS asks for it where what is made has tags",
+	"ec2:DeleteTags":                          "a tag that is no longer there",
+	"ec2:DescribeNetworkInterfaces":           "the provider looks what still uses a security group, where AWS takes its time",
+	"ec2:DescribeSubnets":                     "RDS looks where it may make a database",
+	"ec2:DescribeVpcs":                        "RDS looks where it may make a database",
+	"ec2:ModifySecurityGroupRules":            "an environment's clients change",
+	"iam:CreateServiceLinkedRole":             "the first database of an account",
+	"rds:AddTagsToResource":                   "AWS asks for it where what is made has tags",
+	"rds:CreateDBSnapshot":                    "AWS asks for it where a database is deleted with a last snapshot",
+	"rds:ModifyDBSubnetGroup":                 "an environment's subnets change",
+	"rds:RemoveTagsFromResource":              "an import takes off what is not ours",
+	"rds:ResetDBParameterGroup":               "a setting is taken back",
+	"secretsmanager:TagResource":              "AWS asks for it where what is made has tags",
+	"secretsmanager:UntagResource":            "a tag that is no longer there",
+	"secretsmanager:UpdateSecret":             "an environment's key changes",
+	"secretsmanager:UpdateSecretVersionStage": "a version of a secret is taken away",
+}
+
+// wantAllowed fails unless the policy has what was called, and nothing without a reason.
+func (a *aws) wantAllowed() {
+	a.t.Helper()
+	called, may := a.moto.Called(), granted(a.t)
+	for _, action := range called {
+		if !slices.Contains(may, action) && action != "sts:GetCallerIdentity" {
+			a.t.Errorf("%s is called, and is not in the policy", action)
+		}
+	}
+	for _, action := range may {
+		if unseen[action] == "" && !slices.Contains(called, action) {
+			a.t.Errorf("%s is in the policy, and nothing calls it", action)
+		}
+	}
+}
+
+// group makes a security group behind Roadbed's back that has its tags and more,
+// and answers its id.
+func (a *aws) group(name string, tags map[string]string) string {
+	a.t.Helper()
+	form := map[string]string{"GroupName": name, "GroupDescription": "left over", "TagSpecification.1.ResourceType": "security-group"}
+	tags["ManagedBy"], tags["Environment"] = "platform", "dev"
+	n := 0
+	for key, value := range tags {
+		n++
+		form[fmt.Sprintf("TagSpecification.1.Tag.%d.Key", n)], form[fmt.Sprintf("TagSpecification.1.Tag.%d.Value", n)] = key, value
+	}
+	answer := a.moto.Query("ec2", "CreateSecurityGroup", ec2Version, form)
+	return regexp.MustCompile(`<groupId>([^<]+)`).FindStringSubmatch(answer)[1]
+}
+
+// wantSwept fails unless a sweep of dev says all of it.
+func (a *aws) wantSwept(want ...string) {
+	a.t.Helper()
+	a.write("swept/dev.yaml", a.options.dev)
+	sweep := exec.Command(parts.program, "operator", "sweep", "dev", "--environments", a.path("swept"), "--server", a.base())
+	sweep.Env = append(a.moto.Variables(), "ROADBED_TOKEN="+a.portal.user(a.t, pat))
+	sweep.Env = append(sweep.Env, a.moto.Administrator()...)
+	said, err := sweep.CombinedOutput()
+	for _, w := range want {
+		if err != nil || !strings.Contains(string(said), w) {
+			a.t.Errorf("the sweep lacks %q (%v):\n%s", w, err, said)
+		}
+	}
 }
 
 // found are the first groups of every match of a pattern; there must be one.
@@ -163,7 +292,7 @@ func (a *aws) wantNoSecret(t *testing.T, secrets map[string]string) {
 		s.in("a message on "+m.Subject, m.Data)
 	}
 	s.inFiles(a.dir, a.path("keys"))
-	kept := found(t, a.moto.Get("/platform-terraform-state?list-type=2&prefix=databases/dev/"), `<Key>([^<]+)`)
+	kept := found(t, a.moto.Get("/platform-terraform-state?list-type=2&prefix=databases%2Fdev%2F"), `<Key>([^<]+)`)
 	if n := a.number("SELECT count(*) FROM states WHERE sealed IS NULL"); n != len(kept) || n != a.number("SELECT count(*) FROM states") {
 		t.Errorf("of %d states %d are in the bucket: %v", a.number("SELECT count(*) FROM states"), len(kept), kept)
 	}
@@ -226,7 +355,13 @@ func TestAWSDatabaseDriftsAndIsPutRight(t *testing.T) {
 	a.succeed(owner.RevertDrift(t.Context(), uuid.NewString(), id, *drift.Cause))
 	a.wantRDS(name, "<BackupRetentionPeriod>7")
 	password := a.secret(text(outputs, "credentials_secret_arn")).Password
+	a.wantSwept("All 3 things that are tagged in dev belong to an instance.")
+	unknown := uuid.NewString()
+	nobodys := a.group("nobodys", map[string]string{"RoadbedInstance": unknown})
+	before := a.group("before", map[string]string{"RequestID": instance.RequestId.String()})
+	a.wantSwept("security-group/"+nobodys, unknown, "the server knows of no such instance", "1 of 5.")
 	a.destroy(instance, name)
+	a.wantSwept("security-group/"+nobodys, "security-group/"+before, "dev/"+instance.Name, "it is destroyed", "2 of ")
 	a.wantNoSecret(t, map[string]string{"the database's password": password})
 }
 
@@ -240,9 +375,9 @@ func TestAWSDatabaseChangesAndItsPasswordIsMadeAnew(t *testing.T) {
 	id, owner, arn := instance.Id, a.as(ann), text(outputs, "credentials_secret_arn")
 	name := instance.Name + "-" + instance.ShortId
 	first := a.secret(arn)
-	update, err := owner.Update(t.Context(), uuid.NewString(), id, provision.Parameters{"storage_gb": 60, "custom_parameters": map[string]string{"work_mem": "8MB"}})
+	update, err := owner.Update(t.Context(), uuid.NewString(), id, provision.Parameters{"storage_gb": 60, "cost_center": "CC-2", "custom_parameters": map[string]string{"work_mem": "8MB"}})
 	a.succeed(update, err)
-	a.wantRDS(name, "<AllocatedStorage>60")
+	a.wantRDS(name, "<AllocatedStorage>60", "<Key>CostCenter</Key><Value>CC-2")
 	if settings := a.moto.Query("rds", "DescribeDBParameters", rdsVersion, map[string]string{"DBParameterGroupName": name + "-17"}); !strings.Contains(settings, "<ParameterValue>8192") {
 		t.Errorf("8MB of work_mem is said to RDS as\n%s", settings)
 	}
@@ -256,6 +391,7 @@ func TestAWSDatabaseChangesAndItsPasswordIsMadeAnew(t *testing.T) {
 		t.Error("the password that was made anew is the old one")
 	}
 	a.destroy(instance, name)
+	a.wantAllowed()
 	a.wantNoSecret(t, map[string]string{"the first password": first.Password, "the second password": second.Password})
 }
 
@@ -339,6 +475,25 @@ func TestAWSDatabaseThatWasMadeByHandIsImported(t *testing.T) {
 	a.wantRDS("legacy-orders", "<AllocatedStorage>120", "<DBName>old_orders")
 	a.destroy(instance, instance.Name+"-"+instance.ShortId)
 	a.wantNoSecret(t, map[string]string{"their password": "canary-of-their-password", "the new password": login.Password})
+}
+
+// TestAWSRoleWithoutAPermissionIsToldWhich takes a permission from the role: the
+// request fails and says which; with it given back, what was made is destroyed.
+func TestAWSRoleWithoutAPermissionIsToldWhich(t *testing.T) {
+	t.Parallel()
+	a := newAWS(t)
+	a.startWorker("w1")
+	a.moto.Permit(rolePolicy(t, "rds:CreateDBParameterGroup"))
+	request := a.submit(a.submission("dev"))
+	a.untilState(request.Id, provision.Failed)
+	failed, err := a.as(ann).Request(t.Context(), request.Id)
+	if want := "The worker may not rds:CreateDBParameterGroup. The platform team can give its role that permission"; err != nil || !strings.Contains(failed.Error.Detail, want) {
+		t.Errorf("it failed with %+v (%v), want %s", failed.Error, err, want)
+	}
+	a.moto.Permit(rolePolicy(t))
+	destroyed, err := a.as(ann).DestroyConfirmed(t.Context(), uuid.NewString(), *request.InstanceId, failed.Name)
+	a.succeed(destroyed, err)
+	a.wantNoSecret(t, map[string]string{})
 }
 
 // destroy has an instance destroyed: a snapshot stays, its secret for a while,

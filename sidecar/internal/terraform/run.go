@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -59,16 +60,35 @@ func (f *Failure) Summary() string {
 	if len(f.Diagnostics) == 0 {
 		return "Terraform stopped during " + f.Phase + " without saying why"
 	}
+	if refused := f.refused(); refused != "" {
+		return refused
+	}
 	return f.Diagnostics[0].Summary
 }
 
-// Detail is every complaint in full.
+// Detail is every complaint in full, and first what permission is missing.
 func (f *Failure) Detail() string {
-	texts := make([]string, len(f.Diagnostics))
-	for i, d := range f.Diagnostics {
-		texts[i] = d.Text()
+	var texts []string
+	if refused := f.refused(); refused != "" {
+		texts = append(texts, refused)
+	}
+	for _, d := range f.Diagnostics {
+		texts = append(texts, d.Text())
 	}
 	return strings.Join(texts, "\n\n")
+}
+
+// notAuthorized is how AWS names a permission that is missing.
+var notAuthorized = regexp.MustCompile(`is not authorized to perform: ([a-z0-9-]+:[A-Za-z0-9]+)`)
+
+// refused says which permission a complaint misses; "" when none does.
+func (f *Failure) refused() string {
+	for _, d := range f.Diagnostics {
+		if found := notAuthorized.FindStringSubmatch(d.Summary + "\n" + d.Detail); found != nil {
+			return fmt.Sprintf("The worker may not %s. The platform team can give its role that permission: docs/aws.md has all that it needs.", found[1])
+		}
+	}
+	return ""
 }
 
 // Open is the run whose home directory is home; its working directory is

@@ -1,0 +1,2 @@
+// Package tagged finds at AWS what carries given tags, whoever has made it.
+package tagged

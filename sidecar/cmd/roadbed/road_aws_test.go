@@ -292,7 +292,7 @@ func (a *aws) wantNoSecret(t *testing.T, secrets map[string]string) {
 		s.in("a message on "+m.Subject, m.Data)
 	}
 	s.inFiles(a.dir, a.path("keys"))
-	kept := found(t, a.moto.Get("/platform-terraform-state?list-type=2&prefix=databases%2Fdev%2F"), `<Key>([^<]+)`)
+	kept := found(t, a.moto.Get("/platform-terraform-state?list-type=2&prefix=databases"), `<Key>([^<]+)`)
 	if n := a.number("SELECT count(*) FROM states WHERE sealed IS NULL"); n != len(kept) || n != a.number("SELECT count(*) FROM states") {
 		t.Errorf("of %d states %d are in the bucket: %v", a.number("SELECT count(*) FROM states"), len(kept), kept)
 	}
@@ -355,11 +355,11 @@ func TestAWSDatabaseDriftsAndIsPutRight(t *testing.T) {
 	a.succeed(owner.RevertDrift(t.Context(), uuid.NewString(), id, *drift.Cause))
 	a.wantRDS(name, "<BackupRetentionPeriod>7")
 	password := a.secret(text(outputs, "credentials_secret_arn")).Password
-	a.wantSwept("All 3 things that are tagged in dev belong to an instance.")
+	a.wantSwept("All 4 things that are tagged in dev belong to an instance.")
 	unknown := uuid.NewString()
 	nobodys := a.group("nobodys", map[string]string{"RoadbedInstance": unknown})
 	before := a.group("before", map[string]string{"RequestID": instance.RequestId.String()})
-	a.wantSwept("security-group/"+nobodys, unknown, "the server knows of no such instance", "1 of 5.")
+	a.wantSwept("security-group/"+nobodys, unknown, "the server knows of no such instance", "1 of 6.")
 	a.destroy(instance, name)
 	a.wantSwept("security-group/"+nobodys, "security-group/"+before, "dev/"+instance.Name, "it is destroyed", "2 of ")
 	a.wantNoSecret(t, map[string]string{"the database's password": password})
@@ -483,11 +483,11 @@ func TestAWSRoleWithoutAPermissionIsToldWhich(t *testing.T) {
 	t.Parallel()
 	a := newAWS(t)
 	a.startWorker("w1")
-	a.moto.Permit(rolePolicy(t, "rds:CreateDBParameterGroup"))
+	a.moto.Permit(rolePolicy(t, "ec2:CreateSecurityGroup"))
 	request := a.submit(a.submission("dev"))
 	a.untilState(request.Id, provision.Failed)
 	failed, err := a.as(ann).Request(t.Context(), request.Id)
-	if want := "The worker may not rds:CreateDBParameterGroup. The platform team can give its role that permission"; err != nil || !strings.Contains(failed.Error.Detail, want) {
+	if want := "The worker may not ec2:CreateSecurityGroup. The platform team can give its role that permission"; err != nil || !strings.Contains(failed.Error.Detail, want) {
 		t.Errorf("it failed with %+v (%v), want %s", failed.Error, err, want)
 	}
 	a.moto.Permit(rolePolicy(t))

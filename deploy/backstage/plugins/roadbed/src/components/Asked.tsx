@@ -8,6 +8,7 @@ import { Facts } from './Facts';
 import { isHidden } from './Outcome';
 import { Panel } from './Panel';
 import { PanelSkeleton } from './PanelSkeleton';
+import { Who } from './Who';
 
 /** Asked is what a request asks for, in its offering's words and order. */
 export function Asked({ request }: { request: InfrastructureRequest }) {
@@ -22,10 +23,10 @@ export function Asked({ request }: { request: InfrastructureRequest }) {
     <Panel title="Asked for">
       <Facts
         facts={[
-          ...inOrder(Object.entries(request.parameters), known).map(([name, value]) => ({
-            name: known.find(parameter => parameter.name === name)?.title ?? formatField(name),
-            value: isHidden(value) ? 'set, and kept secret' : formatValue(value),
-          })),
+          ...inOrder(Object.entries(request.parameters), known).map(([name, value]) => {
+            const parameter = known.find(each => each.name === name);
+            return { name: parameter?.title ?? formatField(name), value: show(value, parameter) };
+          }),
           {
             name: 'Request id',
             value: <code>{request.id}</code>,
@@ -35,6 +36,13 @@ export function Asked({ request }: { request: InfrastructureRequest }) {
       />
     </Panel>
   );
+}
+
+function show(value: unknown, parameter: Parameter | undefined) {
+  if (isHidden(value)) {
+    return 'set, and kept secret';
+  }
+  return parameter?.takes && value ? <Who entityRef={String(value)} /> : formatValue(value);
 }
 
 function inOrder(given: [string, unknown][], known: Parameter[]): [string, unknown][] {

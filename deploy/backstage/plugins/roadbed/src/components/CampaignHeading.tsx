@@ -16,6 +16,7 @@ import { CampaignBadge } from './StateBadge';
 import { Who } from './Who';
 import classes from './CampaignPage.module.css';
 
+const WHY_NOT_ID = 'roadbed-why-no-start';
 const ALIVE = ['open', 'running', 'halted'];
 
 /** CampaignHeading is what a campaign is, how it stands, and what can be done with the whole of it. */
@@ -25,7 +26,9 @@ export function CampaignHeading({ campaign, onChanged }: { campaign: Campaign; o
   const [dialog, setDialog] = useState<CampaignMove | 'opt_out'>();
   const start = useAction(async () => onChanged(await api.moveCampaign(campaign.id, 'start', '')));
   const approved = campaign.groups.some(group => group.approved_by);
-  const teams = (me?.groups ?? []).filter(group => campaign.members.some(({ owner }) => owner === group));
+  const away = campaign.opt_outs.filter(({ until }) => new Date(until) > new Date()).map(({ owner }) => owner);
+  const teams = (me?.groups ?? []).filter(group => !away.includes(group) && campaign.members.some(({ owner }) => owner === group));
+  const whyNotYet = campaign.may_roll_out && campaign.state === 'open' && !approved;
   const done = (changed: Campaign) => {
     setDialog(undefined);
     onChanged(changed);
@@ -43,11 +46,22 @@ export function CampaignHeading({ campaign, onChanged }: { campaign: Campaign; o
           <Text as="p" variant="body-medium" color="secondary" className={classes.line}>
             {sayCounts(campaign.counts)}. Made by <Who entityRef={campaign.by} /> <Moment at={campaign.created_at} />.
           </Text>
+          {whyNotYet && (
+            <Text as="p" id={WHY_NOT_ID} variant="body-small" color="secondary" className={classes.line}>
+              It can be started once a group is approved.
+            </Text>
+          )}
         </div>
         {ALIVE.includes(campaign.state) && (
           <div className={classes.actions}>
             {campaign.may_roll_out && campaign.state === 'open' && (
-              <Button variant="primary" isDisabled={!approved} isPending={start.pending} onPress={start.run}>
+              <Button
+                variant="primary"
+                isDisabled={!approved}
+                isPending={start.pending}
+                onPress={start.run}
+                aria-describedby={whyNotYet ? WHY_NOT_ID : undefined}
+              >
                 Start
               </Button>
             )}

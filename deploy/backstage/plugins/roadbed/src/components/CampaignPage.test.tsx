@@ -105,6 +105,7 @@ test('shows what would happen to how many, the gravest first', async () => {
   expect(within(first).getByText('Needs approval (2 of 2): Its data would be deleted.')).toBeInTheDocument();
   expect(within(second).getByText('37 × update postgres database (connection_limit)')).toBeInTheDocument();
   expect(screen.getByRole('button', { name: 'Start' })).toBeDisabled();
+  expect(screen.getByRole('button', { name: 'Start' })).toHaveAccessibleDescription('It can be started once a group is approved.');
   expect(await findFaults(container)).toEqual([]);
 });
 
@@ -142,7 +143,7 @@ test('a team opts out on the page, until a date and for a reason', async () => {
   const sidecar = shown(aCampaign({ may_roll_out: false }));
   sidecar.on(
     `POST /campaigns/${ID}/opt-out`,
-    aCampaign({ may_roll_out: false, opt_outs: [{ owner: 'group:default/payments', until: '2026-05-11T14:40:00Z', by: 'user:default/ann', reason: 'sale' }] }),
+    aCampaign({ may_roll_out: false, opt_outs: [{ owner: 'group:default/payments', until: '2999-05-11T14:40:00Z', by: 'user:default/ann', reason: 'sale' }] }),
   );
   renderPage(<CampaignPage id={ID} />, { sidecar });
   await userEvent.click(await screen.findByRole('button', { name: 'Opt payments out' }));
@@ -152,6 +153,7 @@ test('a team opts out on the page, until a date and for a reason', async () => {
   await userEvent.type(dialog.getByRole('textbox', { name: /Reason/ }), 'sale');
   await userEvent.click(dialog.getByRole('button', { name: 'Opt out' }));
   expect(await screen.findByText('payments has opted out: sale')).toBeInTheDocument();
+  expect(screen.queryByRole('button', { name: /^Opt/ })).not.toBeInTheDocument();
   const body = sidecar.callsTo('POST', `/campaigns/${ID}/opt-out`)[0].body as { owner: string; until: string; reason: string };
   expect(body).toEqual({ owner: 'group:default/payments', until: expect.any(String), reason: 'sale' });
   expect(Date.parse(body.until)).toBeGreaterThan(Date.now());

@@ -139,7 +139,10 @@ function Rings({ campaign }: { campaign: Campaign }) {
       <ol className={classes.rings} aria-label="Rings">
         {campaign.rings.map((ring, n) => {
           const { done, asked, failed, instances } = ring.counts;
-          const share = (count: number) => `${instances > 0 ? (count / instances) * 100 : 0}%`;
+          if (instances === 0) {
+            return null;
+          }
+          const share = (count: number) => `${(count / instances) * 100}%`;
           return (
             <li key={ring.name} aria-current={campaign.state === 'running' && n === campaign.ring ? 'step' : undefined}>
               <strong>

@@ -6,6 +6,7 @@ import { roadbedApiRef } from '../api/RoadbedApi';
 import type { EphemeralEnvironment, PreviewOutcome } from '../api/types';
 import { useAction } from '../hooks/useAction';
 import { newIdempotencyKey } from '../idempotencyKey';
+import { lastSnapshot } from '../words';
 import { Findings } from './Findings';
 import { Notice } from './Notice';
 import { Problem } from './Problem';
@@ -54,6 +55,7 @@ function Form({ preview, action, onClose, onAsked }: Props) {
     }
   });
   const name = `${preview.name} of ${preview.repository}`;
+  const kept = preview.instances.some(lastSnapshot);
   const count = preview.instances.length === 1 ? 'Its resource' : `Each of its ${preview.instances.length} resources`;
   return (
     <>
@@ -62,7 +64,7 @@ function Form({ preview, action, onClose, onAsked }: Props) {
         <Text as="p" variant="body-medium" className={classes.line}>
           {action === 'extend'
             ? `${count} is asked to live longer, which is priced over its whole life and may need approval.`
-            : `${count} is deleted with all that is in it. This cannot be undone.`}
+            : `${count} is deleted with all that is in it. ${kept ? 'What stays is a last snapshot.' : 'This cannot be undone.'}`}
         </Text>
         {action === 'extend' && <Select label="How long" options={PERIODS} value={by} onChange={chosen => setBy(String(chosen))} />}
         {refused.length > 0 && (

@@ -1,13 +1,13 @@
 import { useState } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
-import { Button, Container, Link, Text } from '@backstage/ui';
+import { Button, Container } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { EphemeralEnvironment, Instance } from '../api/types';
 import { formatMonthly, formatOwner } from '../format';
 import { useLoad } from '../hooks/useLoad';
-import { useStatusRoute } from '../hooks/useStatusRoute';
 import { DataTable, TableSkeleton, type Column } from './DataTable';
 import { Empty } from './Empty';
+import { InstanceName } from './InstanceName';
 import { Deadline } from './Moment';
 import { PreviewDialog, type PreviewAction } from './PreviewDialog';
 import { Problem } from './Problem';
@@ -20,14 +20,13 @@ type Asking = { preview: EphemeralEnvironment; action: PreviewAction };
 export function PreviewsPage() {
   const api = useApi(roadbedApiRef);
   const [asking, setAsking] = useState<Asking>();
-  const columns = useColumns();
   const { loaded, reload } = useLoad('previews', () => api.listPreviews());
   const previews = loaded.status === 'data' ? loaded.data : [];
   return (
     <main>
       <Container>
         <div className={classes.page}>
-          {loaded.status === 'loading' && <TableSkeleton label="Loading the previews" columns={columns} />}
+          {loaded.status === 'loading' && <TableSkeleton label="Loading the previews" columns={COLUMNS} />}
           {loaded.status === 'error' && <Problem what="the previews" error={loaded.error} onRetry={reload} />}
           {loaded.status === 'data' && previews.length === 0 && (
             <Empty title="There are no previews">
@@ -36,7 +35,7 @@ export function PreviewsPage() {
             </Empty>
           )}
           {previews.map(preview => (
-            <Preview key={preview.id} preview={preview} columns={columns} ask={action => setAsking({ preview, action })} />
+            <Preview key={preview.id} preview={preview} ask={action => setAsking({ preview, action })} />
           ))}
         </div>
       </Container>
@@ -45,8 +44,7 @@ export function PreviewsPage() {
   );
 }
 
-function Preview(props: { preview: EphemeralEnvironment; columns: Column<Instance>[]; ask(action: PreviewAction): void }) {
-  const { preview, columns, ask } = props;
+function Preview({ preview, ask }: { preview: EphemeralEnvironment; ask(action: PreviewAction): void }) {
   const title = `${preview.repository} #${preview.pull_request}`;
   const owner = preview.instances[0]?.owner;
   return (
@@ -75,29 +73,21 @@ function Preview(props: { preview: EphemeralEnvironment; columns: Column<Instanc
           </Button>
         </span>
       </div>
-      <DataTable label={`Made for ${title}`} columns={columns} rows={preview.instances} />
+      <DataTable label={`Made for ${title}`} columns={COLUMNS} rows={preview.instances} />
     </section>
   );
 }
 
-function useColumns(): Column<Instance>[] {
-  const statusRoute = useStatusRoute();
-  return [
-    {
-      title: 'Name',
-      cell: instance => (
-        <span className={classes.name}>
-          <Link href={statusRoute(instance.entity_ref) ?? '#'} weight="bold">
-            {instance.name}
-          </Link>
-          <Text variant="body-small" color="secondary">
-            {instance.offering_name} · {instance.environment}
-          </Text>
-        </span>
-      ),
-    },
-    { title: 'State', cell: instance => <InstanceBadge state={instance.state} /> },
-    { title: 'Ends', cell: instance => (instance.expires_at ? <Deadline at={instance.expires_at} /> : 'Never') },
-    { title: 'Cost', align: 'end', cell: instance => formatMonthly(instance.monthly_cost) },
-  ];
-}
+const COLUMNS: Column<Instance>[] = [
+  {
+    title: 'Name',
+    cell: instance => (
+      <InstanceName instance={instance}>
+        {instance.offering_name} · {instance.environment}
+      </InstanceName>
+    ),
+  },
+  { title: 'State', cell: instance => <InstanceBadge state={instance.state} /> },
+  { title: 'Ends', cell: instance => (instance.expires_at ? <Deadline at={instance.expires_at} /> : 'Never') },
+  { title: 'Cost', align: 'end', cell: instance => formatMonthly(instance.monthly_cost) },
+];

@@ -103,6 +103,19 @@ describe('a request', () => {
     expect(screen.getByRole('link', { name: 'See all requests' })).toHaveAttribute('href', listPath);
   });
 
+  test('leads to what it takes from', async () => {
+    const taking = { ...aDatabase.parameters[0], name: 'upstream', title: 'Upstream', takes: { offering: 'queue', output: 'url' } };
+    renderRequests(
+      new SidecarDouble()
+        .on(requestRoute, { request: aRequest({ parameters: { upstream: 'resource:dev/mails.queue' } }) })
+        .on('GET /offerings/postgres-database', { ...aDatabase, parameters: [taking] }),
+      requestPath,
+    );
+    await screen.findByText('Upstream');
+    const asked = within(screen.getByRole('region', { name: 'Asked for' }));
+    expect(asked.getByRole('link')).toHaveAttribute('href', '/catalog/dev/resource/mails.queue');
+  });
+
   test('shows what was asked, keeps what is secret, and leads to the catalog', async () => {
     const { container } = renderRequests(
       new SidecarDouble()

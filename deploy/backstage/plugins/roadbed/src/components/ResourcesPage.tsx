@@ -1,15 +1,15 @@
 import { useApi } from '@backstage/frontend-plugin-api';
-import { Button, Link, Text } from '@backstage/ui';
+import { Button } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Instance } from '../api/types';
 import { formatMonthly } from '../format';
 import { useFilters } from '../hooks/useFilters';
 import { useMe } from '../hooks/useMe';
 import { usePages } from '../hooks/usePages';
-import { useStatusRoute } from '../hooks/useStatusRoute';
 import { DataTable, TableSkeleton, type Column } from './DataTable';
 import { CreateButton, Empty } from './Empty';
 import { EnvironmentFilter, Filter, FilterBar, OfferingFilter, teamChoices } from './FilterBar';
+import { InstanceName } from './InstanceName';
 import { ListFooter } from './ListFooter';
 import { Moment } from './Moment';
 import { Problem } from './Problem';
@@ -28,7 +28,6 @@ export function ResourcesPage() {
     environment: filters.get('environment') || undefined,
   };
   const { pages, reload, loadMore } = usePages(JSON.stringify(query), cursor => api.listInstances({ ...query, cursor }));
-  const columns = useColumns();
 
   return (
     <div className={classes.list}>
@@ -40,14 +39,14 @@ export function ResourcesPage() {
         </FilterBar>
         <CreateButton variant="secondary" />
       </div>
-      {pages.status === 'loading' && <TableSkeleton label="Loading the resources" columns={columns} />}
+      {pages.status === 'loading' && <TableSkeleton label="Loading the resources" columns={COLUMNS} />}
       {pages.status === 'error' && <Problem what="the resources" error={pages.error} onRetry={reload} />}
       {pages.status === 'data' && pages.rows.length === 0 && (
         <NoResources narrowed={filters.narrowed} onClear={filters.clear} />
       )}
       {pages.status === 'data' && pages.rows.length > 0 && (
         <>
-          <DataTable label="Resources" columns={columns} rows={pages.rows} />
+          <DataTable label="Resources" columns={COLUMNS} rows={pages.rows} />
           <ListFooter
             pages={pages}
             one="resource"
@@ -62,29 +61,21 @@ export function ResourcesPage() {
   );
 }
 
-function useColumns(): Column<Instance>[] {
-  const statusRoute = useStatusRoute();
-  return [
-    {
-      title: 'Name',
-      cell: instance => (
-        <span className={classes.name}>
-          <Link href={statusRoute(instance.entity_ref) ?? '#'} weight="bold">
-            {instance.name}
-          </Link>
-          <Text variant="body-small" color="secondary">
-            {instance.offering_name} {instance.offering_version}
-          </Text>
-        </span>
-      ),
-    },
-    { title: 'State', cell: instance => <InstanceBadge state={instance.state} /> },
-    { title: 'Environment', cell: instance => instance.environment },
-    { title: 'Owner', cell: instance => <Who entityRef={instance.owner} /> },
-    { title: 'Made', cell: instance => <Moment at={instance.created_at} /> },
-    { title: 'Cost', align: 'end', cell: instance => formatMonthly(instance.monthly_cost) },
-  ];
-}
+const COLUMNS: Column<Instance>[] = [
+  {
+    title: 'Name',
+    cell: instance => (
+      <InstanceName instance={instance}>
+        {instance.offering_name} {instance.offering_version}
+      </InstanceName>
+    ),
+  },
+  { title: 'State', cell: instance => <InstanceBadge state={instance.state} /> },
+  { title: 'Environment', cell: instance => instance.environment },
+  { title: 'Owner', cell: instance => <Who entityRef={instance.owner} /> },
+  { title: 'Made', cell: instance => <Moment at={instance.created_at} /> },
+  { title: 'Cost', align: 'end', cell: instance => formatMonthly(instance.monthly_cost) },
+];
 
 function sum(instances: Instance[]): number {
   return instances.reduce((total, instance) => total + (instance.monthly_cost ?? 0), 0);

@@ -79,6 +79,7 @@ type decisionLog struct {
 	queue   chan decisionEvent
 	client  *http.Client
 	file    *os.File
+	begin   func() (done func(error)) // is told of each attempt to write
 	dropped prometheus.Counter
 	written prometheus.Counter
 }
@@ -117,8 +118,9 @@ func (d *decisionLog) tell(r *provision.Record) {
 }
 
 // start runs the log and answers what stops it, once nothing more can be told:
-// that writes what is queued.
-func (d *decisionLog) start() (stop func()) {
+// that writes what is queued. begin is told of each attempt, and of its end.
+func (d *decisionLog) start(begin func() (done func(error))) (stop func()) {
+	d.begin = begin
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -167,7 +169,9 @@ func (d *decisionLog) batch(first decisionEvent) []decisionEvent {
 func (d *decisionLog) deliver(ctx context.Context, batch []decisionEvent) {
 	for try := 0; ; try++ {
 		// Its own time: what is queued when the sidecar stops is sent, too.
+		done := d.begin()
 		err := d.send(context.WithoutCancel(ctx), batch)
+		done(nil) // a target that is away is no loop that stands still
 		if err == nil {
 			d.written.Add(float64(len(batch)))
 			return

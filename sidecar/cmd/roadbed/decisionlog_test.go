@@ -52,7 +52,7 @@ func TestTheDecisionLogHasWhatWasCommitted(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "decisions.jsonl")
 	decisions, registry := openLog(t, path)
-	stop := decisions.start()
+	stop := decisions.start(unwatched)
 	opened, err := postgres.Open(testkit.Database(t), postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestTheDecisionLogIsSentAgainUntilItIsTaken(t *testing.T) {
 	decisions, _ := openLog(t, server.URL)
 	decisions.tell(testkit.Created("orders", nil))
 	decisions.tell(testkit.Created("billing", nil))
-	stop := decisions.start()
+	stop := decisions.start(unwatched)
 	defer stop()
 	select {
 	case batch := <-taken:

@@ -144,6 +144,11 @@ func (e *examination) examineNATS(c queue.Condition, err error, makesStreams boo
 		return
 	}
 	e.ok("nats", "NATS %s answers", c.Version)
+	if len(c.Refused) > 0 {
+		e.fail("nats permissions", "give the server the users.conf that roadbed keys nats writes, which lets this user:\n"+strings.Join(c.Refused, "\n"), "its user may not do %d of the things that it needs", len(c.Refused))
+		return
+	}
+	e.ok("nats permissions", "its user may publish and hear all that it needs")
 	if c.JetStream != nil {
 		e.fail("nats jetstream", "in the server's configuration:\njetstream { store_dir: /data/nats }\nand the user that roadbed keys nats prints", "JetStream cannot be used: %v", oneLineOf(c.JetStream))
 		return
@@ -157,6 +162,9 @@ func (e *examination) examineNATS(c queue.Condition, err error, makesStreams boo
 		e.warn("nats streams", "roadbed serve mends them when it starts", "not as Roadbed has them: %s", strings.Join(c.Differing, ", "))
 	default:
 		e.ok("nats streams", "all there")
+	}
+	if len(c.Single) > 0 {
+		e.warn("nats copies", "restart roadbed serve with the cluster up: it brings streams to --nats-replicas", "fewer copies than were asked for: %s", strings.Join(c.Single, ", "))
 	}
 	if len(c.InMemory) > 0 {
 		e.fail("nats storage", "nats stream rm "+strings.Join(c.InMemory, " "+"\nnats stream rm ")+"\nthen restart roadbed serve, which makes them on disk", "kept in memory only: %s", strings.Join(c.InMemory, ", "))

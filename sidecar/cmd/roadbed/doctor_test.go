@@ -36,6 +36,8 @@ type ward struct {
 	userKeys               atomic.Value // what Backstage answers, as text
 	catalog, notifications atomic.Int32 // the statuses that Backstage answers
 	view                   atomic.Int32 // that the sidecar answers a worker
+	permissions            atomic.Int32 // that Backstage's permission plugin answers
+	ahead                  atomic.Int64 // the sidecar's clock, in seconds
 }
 
 func newWard(t *testing.T) *ward {
@@ -45,6 +47,7 @@ func newWard(t *testing.T) *ward {
 	w.catalog.Store(http.StatusOK)
 	w.notifications.Store(http.StatusForbidden)
 	w.view.Store(http.StatusNotFound)
+	w.permissions.Store(http.StatusOK)
 	q, err := queue.Connect(t.Context(), queue.Config{URL: w.nats.URL(), Name: "ward", OwnsStreams: true, Pools: []string{"local"}})
 	if err != nil {
 		t.Fatal(err)
@@ -57,12 +60,15 @@ func newWard(t *testing.T) *ward {
 			_, _ = fmt.Fprint(out, w.userKeys.Load())
 		case strings.HasPrefix(r.URL.Path, "/api/catalog/"):
 			out.WriteHeader(int(w.catalog.Load()))
+		case strings.HasPrefix(r.URL.Path, "/api/permission/"):
+			out.WriteHeader(int(w.permissions.Load()))
 		default:
 			out.WriteHeader(int(w.notifications.Load()))
 		}
 	}))
 	t.Cleanup(portal.Close)
 	api := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		out.Header().Set("Date", time.Now().Add(time.Duration(w.ahead.Load())*time.Second).UTC().Format(http.TimeFormat))
 		if strings.HasSuffix(r.URL.Path, "/readiness") {
 			return
 		}
@@ -80,21 +86,18 @@ func newWard(t *testing.T) *ward {
 	w.write(filepath.Join(dir, "terraform.rc"), "")
 	w.write(filepath.Join(dir, "providers.hcl"), "")
 	w.write(filepath.Join(dir, "signing.pem"), signingKey(t))
-	terraform := filepath.Join(dir, "terraform")
-	w.write(terraform, "#!/bin/sh\necho '{\"terraform_version\":\"1.11.4\"}'\n")
-	if err := os.Chmod(terraform, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	terraform := w.script("echo '{\"terraform_version\":\"1.11.4\"}'")
 	database := testkit.Database(t)
 	w.server = sidecarConfig{
-		BaseURL: api.URL + "/api/roadbed", Backstage: portal.URL, SigningKey: filepath.Join(dir, "signing.pem"), Database: database,
-		NATS: w.nats.URL(), KeysDir: filepath.Join(dir, "keys"), PoolTokens: map[string]string{"local": filepath.Join(dir, "token")},
+		Listen: "127.0.0.1:0", BaseURL: api.URL + "/api/roadbed", Portal: portal.URL, Backstage: portal.URL, Algorithms: []string{"ES256"}, SigningKey: filepath.Join(dir, "signing.pem"), Database: database,
+		NATS: w.nats.SidecarURL(), KeysDir: filepath.Join(dir, "keys"), PoolTokens: map[string]string{"local": filepath.Join(dir, "token")},
 		Slots: 1, Lease: time.Minute, QueueTimeout: time.Hour, ApprovalTimeout: time.Hour, CallerReads: 1, CallerTries: 1, CallerAsks: 1,
 		CallerAtOnce: 1, PoolCalls: 1, RequestsAtOnce: 1,
 	}
 	w.worker = workerConfig{
-		Pool: "local", Name: "w1", Dir: filepath.Join(dir, "worker"), Sidecar: api.URL + "/api/roadbed", TokenFile: filepath.Join(dir, "token"),
-		NATS: w.nats.WorkerURL("local", "w1"), KeysDir: filepath.Join(dir, "keys"), Terraform: terraform, CLIConfig: filepath.Join(dir, "terraform.rc"), Providers: filepath.Join(dir, "providers.hcl"),
+		Pool: "local", Name: "w1", Dir: filepath.Join(dir, "worker"), Slots: 1, Memory: leastMemory, Sidecar: api.URL + "/api/roadbed", TokenFile: filepath.Join(dir, "token"),
+		NATS: w.nats.WorkerURL("local", "w1"), KeysDir: filepath.Join(dir, "keys"), Terraform: terraform, CLIConfig: filepath.Join(dir, "terraform.rc"),
+		Providers: filepath.Join(dir, "providers.hcl"),
 	}
 	return w
 }
@@ -102,6 +105,33 @@ func newWard(t *testing.T) *ward {
 func (w *ward) write(file, text string) {
 	w.t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// file is a new file with a text.
+func (w *ward) file(name, text string) string {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), name)
+	w.write(file, text)
+	return file
+}
+
+// script is a new program of the shell.
+func (w *ward) script(text string) string {
+	w.t.Helper()
+	file := w.file("terraform", "#!/bin/sh\n"+text+"\n")
+	if err := os.Chmod(file, 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	return file
+}
+
+// old makes a file two years old.
+func (w *ward) old(dir, file string) {
+	w.t.Helper()
+	then := time.Now().AddDate(-2, 0, 0)
+	if err := os.Chtimes(filepath.Join(dir, file), then, then); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -182,6 +212,36 @@ func TestTheDoctorFindsWhatIsWrongWithAServerAndNothingElse(t *testing.T) {
 		"nobody can be told":       {func(w *ward) { w.notifications.Store(http.StatusNotFound) }, "warn backstage notifications", "plugin-notifications-backend"},
 		"nobody answers there":     {func(w *ward) { w.server.BaseURL = "http://127.0.0.1:1/api/roadbed" }, "warn own address", "ROADBED_BASE_URL"},
 		"no bucket":                {func(w *ward) { w.server.State = "platform-state" }, "fail states", "ROADBED_STATE"},
+		"its user is a follower's": {func(w *ward) { w.server.NATS = w.nats.FollowerURL() }, "fail nats permissions", "publish roadbed.job.v1.local.normal\n"},
+		"one server is no cluster": {func(w *ward) { w.server.NATSReplicas = 3 }, "warn nats copies", "--nats-replicas"},
+		"an address is taken":      {func(w *ward) { w.server.Listen = taken(w.t) }, "fail listen", "ROADBED_LISTEN="},
+		"no portal":                {func(w *ward) { w.server.Portal = "" }, "warn portal", "ROADBED_PORTAL_URL="},
+		"a portal that is not up":  {func(w *ward) { w.server.Portal = "http://127.0.0.1:1" }, "warn portal", "ROADBED_PORTAL_URL"},
+		"an algorithm of nobody":   {func(w *ward) { w.server.Algorithms = []string{"none"} }, "fail backstage", "ROADBED_TOKEN_ALGORITHMS"},
+		"an old key":               {func(w *ward) { w.old(w.server.KeysDir, "sidecar.key") }, "warn key age", "roadbed keys rotate"},
+		"an old signing key":       {func(w *ward) { w.old(filepath.Split(w.server.SigningKey)) }, "warn signing key age", "docs/securing.md"},
+		"no key to publish": {func(w *ward) {
+			w.server.Published = []string{filepath.Join(w.server.KeysDir, "local.pub")}
+		}, "fail published key", "ROADBED_PUBLISHED_KEY_FILES"},
+		"no policy can be asked":    {func(w *ward) { w.server.Permissions = true; w.permissions.Store(http.StatusNotFound) }, "fail backstage permissions", "plugin-permission-backend"},
+		"the policy takes no token": {func(w *ward) { w.server.Permissions = true; w.permissions.Store(http.StatusUnauthorized) }, "fail backstage permissions", "discovery"},
+		"an issuer that is away": {func(w *ward) {
+			w.server.Pipelines = w.file("pipelines.yaml", "issuers: [{issuer: http://127.0.0.1:1, audience: roadbed, grants: [{claims: {repository: a/b}, owner: payments}]}]")
+		}, "fail pipelines of http://127.0.0.1:1", "keys_file"},
+		"pipelines of nobody": {func(w *ward) { w.server.Pipelines = w.file("pipelines.yaml", "issuers: []") }, "fail pipelines", "ROADBED_PIPELINES_FILE"},
+		"a mail server that is away": {func(w *ward) {
+			w.server.Notifications = w.file("notifications.yaml", "channels: {mail: {smtp: {address: '127.0.0.1:1', from: a@b.test, to: [c@d.test]}}}\nroutes: [{to: [mail]}]")
+		}, "fail notifications mail", "ca_file"},
+		"notifications to nobody": {func(w *ward) { w.server.Notifications = w.file("notifications.yaml", "routes: []") }, "fail notifications", "ROADBED_NOTIFICATIONS_FILE"},
+		"a short feed secret": {func(w *ward) {
+			w.server.Feed = feedConfig{Listen: "127.0.0.1:0", Secret: w.file("feed", "short")}
+		}, "fail feed secret", "openssl rand -hex 32"},
+		"verdicts to nowhere":    {func(w *ward) { w.server.DecisionLog = "/nowhere/decisions.json" }, "fail decision log", "ROADBED_DECISION_LOG"},
+		"a service that is away": {func(w *ward) { w.server.DecisionLog = "http://127.0.0.1:1" }, "warn decision log", "ROADBED_DECISION_LOG"},
+		"policies that are away": {func(w *ward) { w.server.PolicyFrom = policySource{Bundle: "http://127.0.0.1:1", Interval: time.Minute} }, "fail policy bundle", "ROADBED_POLICY_BUNDLE"},
+		"policies that are none": {func(w *ward) {
+			w.server.PolicyFrom = policySource{Bundle: serves(w.t, http.StatusOK, "x"), Interval: time.Minute}
+		}, "fail policy bundle", "roadbed policy test"},
 		"a setting makes no sense": {func(w *ward) { w.server.Lease = time.Second }, "fail settings", "flag"},
 		"no offerings": {func(w *ward) {
 			w.server.Environments = w.t.TempDir()
@@ -262,7 +322,14 @@ func TestTheDoctorFindsWhatIsWrongWithAWorkerAndNothingElse(t *testing.T) {
 		"no sidecar":             {func(w *ward) { w.worker.Sidecar = "http://127.0.0.1:1/api/roadbed" }, "fail sidecar", "start roadbed serve"},
 		"no NATS":                {func(w *ward) { w.nats.Stop() }, "fail nats", "ROADBED_NATS_URL"},
 		"a stream is gone":       {func(w *ward) { w.stream("JOBS", nil) }, "fail nats streams", "start roadbed serve"},
-		"another worker's user":  {func(w *ward) { w.worker.Name = "w2" }, "fail nats jetstream", "roadbed keys nats"},
+		"another worker's user":  {func(w *ward) { w.worker.Name = "w2" }, "fail nats permissions", "roadbed keys nats"},
+		"no slot":                {func(w *ward) { w.worker.Slots = 0 }, "fail settings", "flag"},
+		"more memory than there": {func(w *ward) { w.worker.Memory = 1 << 30 }, "warn memory", "ROADBED_TERRAFORM_MEMORY="},
+		"an old Terraform":       {func(w *ward) { w.worker.Terraform = w.script("echo '{\"terraform_version\":\"1.5.7\"}'") }, "fail terraform", "newer terraform"},
+		"a lock file of nothing": {func(w *ward) { w.worker.Providers = w.file("lock.hcl", "provider") }, "fail providers", "roadbed providers lock "},
+		"an old key":             {func(w *ward) { w.old(w.worker.KeysDir, "local.key") }, "warn key age", "roadbed keys rotate"},
+		"a clock that is behind": {func(w *ward) { w.ahead.Store(60) }, "fail sidecar clock", "chrony"},
+		"a clock a little ahead": {func(w *ward) { w.ahead.Store(-5) }, "warn sidecar clock", "chrony"},
 		"nobody's user":          {func(w *ward) { w.worker.NATS = strings.Replace(w.worker.NATS, "password", "canary", 1) }, "fail nats", "the user in it"},
 		"a variable is not set":  {func(w *ward) { w.worker.Pass = []string{"ROADBED_NO_SUCH_THING"} }, "warn variable ROADBED_NO_SUCH_THING", "ROADBED_PROVIDER_VARIABLES"},
 		"a user without the right": {func(w *ward) {
@@ -283,6 +350,18 @@ func TestTheDoctorFindsWhatIsWrongWithAWorkerAndNothingElse(t *testing.T) {
 			wantsOnly(t, w.worker.examine(t.Context()), test.want, test.wayOut)
 		})
 	}
+}
+
+func TestTheDoctorSeesThatADiskIsFull(t *testing.T) {
+	t.Parallel()
+	for free, want := range map[uint64]string{100 << 30: "", 1 << 30: "warn disk", 10 << 20: "fail disk"} {
+		var e examination
+		e.examineRoom("/data", free, nil)
+		wantsOnly(t, e, want, "")
+	}
+	var e examination
+	e.examineRoom("/data", 0, os.ErrPermission)
+	wantsOnly(t, e, "warn disk", "/data")
 }
 
 func TestTheDoctorSaysWhatToDoUnderEachLineAndFails(t *testing.T) {

@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
+	"roadbed.dev/roadbed/sidecar/internal/client"
 	"roadbed.dev/roadbed/sidecar/internal/keys"
 	"roadbed.dev/roadbed/sidecar/internal/postgres"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
@@ -31,8 +34,18 @@ func (c *doctorWorkerCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 func (c workerConfig) examine(ctx context.Context) (e examination) {
+	if err := c.check(); err != nil {
+		e.fail("settings", "correct the flag that it names", "%v", err)
+	} else {
+		e.ok("settings", "make sense")
+	}
 	c.examineTerraform(ctx, &e)
 	c.examineFolder(&e)
+	c.examineMemory(&e)
+	if c.NATSKey != "" {
+		e.private("nats key mode", c.NATSKey)
+	}
+	e.age("key age", "roadbed keys rotate --holder "+c.Pool+", where the keys were made", filepath.Join(c.KeysDir, c.Pool+".key"))
 	e.private("key mode", filepath.Join(c.KeysDir, c.Pool+".key"))
 	if ring, err := keys.Load(c.KeysDir, c.Pool); err != nil {
 		e.fail("keys", "copy "+c.Pool+".key and sidecar.pub from where roadbed keys create made them to "+c.KeysDir, "%v", oneLineOf(err))
@@ -55,8 +68,8 @@ func (c workerConfig) examineJobs(ctx context.Context, e *examination) {
 		return
 	}
 	stands, err := queue.ExaminePool(ctx, queue.Config{
-		URL: c.NATS, KeyFile: c.NATSKey, CAFile: c.NATSCA, Inbox: queue.WorkerInbox(c.Pool, name),
-	}, c.Pool)
+		URL: c.NATS, KeyFile: c.NATSKey, CAFile: c.NATSCA,
+	}, c.Pool, name)
 	e.examineNATS(stands, err, false)
 }
 
@@ -70,6 +83,8 @@ func (c workerConfig) examineTerraform(ctx context.Context, e *examination) {
 		e.warn("terraform", "put terraform or tofu on PATH, or set ROADBED_TERRAFORM", "there is none; the worker downloads %s when it starts", terraform.DefaultVersion)
 	case err != nil:
 		e.fail("terraform", "set ROADBED_TERRAFORM to the path of terraform or tofu", "%v", oneLineOf(err))
+	case binary.Check() != nil:
+		e.fail("terraform", "put a newer terraform or tofu on PATH, or set ROADBED_TERRAFORM to its path", "%v", oneLineOf(binary.Check()))
 	default:
 		e.ok("terraform", "%s at %s", binary.Version, binary.Path)
 	}
@@ -98,6 +113,39 @@ func (c workerConfig) examineTerraform(ctx context.Context, e *examination) {
 	e.ok("provider mirror", "%s", c.CLIConfig)
 }
 
+// What a worker's disk should have free: each run holds a plan and a state, and
+// providers that are downloaded take the most.
+const littleRoom, noRoom = 2 << 30, 256 << 20
+
+// examineRoom looks at the bytes that are free where the worker's folder is, or
+// is to be.
+func (e *examination) examineRoom(dir string, free uint64, err error) {
+	const wayOut = "give it more room; finished runs are removed by themselves"
+	switch {
+	case err != nil:
+		e.warn("disk", "look at the disk of "+dir, "what is free cannot be told: %v", oneLineOf(err))
+	case free < noRoom:
+		e.fail("disk", wayOut, "%d MiB are free at %s: a state that cannot be written is lost", free>>20, dir)
+	case free < littleRoom:
+		e.warn("disk", wayOut, "%d MiB are free at %s", free>>20, dir)
+	default:
+		e.ok("disk", "%.0f GiB are free at %s", float64(free)/(1<<30), dir)
+	}
+}
+
+// examineMemory looks whether this machine has what Terraform may take in every slot.
+func (c workerConfig) examineMemory(e *examination) {
+	all, err := memoryBytes()
+	if err != nil {
+		return // a system that does not tell it, or not so
+	}
+	if most := c.Memory << 20; most > all {
+		e.warn("memory", fmt.Sprintf("ROADBED_TERRAFORM_MEMORY=%d", all>>21), "Terraform may take %d MiB, and there are %d: the system may kill it during an apply", c.Memory, all>>20)
+		return
+	}
+	e.ok("memory", "%d MiB, of which Terraform and each provider may take %d", all>>20, c.Memory)
+}
+
 func (c workerConfig) examineFolder(e *examination) {
 	wayOut := "mkdir -p " + c.Dir + " && chown <the worker's user> " + c.Dir
 	if _, err := os.Stat(c.Dir); os.IsNotExist(err) {
@@ -107,22 +155,20 @@ func (c workerConfig) examineFolder(e *examination) {
 			return
 		}
 		e.ok("folder", "%s is made when the worker starts", c.Dir)
+		free, err := freeBytes(filepath.Dir(c.Dir))
+		e.examineRoom(filepath.Dir(c.Dir), free, err)
 		return
 	}
-	probe, err := os.CreateTemp(c.Dir, ".doctor-*")
-	if err != nil {
-		e.fail("folder", wayOut, "nothing can be written to %s: %v", c.Dir, oneLineOf(err))
-		return
-	}
-	_ = probe.Close() // it is empty
-	_ = os.Remove(probe.Name())
-	e.ok("folder", "%s can be written to", c.Dir)
+	e.writable("folder", c.Dir, "ROADBED_WORKER_DIR")
+	free, err := freeBytes(c.Dir)
+	e.examineRoom(c.Dir, free, err)
 }
 
 // examineSidecar asks for a run that there is not: to be told so, the token must
 // be right.
 func (c workerConfig) examineSidecar(ctx context.Context, e *examination) {
 	e.private("token mode", c.TokenFile)
+	c.examineClock(ctx, e)
 	token, err := os.ReadFile(c.TokenFile)
 	if err != nil {
 		e.fail("sidecar", "copy the pool's token to "+c.TokenFile, "%v", oneLineOf(err))
@@ -142,6 +188,20 @@ func (c workerConfig) examineSidecar(ctx context.Context, e *examination) {
 	default:
 		e.fail("sidecar", "give roadbed serve the same file: ROADBED_POOL_TOKEN_FILES="+c.Pool+"="+c.TokenFile, "does not take the token of pool %s: %v", c.Pool, oneLineOf(err))
 	}
+}
+
+// examineClock compares this machine's clock with the sidecar's, by the time of
+// its answer, which has whole seconds.
+func (c workerConfig) examineClock(ctx context.Context, e *examination) {
+	at, err := client.ServerTime(ctx, c.Sidecar, client.Trust(c.CAFile))
+	if err != nil {
+		return // who cannot be reached is told of anyway
+	}
+	if skew := time.Since(at); skew.Abs() >= 2*time.Second {
+		e.clock("sidecar clock", skew)
+		return
+	}
+	e.ok("sidecar clock", "agrees with this machine's within 2s")
 }
 
 // databaseVariable names the server that local databases are made on.

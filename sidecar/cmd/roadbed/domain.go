@@ -50,6 +50,7 @@ type domain struct {
 
 	live       *policy.Live                // nil while the policies cannot change
 	watch      func(context.Context) error // keeps live; nil when live is
+	looks      func() (done func(error))   // is told of each look of watch; nil: nobody is
 	authorizer provision.Authorizer        // the policies in force
 	calendar   provision.Calendar          // the same
 	limits     func() provision.Limits     // the same

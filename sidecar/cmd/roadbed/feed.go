@@ -39,6 +39,7 @@ func (s *sidecar) newFeed(refresh func(context.Context, string) error) (*httpapi
 	}
 	return httpapi.NewFeed(httpapi.FeedConfig{
 		Server: s.api, Secret: strings.TrimSpace(string(secret)), Templates: s.plainForms, Refresh: refresh,
+		Begin: s.loops.Watch("feed"),
 	})
 }
 

@@ -35,12 +35,11 @@ a key, delete its seed and run this again. Nothing secret is in users.conf.`
 type natsUser struct {
 	name string // of its seed's file
 	may  queue.Permissions
-	all  bool // it is held to no subjects
 }
 
 // Run makes the seeds that are missing and rewrites users.conf.
 func (c *keysNATSCommand) Run(out io.Writer) error {
-	users := []natsUser{{name: "sidecar", all: true}, {name: "follower", may: queue.FollowerPermissions()}}
+	users := []natsUser{{name: "sidecar", may: queue.SidecarPermissions()}, {name: "follower", may: queue.FollowerPermissions()}}
 	for _, worker := range c.Worker {
 		pool, name, found := strings.Cut(worker, "/")
 		if !found {
@@ -72,11 +71,7 @@ func (c *keysNATSCommand) Run(out io.Writer) error {
 }
 
 func (u natsUser) entry(public string) string {
-	text := fmt.Sprintf("    # %s\n    { nkey: %s", u.name, public)
-	if !u.all {
-		text += fmt.Sprintf(", permissions: {\n      publish: [%s]\n      subscribe: [%s]\n    }", quotedList(u.may.Publish), quotedList(u.may.Subscribe))
-	}
-	return text + " }\n"
+	return fmt.Sprintf("    # %s\n    { nkey: %s, permissions: {\n      publish: [%s]\n      subscribe: [%s]\n    } }\n", u.name, public, quotedList(u.may.Publish), quotedList(u.may.Subscribe))
 }
 
 func quotedList(subjects []string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +62,7 @@ func TestKeysNATSMakesUsersThatAServerTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	options.Users = append(options.Users, &server.User{Username: "listener", Password: "listener"})
 	options.Host, options.Port, options.NoSigs, options.NoLog = "127.0.0.1", server.RANDOM_PORT, true, true
 	ns, err := server.NewServer(options)
 	if err != nil {
@@ -71,7 +73,7 @@ func TestKeysNATSMakesUsersThatAServerTakes(t *testing.T) {
 	if !ns.ReadyForConnections(20 * time.Second) {
 		t.Fatal("NATS takes no connections")
 	}
-	refused := make(chan error, 1)
+	refused := make(chan error, 2)
 	as := func(user, inbox string) *nats.Conn {
 		t.Helper()
 		key, err := nats.NkeyOptionFromSeed(filepath.Join(dir, user+".seed"))
@@ -88,13 +90,33 @@ func TestKeysNATSMakesUsersThatAServerTakes(t *testing.T) {
 	if _, err := nats.Connect(ns.ClientURL()); err == nil {
 		t.Error("somebody without a key was let in")
 	}
-	sidecar := as("sidecar", "_INBOX")
-	heard, err := sidecar.SubscribeSync("roadbed.>")
+	listener, err := nats.Connect(ns.ClientURL(), nats.UserInfo("listener", "listener"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sidecar.Flush(); err != nil {
+	t.Cleanup(listener.Close)
+	heard, err := listener.SubscribeSync("roadbed.>")
+	if err != nil {
 		t.Fatal(err)
+	}
+	if err := listener.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	sidecar := as("sidecar", queue.SidecarInbox)
+	for _, try := range []struct {
+		subject string
+		may     bool
+	}{{"roadbed.job.v1.local.normal", true}, {"$JS.API.STREAM.DELETE.EVENTS", false}} {
+		if err := errors.Join(sidecar.Publish(try.subject, nil), sidecar.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if may := sidecar.LastError() == nil; may != try.may {
+			t.Errorf("the sidecar may publish on %s: %t, want %t", try.subject, may, try.may)
+		}
+	}
+	<-refused
+	if _, err := heard.NextMsg(10 * time.Second); err != nil {
+		t.Errorf("the sidecar's job did not come: %v", err)
 	}
 	worker := as("worker.local.w1", queue.WorkerInbox("local", "w1"))
 	for subject, want := range map[string]bool{"roadbed.rpt.v1.local.w1.run": true, "roadbed.rpt.v1.aws.w1.run": false} {
@@ -111,7 +133,10 @@ func TestKeysNATSMakesUsersThatAServerTakes(t *testing.T) {
 			continue
 		}
 		select {
-		case <-refused:
+		case err := <-refused:
+			if !strings.Contains(err.Error(), subject) {
+				t.Errorf("refused was %v", err)
+			}
 		case <-time.After(10 * time.Second):
 			t.Errorf("the worker of local could publish on %s", subject)
 		}

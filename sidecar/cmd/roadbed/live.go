@@ -95,6 +95,12 @@ func (d *domain) follow(dir string, from policySource, log *slog.Logger) error {
 	prices := &livePrices{}
 	config := policy.LiveConfig{
 		Log: log,
+		Begin: func() func(error) {
+			if d.looks == nil {
+				return func(error) {}
+			}
+			return d.looks()
+		},
 		Adopt: func(b *policy.Bundle) error {
 			book, err := cost.ParseBook(b.PricesYAML())
 			if err != nil {

@@ -22,6 +22,7 @@ type meters struct {
 	store  *postgres.Store
 	loops  func() []control.LoopHealth
 	log    *slog.Logger
+	begin  func() (done func(error)) // is told of each request that is looked at
 	ended  chan uuid.UUID
 	judged *prometheus.CounterVec
 	ends   *prometheus.CounterVec
@@ -47,10 +48,10 @@ const (
 
 // newMeters registers the metrics; the store's commits are counted from now on,
 // and what has ended once run runs.
-func newMeters(store *postgres.Store, loops func() []control.LoopHealth, registry *prometheus.Registry, log *slog.Logger) *meters {
+func newMeters(store *postgres.Store, loops func() []control.LoopHealth, registry *prometheus.Registry, log *slog.Logger, begin func() (done func(error))) *meters {
 	seconds := []float64{1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600, 4 * 3600, 24 * 3600, 72 * 3600}
 	m := &meters{
-		store: store, loops: loops, log: log, ended: make(chan uuid.UUID, meterQueue),
+		store: store, loops: loops, log: log, begin: begin, ended: make(chan uuid.UUID, meterQueue),
 		judged: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roadbed_requests_submitted_total", Help: "Requests that were judged and stored, by offering, action and verdict.",
 		}, []string{"offering", "action", "outcome"}),
@@ -121,7 +122,10 @@ func (m *meters) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case id := <-m.ended:
-			if err := m.measure(ctx, id); err != nil && ctx.Err() == nil {
+			done := m.begin()
+			err := m.measure(ctx, id)
+			done(err)
+			if err != nil && ctx.Err() == nil {
 				m.missed.Inc()
 				m.log.Warn("ended request not measured", "request_id", id, "err", err)
 			}

@@ -27,6 +27,9 @@ import (
 
 func noLoops() []control.LoopHealth { return nil }
 
+// unwatched is the rounds of a loop that nobody minds.
+func unwatched() (done func(error)) { return func(error) {} }
+
 // samples are every sample of a family, by its labels; of a histogram, how many
 // it has.
 func samples(t *testing.T, registry *prometheus.Registry, name string) map[string]float64 {
@@ -69,7 +72,7 @@ func TestMetersOfRequests(t *testing.T) {
 	loops := func() []control.LoopHealth {
 		return []control.LoopHealth{{Name: "relay", Progress: time.Unix(5, 0), Stalled: true}, {Name: "sweep", Progress: time.Unix(6, 0)}}
 	}
-	m := newMeters(store, loops, registry, slog.New(slog.DiscardHandler))
+	m := newMeters(store, loops, registry, slog.New(slog.DiscardHandler), unwatched)
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- m.run(ctx) }()
@@ -153,7 +156,7 @@ func TestMetersTellThatTheDatabaseIsAway(t *testing.T) {
 	}
 	defer store.Close()
 	registry := prometheus.NewRegistry()
-	newMeters(store, noLoops, registry, slog.New(slog.DiscardHandler))
+	newMeters(store, noLoops, registry, slog.New(slog.DiscardHandler), unwatched)
 	if up := samples(t, registry, "roadbed_database_up"); up[""] != 0 || len(up) != 1 {
 		t.Errorf("the database is up: %v", up)
 	}
@@ -188,7 +191,7 @@ func metrics(t *testing.T) map[string][]string {
 	}
 	defer store.Close()
 	registry := httpapi.NewMetrics().Registry()
-	newMeters(store, noLoops, registry, slog.New(slog.DiscardHandler))
+	newMeters(store, noLoops, registry, slog.New(slog.DiscardHandler), unwatched)
 	(&domain{live: &policy.Live{}}).meter(registry)
 	if _, err := openDecisionLog(filepath.Join(t.TempDir(), "log"), slog.New(slog.DiscardHandler), registry); err != nil {
 		t.Fatal(err)

@@ -180,7 +180,7 @@ func newRoad(t testing.TB, o options) *road {
 	}
 	args := []string{
 		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", fmt.Sprintf("127.0.0.1:%d", r.metrics), "--base-url", r.base(), "--backstage", cmp.Or(o.backstage, r.portal.URL),
-		"--database", r.database, "--nats", r.wires.over(r.wires.sidecarToNATS, r.nats.URL()), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
+		"--database", r.database, "--nats", r.wires.over(r.wires.sidecarToNATS, r.nats.SidecarURL()), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
 		"--environments", r.path("environments"), "--lease", o.lease.String(),
 		"--caller-asks", "100000", // one person asks for a crowd
 	}

@@ -163,7 +163,7 @@ func TestDatabaseThatRemembersEverythingIsNotPaused(t *testing.T) {
 // forgotten is what `roadbed events forgotten` says.
 func (r *road) forgotten(t *testing.T) string {
 	t.Helper()
-	command := exec.Command(parts.program, "events", "forgotten", "--database", r.database, "--nats", r.nats.URL())
+	command := exec.Command(parts.program, "events", "forgotten", "--database", r.database, "--nats", r.nats.SidecarURL())
 	var said, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &said, &complaint
 	err := command.Run()

@@ -111,19 +111,13 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		return nil, err
 	}
 	if s.queue, err = queue.Connect(ctx, queue.Config{
-		URL: c.NATS, Name: "roadbed-sidecar", KeyFile: c.NATSKey, CAFile: c.NATSCA, OwnsStreams: true, Pools: s.domain.pools(), Log: log,
+		URL: c.NATS, Name: "roadbed-sidecar", KeyFile: c.NATSKey, CAFile: c.NATSCA, Replicas: c.NATSReplicas, OwnsStreams: true, Pools: s.domain.pools(), Log: log,
 	}); err != nil {
 		s.store.Close()
 		return nil, err
 	}
 	s.meters = httpapi.NewMetrics()
 	s.domain.meter(s.meters.Registry())
-	if len(notifications.Routes) > 0 {
-		s.notifier = notify.New(notify.Settings{
-			Config: notifications, Store: s.store, Log: log, Registry: s.meters.Registry(), Portal: door.notifier, Addresses: door.addresses, Link: c.Portal,
-		})
-		s.store.OnCommit(s.notifier.Hear)
-	}
 	var kept keptStore = s.store
 	if c.DecisionLog != "" {
 		if s.decisions, err = openDecisionLog(c.DecisionLog, log, s.meters.Registry()); err != nil {
@@ -149,12 +143,22 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 		Store: kept, Queue: seams.queue(s.queue), Runs: runs, Ends: service, Campaigns: service, Environments: s.domain.environments,
 		Limits: limits, QueueTimeout: c.QueueTimeout, DriftEvery: c.DriftEvery, Log: log, Before: s.mindRestore,
 	})
+	if len(notifications.Routes) > 0 {
+		s.notifier = notify.New(notify.Settings{
+			Config: notifications, Store: s.store, Log: log, Registry: s.meters.Registry(), Portal: door.notifier, Addresses: door.addresses, Link: c.Portal,
+			Watch: s.loops.Watch,
+		})
+		s.store.OnCommit(s.notifier.Hear)
+	}
+	if s.domain.watch != nil {
+		s.domain.looks = s.loops.Watch("policies")
+	}
 	var tracer trace.Tracer // nil traces nothing
 	if s.traces.On() {
 		tracer, service.Trace = s.traces.Tracer(), telemetry.Parent
-		s.tracing = newTracing(s.store, tracer, log)
+		s.tracing = newTracing(s.store, tracer, log, s.loops.Watch("traces"))
 	}
-	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log)
+	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log, s.loops.Watch("measures"))
 	s.api, err = httpapi.New(httpapi.Config{
 		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Permissions: door.permissions, Pools: pools, KeySet: door.keySet,
 		Ready: s.ready, Note: s.domain.note, Log: log, Metrics: s.meters, Tracer: tracer, BaseURL: c.BaseURL, Portal: c.Portal,
@@ -192,7 +196,7 @@ func (s *sidecar) run(ctx context.Context) error {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
 	if s.decisions != nil {
-		defer s.decisions.start()() // after everyone who might tell it something
+		defer s.decisions.start(s.loops.Watch("decision log"))() // after everyone who might tell it something
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.loops.Run(ctx) })

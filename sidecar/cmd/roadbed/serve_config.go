@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"roadbed.dev/roadbed/sidecar/internal/backstage"
@@ -30,6 +31,7 @@ type sidecarConfig struct {
 	NATS         string            `name:"nats" help:"NATS URL." required:"" env:"ROADBED_NATS_URL"`
 	NATSKey      string            `name:"nats-key" help:"File with the seed of the sidecar's NATS user; see roadbed keys nats." type:"existingfile" env:"ROADBED_NATS_KEY_FILE"`
 	NATSCA       string            `name:"nats-ca-file" help:"PEM file of the authorities that sign the NATS server's certificate; the system's by default." type:"existingfile" env:"ROADBED_NATS_CA_FILE"`
+	NATSReplicas int               `name:"nats-replicas" help:"Servers of a NATS cluster that keep each stream: 1, 3 or 5." default:"1" env:"ROADBED_NATS_REPLICAS"`
 	KeysDir      string            `help:"Folder with sidecar.key and <pool>.pub; see roadbed keys." required:"" type:"existingdir" env:"ROADBED_KEYS_DIR"`
 	PoolTokens   map[string]string `help:"Each pool's token file, as pool=file." required:"" placeholder:"POOL=FILE" env:"ROADBED_POOL_TOKEN_FILES"`
 	Slots        int               `help:"Runs in flight at once in each pool that data/queue.yaml of the policies does not name." default:"4" env:"ROADBED_POOL_SLOTS"`
@@ -82,6 +84,9 @@ func (c *sidecarConfig) check() error {
 		if n < 1 {
 			return fmt.Errorf("--%s is %d; it must be at least 1, and a large number is as good as no limit", flag, n)
 		}
+	}
+	if !slices.Contains([]int{0, 1, 3, 5}, c.NATSReplicas) {
+		return fmt.Errorf("--nats-replicas is %d; it must be 1, 3 or 5, of which a majority must be up", c.NATSReplicas)
 	}
 	if c.Permissions && c.SigningKey == "" {
 		return errors.New("--permissions needs --signing-key, to ask the portal's policy with")

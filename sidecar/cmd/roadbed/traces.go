@@ -25,11 +25,12 @@ type tracing struct {
 	store  *postgres.Store
 	tracer trace.Tracer
 	log    *slog.Logger
+	begin  func() (done func(error)) // is told of each request that is looked at
 	ended  chan uuid.UUID
 }
 
-func newTracing(store *postgres.Store, tracer trace.Tracer, log *slog.Logger) *tracing {
-	t := &tracing{store: store, tracer: tracer, log: log, ended: make(chan uuid.UUID, meterQueue)}
+func newTracing(store *postgres.Store, tracer trace.Tracer, log *slog.Logger, begin func() (done func(error))) *tracing {
+	t := &tracing{store: store, tracer: tracer, log: log, begin: begin, ended: make(chan uuid.UUID, meterQueue)}
 	store.OnCommit(t.hear)
 	return t
 }
@@ -55,7 +56,10 @@ func (t *tracing) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case id := <-t.ended:
-			if err := t.tell(ctx, id); err != nil && ctx.Err() == nil {
+			done := t.begin()
+			err := t.tell(ctx, id)
+			done(err)
+			if err != nil && ctx.Err() == nil {
 				t.log.Warn("request not traced", "request_id", id, "err", err)
 			}
 		}

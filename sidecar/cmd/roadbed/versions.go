@@ -30,13 +30,17 @@ func (s *sidecar) makeVersionsKnown(ctx context.Context) error {
 func (s *sidecar) followVersions(ctx context.Context) error {
 	tick := time.NewTicker(versionsInterval)
 	defer tick.Stop()
+	begin := s.loops.Watch("offering versions")
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if err := s.domain.publication.Refresh(ctx, s.store); err != nil && ctx.Err() == nil {
+		done := begin()
+		err := s.domain.publication.Refresh(ctx, s.store)
+		done(err)
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn("published versions not read; those read before are served", "err", err)
 		}
 	}

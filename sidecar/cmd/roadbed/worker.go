@@ -47,6 +47,9 @@ type workerCommand struct {
 
 // Run does jobs until it is told to stop.
 func (c *workerCommand) Run(ctx context.Context, log *slog.Logger) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	c.passVariables()
 	// dev does not: it shares its process with what must not be held so.
 	if err := terraform.Confine(c.Memory << 20); err != nil {
@@ -54,6 +57,22 @@ func (c *workerCommand) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	return runWorker(ctx, c.workerConfig, log)
 }
+
+// check holds each setting to what makes sense.
+func (c workerConfig) check() error {
+	switch {
+	case c.Slots < 1:
+		return fmt.Errorf("--slots is %d; a worker that does anything needs at least one", c.Slots)
+	case c.Drain < 0:
+		return fmt.Errorf("--drain is %s; it must be 0, for leaving what applies to its supervisors at once, or more", c.Drain)
+	case c.Memory < leastMemory:
+		return fmt.Errorf("--terraform-memory is %d MiB; Terraform and its providers need at least %d", c.Memory, leastMemory)
+	}
+	return nil
+}
+
+// leastMemory is what Terraform starts with, in MiB.
+const leastMemory = 256
 
 // passVariables takes what providers may see from the environment.
 func (c *workerConfig) passVariables() {

@@ -184,6 +184,13 @@ func (c *Control) Health() error {
 	return errors.Join(stalled...)
 }
 
+// Watch has Health and Loops tell of a loop that runs elsewhere, too. Call begin
+// when it has something to do, and done with how that ended; meanwhile it may
+// wait for as long as it likes.
+func (c *Control) Watch(name string) (begin func() (done func(error))) {
+	return c.health.handler(name).begin
+}
+
 // Loops is how each loop fares, by name, for metrics.
 func (c *Control) Loops() []LoopHealth { return c.health.loops() }
 
@@ -193,6 +200,7 @@ func (c *Control) Loops() []LoopHealth { return c.health.loops() }
 func every(ctx context.Context, interval time.Duration, woken <-chan struct{}, b *beat, log *slog.Logger, once func(context.Context) error) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	b.paced(interval)
 	for {
 		done := b.begin()
 		err := once(ctx)

@@ -30,15 +30,17 @@ type health struct {
 type beat struct {
 	health   *health
 	name     string
-	idles    bool      // it may be without work for as long as it likes
-	began    time.Time // of the round in hand; zero when there is none
+	idles    bool          // it may be without work for as long as it likes
+	pace     time.Duration // between its rounds
+	began    time.Time     // of the round in hand; zero when there is none
 	progress time.Time
 }
 
-// loop is the beat of a loop that has a round at least every few seconds.
+// loop is the beat of a loop that has a round whenever its pace has passed; every sets that.
 func (h *health) loop(name string) *beat { return h.add(&beat{health: h, name: name}) }
 
-// handler is the beat of a loop that waits for messages.
+// handler is the beat of a loop that waits for messages, or for as long as it
+// likes.
 func (h *health) handler(name string) *beat { return h.add(&beat{health: h, name: name, idles: true}) }
 
 func (h *health) add(b *beat) *beat {
@@ -47,6 +49,13 @@ func (h *health) add(b *beat) *beat {
 	b.progress = h.now()
 	h.beats = append(h.beats, b)
 	return b
+}
+
+// paced says how often there is a round.
+func (b *beat) paced(pace time.Duration) {
+	b.health.mu.Lock()
+	defer b.health.mu.Unlock()
+	b.pace = pace
 }
 
 // begin says that a round begins; call done with how it ended.
@@ -75,7 +84,7 @@ func (h *health) loops() []LoopHealth {
 	all := make([]LoopHealth, 0, len(h.beats))
 	for _, b := range h.beats {
 		waits := b.idles && b.began.IsZero()
-		all = append(all, LoopHealth{Name: b.name, Progress: b.progress, Stalled: !waits && now.Sub(b.progress) > h.stall})
+		all = append(all, LoopHealth{Name: b.name, Progress: b.progress, Stalled: !waits && now.Sub(b.progress) > h.stall+b.pace})
 	}
 	slices.SortFunc(all, func(a, b LoopHealth) int { return strings.Compare(a.Name, b.Name) })
 	return all

@@ -37,6 +37,19 @@ func TestStalledLoopsAreNamed(t *testing.T) {
 			}
 		})
 	}
+	now := time.Now()
+	h := health{stall: time.Minute, now: func() time.Time { return now }}
+	slow := h.loop("slow")
+	slow.paced(time.Minute)
+	slow.begin()(nil)
+	for after, want := range map[time.Duration]bool{61 * time.Second: false, 121 * time.Second: true} {
+		began := now
+		now = began.Add(after)
+		if got := h.loops()[0].Stalled; got != want {
+			t.Errorf("a loop with a round each minute, %s after its last: stalled %t, want %t", after, got, want)
+		}
+		now = began
+	}
 	for name, tt := range map[string]struct {
 		err  error
 		want bool

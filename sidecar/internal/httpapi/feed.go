@@ -26,6 +26,7 @@ type FeedConfig struct {
 	Secret    string                                           // the first part of its paths: whoever knows it reads every instance
 	Templates func() ([]byte, error)                           // the offerings' forms as a stream of YAML documents
 	Refresh   func(ctx context.Context, location string) error // has the catalog read a location again; nil when nobody can be told
+	Begin     func() (done func(error))                        // is told of each round of Run, and of its end; nil: nobody is
 }
 
 // Feed is the catalog's door without our plugin: forms and instances as files
@@ -195,7 +196,12 @@ func (f *Feed) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(pause):
 		}
+		done := func(error) {}
+		if f.Begin != nil {
+			done = f.Begin()
+		}
 		next, err := f.follow(ctx, cursor)
+		done(nil) // a catalog that cannot be told is no loop that stands still
 		if ctx.Err() != nil {
 			return nil
 		}

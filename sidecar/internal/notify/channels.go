@@ -184,46 +184,13 @@ func (c mailbox) send(ctx context.Context, id uuid.UUID, _ provision.Event, s su
 		return err
 	}
 	c.To = to
-	host, _, err := net.SplitHostPort(c.Address)
-	if err != nil {
-		return fmt.Errorf("its address: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.Address)
+	client, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close() // again, after Quit; nothing depends on it
-	if end, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(end) // a connection that takes none ends with the context's dial
-	}
-	authorities, err := trusted(c.CAFile)
-	if err != nil {
-		return err
-	}
-	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, RootCAs: authorities}
-	if c.TLS == "implicit" {
-		conn = tls.Client(conn, secure)
-	}
-	client, err := smtp.NewClient(conn, host)
-	if err != nil {
-		return err
-	}
-	if c.TLS == "" || c.TLS == "starttls" {
-		if err := client.StartTLS(secure); err != nil {
-			return err
-		}
-	}
-	if c.Username != "" {
-		password, err := readSecret(c.PasswordFile, c.PasswordEnv)
-		if err != nil {
-			return err
-		}
-		if err := client.Auth(smtp.PlainAuth("", c.Username, password, host)); err != nil {
-			return err
-		}
-	}
+	defer client.Close() // again, after Quit; nothing depends on it
 	if err := c.envelope(client); err != nil {
 		return err
 	}
@@ -231,7 +198,7 @@ func (c mailbox) send(ctx context.Context, id uuid.UUID, _ provision.Event, s su
 	if err != nil {
 		return err
 	}
-	if _, err := writer.Write(c.mail(id, host, m)); err != nil {
+	if _, err := writer.Write(c.mail(id, m)); err != nil {
 		return err
 	}
 	if err := writer.Close(); err != nil {
@@ -239,6 +206,53 @@ func (c mailbox) send(ctx context.Context, id uuid.UUID, _ provision.Event, s su
 	}
 	_ = client.Quit() // the mail is taken; a server that hangs up early has it
 	return nil
+}
+
+// open connects to the mail server, secured and signed in as it is to be. The
+// connection ends with ctx's deadline.
+func (c SMTPConfig) open(ctx context.Context) (client *smtp.Client, err error) {
+	host, _, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return nil, fmt.Errorf("its address: %w", err)
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.Address)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = conn.Close() // it was of no use
+		}
+	}()
+	if end, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(end) // a connection that takes none ends with the context's dial
+	}
+	authorities, err := trusted(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, RootCAs: authorities}
+	if c.TLS == "implicit" {
+		conn = tls.Client(conn, secure)
+	}
+	if client, err = smtp.NewClient(conn, host); err != nil {
+		return nil, err
+	}
+	if c.TLS == "" || c.TLS == "starttls" {
+		if err := client.StartTLS(secure); err != nil {
+			return nil, err
+		}
+	}
+	if c.Username != "" {
+		password, err := readSecret(c.PasswordFile, c.PasswordEnv)
+		if err != nil {
+			return nil, err
+		}
+		if err := client.Auth(smtp.PlainAuth("", c.Username, password, host)); err != nil {
+			return nil, err
+		}
+	}
+	return client, nil
 }
 
 func (c mailbox) envelope(client *smtp.Client) error {
@@ -261,7 +275,8 @@ func (c mailbox) envelope(client *smtp.Client) error {
 	return nil
 }
 
-func (c mailbox) mail(id uuid.UUID, host string, m message) []byte {
+func (c mailbox) mail(id uuid.UUID, m message) []byte {
+	host, _, _ := net.SplitHostPort(c.Address) // it was reached
 	var b bytes.Buffer
 	for _, header := range [][2]string{
 		{"From", c.From}, {"To", strings.Join(c.To, ", ")}, {"Subject", mime.QEncoding.Encode("utf-8", oneLine(m.title))},

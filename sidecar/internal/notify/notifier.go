@@ -44,8 +44,9 @@ type Settings struct {
 	Addresses Addresses // nil: no mail goes to whoever asked
 	Link      string    // where people reach the portal, "" when unknown
 	Client    *http.Client
-	Now       func() time.Time // nil is time.Now
-	Backoff   time.Duration    // before the second attempt; each later wait is twice as long; 0 is 2 s
+	Now       func() time.Time                                    // nil is time.Now
+	Watch     func(loop string) (begin func() (done func(error))) // is told of each loop's rounds; nil: nobody is
+	Backoff   time.Duration                                       // before the second attempt; each later wait is twice as long; 0 is 2 s
 }
 
 // Notifier sends notices. Several replicas may run at once.
@@ -133,11 +134,25 @@ func (n *Notifier) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
+// loopOf is the name of a channel's loop.
+func loopOf(channel string) string {
+	if channel == "" {
+		return "notices"
+	}
+	return "notices to " + channel
+}
+
 func (n *Notifier) loop(ctx context.Context, channel string) error {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
+	begin := func() func(error) { return func(error) {} }
+	if n.Watch != nil {
+		begin = n.Watch(loopOf(channel))
+	}
 	for {
+		done := begin()
 		more, err := n.turn(ctx, channel)
+		done(err)
 		if err != nil && ctx.Err() == nil && provision.KindOf(err) != provision.Unavailable {
 			n.Log.Error("notices not handled", "channel", channel, "err", err)
 		}

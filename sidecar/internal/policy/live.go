@@ -28,6 +28,7 @@ type Live struct {
 	log     *slog.Logger
 	adopt   func(*Bundle) error
 	now     func() time.Time
+	begin   func() (done func(error))
 	seen    string                  // digest of the files at the last look
 	current atomic.Pointer[inForce] // nil until there has been a good bundle, for a Service alone
 	refused atomic.Pointer[refusedBundle]
@@ -52,7 +53,8 @@ type LiveConfig struct {
 	// Adopt is told of each bundle before it is in force, the first included; its
 	// error refuses the bundle. It is how prices follow. May be nil.
 	Adopt func(*Bundle) error
-	Now   func() time.Time // nil is time.Now
+	Now   func() time.Time          // nil is time.Now
+	Begin func() (done func(error)) // is told of each look of Run, and of its end; nil: nobody is
 }
 
 // NewLive loads the bundle once; what cannot be loaded then is an error, so that
@@ -75,12 +77,15 @@ func NewLive(c LiveConfig) (*Live, error) {
 }
 
 func newLive(c LiveConfig) *Live {
-	l := &Live{files: c.Files, log: c.Log, adopt: c.Adopt, now: c.Now}
+	l := &Live{files: c.Files, log: c.Log, adopt: c.Adopt, now: c.Now, begin: c.Begin}
 	if l.adopt == nil {
 		l.adopt = func(*Bundle) error { return nil }
 	}
 	if l.now == nil {
 		l.now = time.Now
+	}
+	if l.begin == nil {
+		l.begin = func() func(error) { return func(error) {} }
 	}
 	return l
 }
@@ -94,7 +99,9 @@ func (l *Live) Run(ctx context.Context, every time.Duration) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+			done := l.begin()
 			l.Look(ctx)
+			done(nil) // what is refused is told by Err
 		}
 	}
 }

@@ -70,7 +70,10 @@ func (s *Service) Run(ctx context.Context, interval time.Duration) error {
 	failures := 0
 	for {
 		wait := interval
-		if _, err := s.Poll(ctx); err != nil && ctx.Err() == nil {
+		done := s.begin()
+		_, err := s.Poll(ctx)
+		done(nil) // a service that is away is no loop that stands still
+		if err != nil && ctx.Err() == nil {
 			wait = min(interval, time.Second<<min(failures, 12))
 			failures++
 			s.log.Warn("policy bundle not received", "err", err)

@@ -39,7 +39,7 @@ const (
 // line; any other, it comes again a few times. A report may come more than once.
 func (q *Queue) ConsumeReports(ctx context.Context, handle func(context.Context, provision.Report) error) error {
 	one := consumer{stream: reportsStream, config: jetstream.ConsumerConfig{
-		Durable: "recorder", Description: "Takes reports into requests.",
+		Durable: recorder, Description: "Takes reports into requests.",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: silent, MaxDeliver: -1, MaxAckPending: 1,
 	}, most: 1}
 	q.consume(ctx, one, func(ctx context.Context, batch []jetstream.Msg) {
@@ -60,7 +60,7 @@ func (q *Queue) ConsumeReports(ctx context.Context, handle func(context.Context,
 // one bad line costs no other. One replica of the sidecar at a time has them.
 func (q *Queue) ConsumeLogs(ctx context.Context, handle func(context.Context, []provision.LogLine) error) error {
 	many := consumer{stream: logsStream, config: jetstream.ConsumerConfig{
-		Durable: "recorder", Description: "Keeps log lines.",
+		Durable: recorder, Description: "Keeps log lines.",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: silent, MaxDeliver: -1, MaxAckPending: 4 * logBatch,
 		// Two replicas that take turns would shuffle the lines of a run.
 		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{inOrder}, PinnedTTL: takeover,

@@ -25,11 +25,11 @@ func limited(t *testing.T, server *testkit.NATSServer, pool, worker string) *que
 	return p
 }
 
-func TestAWorkerDoesItsWorkWithItsPermissions(t *testing.T) {
+func TestTheSidecarAndAWorkerDoTheirWorkWithTheirPermissions(t *testing.T) {
 	t.Parallel()
 	server := testkit.NATS(t, "local.w1", "aws.w1")
 	server.Tap(t)
-	q := connect(t, server)
+	q := connectAs(t, queue.Config{URL: server.SidecarURL(), Name: "sidecar", OwnsStreams: true})
 	reports, lines := &seen[provision.Report]{}, &seen[provision.LogLine]{}
 	runs(t, func(ctx context.Context) error {
 		return q.ConsumeReports(ctx, func(_ context.Context, r provision.Report) error { reports.add(r); return nil })
@@ -60,6 +60,36 @@ func TestAWorkerDoesItsWorkWithItsPermissions(t *testing.T) {
 	}
 	if got := lines.await(t, 1)[0]; got.Pool != "local" || got.Worker != "w1" {
 		t.Errorf("the line is of %s/%s, want local/w1", got.Pool, got.Worker)
+	}
+	told := event(1)
+	if _, err := q.PublishEvents(t.Context(), []provision.Event{told}); err != nil {
+		t.Fatal(err)
+	}
+	if last, ok, err := q.LastEvent(t.Context()); err != nil || !ok || last.ID != told.ID {
+		t.Errorf("the newest event is %s, %t (%v); want %s", last.ID, ok, err, told.ID)
+	}
+	past := 0
+	if err := q.PastEvents(t.Context(), func(queue.FollowedEvent) { past++ }); err != nil || past != 1 {
+		t.Errorf("%d past events, %v; want one", past, err)
+	}
+}
+
+// TestASidecarsUserRemovesNothing tries what a stolen sidecar's NATS user would.
+func TestASidecarsUserRemovesNothing(t *testing.T) {
+	t.Parallel()
+	server := testkit.NATS(t)
+	conn, err := nats.Connect(server.SidecarURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, subject := range []string{"$JS.API.STREAM.DELETE.EVENTS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.OTHER", "roadbed.rpt.v1.local.w1.x", "$SYS.REQ.SERVER.PING"} {
+		if err := errors.Join(conn.Publish(subject, nil), conn.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.LastError(); err == nil || !strings.Contains(err.Error(), subject) {
+			t.Errorf("publishing on %s: %v, want a violation", subject, err)
+		}
 	}
 }
 

@@ -21,10 +21,23 @@ import (
 // DefaultVersion is what Find downloads when it has to and nothing else is asked for.
 const DefaultVersion = "1.11.4"
 
+// oldest is the version that the offerings' modules ask for at least.
+const oldest = "1.9.0"
+
 // Binary is a Terraform or OpenTofu executable.
 type Binary struct {
 	Path    string `json:"path"` // absolute
 	Version string `json:"version"`
+}
+
+// Check is nil when the version is one that modules can be run with; Invalid,
+// with the version that is needed, when it is older.
+func (b Binary) Check() error {
+	version, err := goversion.NewVersion(b.Version)
+	if err != nil || version.LessThan(goversion.Must(goversion.NewVersion(oldest))) {
+		return provision.Errorf(provision.Invalid, "version %s of %s is too old; it must be %s or newer", b.Version, b.Path, oldest)
+	}
+	return nil
 }
 
 // Search says where Find looks.

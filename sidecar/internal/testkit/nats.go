@@ -26,12 +26,12 @@ type NATSServer struct {
 	workers []string // as pool.worker
 }
 
-// everyone is who does not say who it is: a test's own hands, and the sidecar.
+// everyone is who does not say who it is: a test's own hands.
 const everyone = "everyone"
 
 // NATS starts a NATSServer on a free port. It ends with the test. Who says
-// nothing may do all; the workers, each pool.worker, have users of their own,
-// which may do what queue.WorkerPermissions say.
+// nothing may do all; the sidecar, followers and the workers, each pool.worker,
+// have users of their own, which may do what queue's permissions say.
 func NATS(t testing.TB, workers ...string) *NATSServer {
 	t.Helper()
 	s := &NATSServer{t: t, dir: filepath.Join(t.TempDir(), "nats"), port: server.RANDOM_PORT, workers: workers}
@@ -48,13 +48,20 @@ func (s *NATSServer) WorkerURL(pool, worker string) string {
 	return "nats://" + pool + "." + worker + ":password@127.0.0.1:" + strconv.Itoa(s.port)
 }
 
+// SidecarURL is how the user of the sidecar reaches it.
+func (s *NATSServer) SidecarURL() string {
+	return "nats://sidecar:password@127.0.0.1:" + strconv.Itoa(s.port)
+}
+
 // FollowerURL is how the user of whoever follows events reaches it.
 func (s *NATSServer) FollowerURL() string {
 	return "nats://follower:password@127.0.0.1:" + strconv.Itoa(s.port)
 }
 
 func (s *NATSServer) users() []*server.User {
-	users := []*server.User{{Username: everyone, Password: everyone}, limited("follower", queue.FollowerPermissions())}
+	users := []*server.User{
+		{Username: everyone, Password: everyone}, limited("follower", queue.FollowerPermissions()), limited("sidecar", queue.SidecarPermissions()),
+	}
 	for _, name := range s.workers {
 		pool, worker, _ := strings.Cut(name, ".")
 		may, err := queue.WorkerPermissions(pool, worker)

@@ -255,11 +255,26 @@ func (a *aws) make(change provision.Parameters) (api.Instance, map[string]any) {
 	}
 	request := a.submit(submission)
 	a.untilState(request.Id, provision.Succeeded)
+	a.wantTagged(request.Id)
 	answer, err := a.as(ann).Instance(a.t.Context(), *request.InstanceId)
 	if err != nil || answer.Instance.Outputs == nil {
 		a.t.Fatalf("the instance is %+v (%v)", answer.Instance, err)
 	}
 	return answer.Instance, answer.Instance.Outputs
+}
+
+// wantTagged fails when policy found something in a request's plan that lacks its tags.
+func (a *aws) wantTagged(id uuid.UUID) {
+	a.t.Helper()
+	made, err := a.as(ann).Request(a.t.Context(), id)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	for _, f := range made.Findings {
+		if f.Rule == "missing_tags" {
+			a.t.Errorf("of what was made policy says: %s", f.Message)
+		}
+	}
 }
 
 // text is an output that is a text.
@@ -442,6 +457,7 @@ func TestAWSDatabaseThatWasMadeByHandIsImported(t *testing.T) {
 
 	request := ask("import-2", "orders", nil)
 	a.untilState(request.Id, provision.Succeeded)
+	a.wantTagged(request.Id)
 	done, err := owner.Request(t.Context(), request.Id)
 	said := ""
 	for _, f := range done.Findings {

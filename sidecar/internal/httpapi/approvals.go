@@ -21,15 +21,9 @@ func (s *Server) rejectRequest(w http.ResponseWriter, r *http.Request, p provisi
 type approvalAnswer func(ctx context.Context, p provision.Principal, id uuid.UUID, reason string) (provision.Request, error)
 
 func (s *Server) answerApproval(w http.ResponseWriter, r *http.Request, p provision.Principal, answer approvalAnswer) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
-	}
-	if _, err := idempotencyKey(r, false); err != nil {
-		return err
-	}
 	var body api.ApprovalAnswer
-	if err := readJSON(w, r, maxBody, true, &body); err != nil {
+	id, err := readAsk(w, r, &body, true)
+	if err != nil {
 		return err
 	}
 	reason, err := reasonOf(body.Reason)

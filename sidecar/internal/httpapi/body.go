@@ -14,6 +14,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 )
 
@@ -48,6 +50,21 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64, optional bool
 	return decodeStrict(body, out)
 }
 
+// readAsk reads what is asked of the thing whose id is in the path: its id, and
+// the body as readJSON does. The header Idempotency-Key may be given; asking
+// twice does no more than once.
+func readAsk(w http.ResponseWriter, r *http.Request, body any, optional bool) (uuid.UUID, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return id, err
+	}
+	if _, err := idempotencyKey(r, false); err != nil {
+		return id, err
+	}
+	return id, readJSON(w, r, maxBody, optional, body)
+}
+
+// decodeStrict is readJSON for a body that was read already and is there.
 func decodeStrict(body []byte, out any) error {
 	if !wholeText(body) {
 		return provision.Errorf(provision.Invalid, "the body holds what is no character: send UTF-8, and no half of a surrogate pair")

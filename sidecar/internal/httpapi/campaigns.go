@@ -68,11 +68,11 @@ func (s *Server) makeCampaign(w http.ResponseWriter, r *http.Request, p provisio
 
 func (s *Server) approveGroup(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.GroupApprove
-	id, err := campaignAsk(w, r, &body, true)
+	id, err := readAsk(w, r, &body, true)
 	if err != nil {
 		return err
 	}
-	reason, err := givenReason(body.Reason)
+	reason, err := reasonOf(body.Reason)
 	if err != nil {
 		return err
 	}
@@ -88,11 +88,11 @@ func (s *Server) startCampaign(ctx context.Context, p provision.Principal, id uu
 func (s *Server) moveCampaign(move func(ctx context.Context, p provision.Principal, id uuid.UUID, reason string) (provision.CampaignView, error)) asked {
 	return func(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 		var body api.CampaignMove
-		id, err := campaignAsk(w, r, &body, true)
+		id, err := readAsk(w, r, &body, true)
 		if err != nil {
 			return err
 		}
-		reason, err := givenReason(body.Reason)
+		reason, err := reasonOf(body.Reason)
 		if err != nil {
 			return err
 		}
@@ -103,36 +103,16 @@ func (s *Server) moveCampaign(move func(ctx context.Context, p provision.Princip
 
 func (s *Server) optOut(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
 	var body api.CampaignOptOut
-	id, err := campaignAsk(w, r, &body, false)
+	id, err := readAsk(w, r, &body, false)
 	if err != nil {
 		return err
 	}
-	reason, err := givenReason(body.Reason)
+	reason, err := reasonOf(body.Reason)
 	if err != nil {
 		return err
 	}
 	c, err := s.Service.OptOut(r.Context(), p, id, body.Owner, body.Until, reason)
 	return s.answerCampaign(w, r, p, http.StatusOK, c, err)
-}
-
-// campaignAsk reads the id and the body of what is asked about a campaign.
-func campaignAsk(w http.ResponseWriter, r *http.Request, body any, optional bool) (uuid.UUID, error) {
-	id, err := pathID(r)
-	if err != nil {
-		return id, err
-	}
-	if _, err := idempotencyKey(r, false); err != nil {
-		return id, err
-	}
-	return id, readJSON(w, r, maxBody, optional, body)
-}
-
-// givenReason is a reason that need not be given.
-func givenReason(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	return reasonOf(text)
 }
 
 func (s *Server) answerCampaign(w http.ResponseWriter, r *http.Request, p provision.Principal, status int, c provision.CampaignView, err error) error {

@@ -25,14 +25,8 @@ func (s *Server) getDrift(w http.ResponseWriter, r *http.Request, p provision.Pr
 }
 
 func (s *Server) checkDrift(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
-	id, err := pathID(r)
+	id, err := readAsk(w, r, &struct{}{}, true)
 	if err != nil {
-		return err
-	}
-	if _, err := idempotencyKey(r, false); err != nil {
-		return err
-	}
-	if err := readJSON(w, r, maxBody, true, &struct{}{}); err != nil {
 		return err
 	}
 	drifting, err := s.Service.CheckDrift(r.Context(), p, id)
@@ -43,15 +37,9 @@ func (s *Server) checkDrift(w http.ResponseWriter, r *http.Request, p provision.
 }
 
 func (s *Server) suppressDrift(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
-	}
-	if _, err := idempotencyKey(r, false); err != nil {
-		return err
-	}
 	var body api.DriftSuppression
-	if err := readJSON(w, r, maxBody, false, &body); err != nil {
+	id, err := readAsk(w, r, &body, false)
+	if err != nil {
 		return err
 	}
 	reason, err := reasonOf(body.Reason)

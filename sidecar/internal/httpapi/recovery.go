@@ -60,14 +60,8 @@ func (s *Server) removeFromState(w http.ResponseWriter, r *http.Request, p provi
 // operate reads an operator's word into body, whose reason is said, and answers
 // how things stand then.
 func (s *Server) operate(w http.ResponseWriter, r *http.Request, body any, said *string, do func(ctx context.Context, id uuid.UUID, reason string) (provision.Recovery, error)) error {
-	id, err := pathID(r)
+	id, err := readAsk(w, r, body, false)
 	if err != nil {
-		return err
-	}
-	if _, err := idempotencyKey(r, false); err != nil {
-		return err
-	}
-	if err := readJSON(w, r, maxBody, false, body); err != nil {
 		return err
 	}
 	reason, err := reasonOf(*said)

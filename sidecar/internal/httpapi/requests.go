@@ -113,15 +113,9 @@ func (s *Server) listRequests(w http.ResponseWriter, r *http.Request, p provisio
 }
 
 func (s *Server) cancelRequest(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
-	}
-	if _, err := idempotencyKey(r, false); err != nil {
-		return err
-	}
 	var body api.Cancellation
-	if err := readJSON(w, r, maxBody, true, &body); err != nil {
+	id, err := readAsk(w, r, &body, true)
+	if err != nil {
 		return err
 	}
 	reason, err := reasonOf(body.Reason)
@@ -138,6 +132,7 @@ func (s *Server) cancelRequest(w http.ResponseWriter, r *http.Request, p provisi
 	return s.showRequest(w, http.StatusAccepted, p, request)
 }
 
+// reasonOf is a reason that somebody gave, "" when it is left out.
 func reasonOf(text string) (string, error) {
 	reason := strings.TrimSpace(text)
 	if len(reason) > 1000 || strings.ContainsFunc(reason, unicode.IsControl) {

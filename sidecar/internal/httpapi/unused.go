@@ -24,22 +24,14 @@ func (s *Server) getActivity(w http.ResponseWriter, r *http.Request, p provision
 }
 
 func (s *Server) answerUnused(w http.ResponseWriter, r *http.Request, p provision.Principal) error {
-	id, err := pathID(r)
+	var body api.UnusedAnswer
+	id, err := readAsk(w, r, &body, false)
 	if err != nil {
 		return err
 	}
-	if _, err := idempotencyKey(r, false); err != nil {
+	reason, err := reasonOf(textOf(body.Reason))
+	if err != nil {
 		return err
-	}
-	var body api.UnusedAnswer
-	if err := readJSON(w, r, maxBody, false, &body); err != nil {
-		return err
-	}
-	reason := ""
-	if body.Reason != nil && *body.Reason != "" {
-		if reason, err = reasonOf(*body.Reason); err != nil {
-			return err
-		}
 	}
 	answer := s.Service.SnoozeUnused
 	if mux.Vars(r)["answer"] == "needed" {

@@ -34,7 +34,7 @@ func (s *Server) moveVersion(w http.ResponseWriter, r *http.Request, p provision
 	if err := readJSON(w, r, maxBody, true, &body); err != nil {
 		return err
 	}
-	reason, err := givenReason(body.Reason)
+	reason, err := reasonOf(body.Reason)
 	if err != nil {
 		return err
 	}

@@ -50,16 +50,7 @@ func (c *keysRewrapCommand) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := postgres.CheckSchema(ctx, c.Database); err != nil {
-		return err
-	}
-	options := postgres.Options{MaxConnections: 2}
-	if c.State != "" {
-		if options.Bucket, err = bucket.Open(ctx, c.State); err != nil {
-			return err
-		}
-	}
-	store, err := postgres.Open(c.Database, options)
+	store, err := openSealed(ctx, c.Database, c.State)
 	if err != nil {
 		return err
 	}
@@ -79,17 +70,68 @@ func (c *keysRewrapCommand) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
+// openSealed is the store with whatever is kept sealed, in a bucket too.
+func openSealed(ctx context.Context, database, state string) (*postgres.Store, error) {
+	if err := postgres.CheckSchema(ctx, database); err != nil {
+		return nil, err
+	}
+	options := postgres.Options{MaxConnections: 2}
+	if state != "" {
+		var err error
+		if options.Bucket, err = bucket.Open(ctx, state); err != nil {
+			return nil, err
+		}
+	}
+	return postgres.Open(database, options)
+}
+
 type keysRetireCommand struct {
-	Dir    string `help:"Folder of the keys." required:"" type:"existingdir"`
-	Holder string `help:"Whose older keys: sidecar, or a pool." required:""`
+	Dir          string `help:"Folder of the keys." required:"" type:"existingdir"`
+	Holder       string `help:"Whose older keys: sidecar, or a pool." required:""`
+	Database     string `help:"PostgreSQL connection string. With it nothing is dropped while anything is still sealed for the older keys alone." env:"ROADBED_DATABASE_URL"`
+	State        string `help:"Where the bytes of states are kept, as the sidecar is told it." placeholder:"URL" env:"ROADBED_STATE"`
+	Environments string `help:"Folder of environment files instead of the built-in ones." type:"existingdir" env:"ROADBED_ENVIRONMENTS"`
 }
 
 // Run drops all keys of the holder but the newest.
-func (c *keysRetireCommand) Run(out io.Writer) error {
+func (c *keysRetireCommand) Run(ctx context.Context, out io.Writer) error {
+	if c.Database != "" {
+		if err := c.needed(ctx); err != nil {
+			return err
+		}
+	}
 	n, err := keys.Retire(c.Dir, c.Holder)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%d older keys of %s are dropped\n", n, c.Holder)
 	return nil
+}
+
+// needed is an error while something that the holder must open is sealed for
+// its older keys alone. Plans that wait for approval are not looked at.
+func (c *keysRetireCommand) needed(ctx context.Context) error {
+	ring, err := keys.Load(c.Dir, c.Holder)
+	if err != nil {
+		return err
+	}
+	d, err := ownedFiles{Environments: c.Environments}.load()
+	if err != nil {
+		return err
+	}
+	store, err := openSealed(ctx, c.Database, c.State)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	newest := ring.Newest()
+	_, err = store.Reseal(ctx, func(environment string, sealed []byte) ([]byte, error) {
+		if c.Holder == keys.Sidecar || d.environments[environment].Pool == c.Holder {
+			if _, err := newest.Open(sealed); err != nil {
+				return nil, fmt.Errorf("the newest key of %s does not open it; run roadbed keys rewrap to its end first: %w", c.Holder, err)
+			}
+		}
+		return sealed, nil // it stays as it is
+	})
+	return err
 }

@@ -12,6 +12,7 @@ package keys
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -77,11 +78,12 @@ func Create(dir string, pools ...string) error {
 		if err != nil {
 			return fmt.Errorf("generate key of %s: %w", holder, err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, holder+".pub"), []byte(identity.Recipient().String()+"\n"), 0o644); err != nil {
-			return fmt.Errorf("write public key of %s: %w", holder, err)
+		// The secret last: it is what a second Create goes by, after one that was cut short.
+		if err := replaceFile(filepath.Join(dir, holder+".pub"), []byte(identity.Recipient().String()+"\n"), 0o644); err != nil {
+			return err
 		}
-		if err := os.WriteFile(secret, []byte(identity.String()+"\n"), fs.FileMode(0o600)); err != nil {
-			return fmt.Errorf("write key of %s: %w", holder, err)
+		if err := replaceFile(secret, []byte(identity.String()+"\n"), 0o600); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -109,7 +111,9 @@ func Rotate(dir, holder string) error {
 }
 
 // Retire drops every key of a holder but the newest, and answers how many. What
-// is still sealed for one of them alone can never be opened again.
+// is still sealed for one of them alone can never be opened again, so it is
+// refused while the .pub file beside it has another key: that of a Rotate which
+// was cut short.
 func Retire(dir, holder string) (dropped int, err error) {
 	secret := filepath.Join(dir, holder+".key")
 	raw, err := os.ReadFile(secret)
@@ -124,20 +128,43 @@ func Retire(dir, holder string) (dropped int, err error) {
 	if !ok {
 		return 0, fmt.Errorf("the first key in %s.key is of a kind that Roadbed does not make", holder)
 	}
+	public, err := os.ReadFile(filepath.Join(dir, holder+".pub"))
+	if err == nil && strings.TrimSpace(string(public)) != newest.Recipient().String() {
+		return 0, fmt.Errorf("%s.pub is not that of the newest key: a rotation was cut short, or the file is an old copy; run roadbed keys rotate again, or copy it, and rewrap", holder)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("read public key: %w", err)
+	}
 	return len(identities) - 1, replaceFile(secret, []byte(newest.String()+"\n"), 0o600)
 }
 
-// replaceFile puts a whole file in another's place: a reader sees either.
+// replaceFile puts a whole file in another's place: a reader sees either, also
+// after the power went.
 func replaceFile(name string, text []byte, mode fs.FileMode) error {
 	staging := name + ".new"
-	if err := os.WriteFile(staging, text, mode); err != nil {
+	file, err := os.OpenFile(staging, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", staging, err)
+	}
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", staging, err)
 	}
 	if err := os.Rename(staging, name); err != nil {
 		return fmt.Errorf("put %s in its place: %w", name, err)
 	}
+	folder, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
 	return nil
 }
+
+// Newest opens with the newest key alone, as after Retire.
+func (r *Ring) Newest() *Ring { return &Ring{identities: r.identities[:1], public: r.public} }
 
 // Recipients are the public keys to seal a pool's state for: the pool's and
 // the sidecar's.

@@ -59,3 +59,50 @@ func TestCreateKeepsKeys(t *testing.T) {
 		t.Errorf("the secret key has mode %v, %v; want 0600", info.Mode(), err)
 	}
 }
+
+// TestARotationThatWasCutShortLosesNothing kills Rotate between its two files:
+// what is sealed meanwhile is sealed for a key that must not be dropped.
+func TestARotationThatWasCutShortLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := keys.Create(dir, "local"); err != nil {
+		t.Fatal(err)
+	}
+	public := filepath.Join(dir, "local.pub")
+	old, err := os.ReadFile(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.Rotate(dir, "local"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(public, old, 0o644); err != nil { // the kill came before it
+		t.Fatal(err)
+	}
+	load := func(holder string) *keys.Ring {
+		t.Helper()
+		ring, err := keys.Load(dir, holder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ring
+	}
+	sealed, err := load(keys.Sidecar).Seal("local", []byte("meanwhile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load("local").Newest().Open(sealed); err == nil {
+		t.Fatal("the newest key opens what is sealed for the older one, so the test shows nothing")
+	}
+	if n, err := keys.Retire(dir, "local"); err == nil {
+		t.Errorf("retired %d keys, of which one is in use", n)
+	}
+	if err := keys.Rotate(dir, "local"); err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := load("local").Open(sealed); err != nil || string(plain) != "meanwhile" {
+		t.Errorf("after another rotation it opens as %q, %v", plain, err)
+	}
+	if n, err := keys.Retire(dir, "local"); err != nil || n != 2 {
+		t.Errorf("retired %d, %v; want both older ones", n, err)
+	}
+}

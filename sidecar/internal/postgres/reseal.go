@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -18,7 +19,7 @@ type Resealed struct {
 }
 
 // Reseal gives whatever is kept sealed to anew, with the environment that it is
-// of, and keeps what comes back. It goes through all of it in small steps, beside
+// of, and keeps what comes back, unless it is the same. It goes through all of it in small steps, beside
 // a sidecar at work, and may be repeated; an error leaves the rest as it was.
 // Plans that wait for approval are left alone: the request holds their digest,
 // and they end with its approval.
@@ -70,10 +71,13 @@ func (s *Store) resealRows(ctx context.Context, table, column string, anew func(
 			if err != nil {
 				return n, fmt.Errorf("seal row %d of %s anew: %w", r.ID, table, err)
 			}
+			after = r.ID
+			if bytes.Equal(sealed, r.Sealed) {
+				continue
+			}
 			if _, err := s.pool.Exec(ctx, update, pgx.NamedArgs{"id": r.ID, "sealed": sealed}); err != nil {
 				return n, fault(err, "keep what is sealed anew in "+table)
 			}
-			after = r.ID
 			n++
 		}
 	}
@@ -100,15 +104,22 @@ func (s *Store) resealParameters(ctx context.Context, table string, anew func(st
 			changed, parameters := 0, provision.Parameters{}
 			for name, value := range r.Parameters {
 				parameters[name] = value
-				sealed, ok := provision.Sealed(value)
+				before, ok := provision.Sealed(value)
 				if !ok {
 					continue
 				}
-				if sealed, err = anew(r.Environment, sealed); err != nil {
+				sealed, err := anew(r.Environment, before)
+				if err != nil {
 					return n, fmt.Errorf("seal the parameter %s of %s %s anew: %w", name, table, r.ID, err)
 				}
-				parameters[name] = provision.SealedValue(sealed)
-				changed++
+				if !bytes.Equal(sealed, before) {
+					parameters[name] = provision.SealedValue(sealed)
+					changed++
+				}
+			}
+			after = r.ID
+			if changed == 0 {
+				continue
 			}
 			tag, err := s.pool.Exec(ctx, update, pgx.NamedArgs{"id": r.ID, "parameters": parameters, "before": r.Parameters})
 			if err != nil {
@@ -118,7 +129,6 @@ func (s *Store) resealParameters(ctx context.Context, table string, anew func(st
 				return n, provision.Errorf(provision.Conflict, "the parameters of %s %s were changed meanwhile; run it again", table, r.ID)
 			}
 			n += changed
-			after = r.ID
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -141,12 +142,17 @@ func (s *Store) resealElsewhere(ctx context.Context, anew func(string, []byte) (
 			return n, err
 		}
 		for _, r := range rows {
-			sealed, err := s.fetch(ctx, r.Place)
+			before, err := s.fetch(ctx, r.Place)
 			if err != nil {
 				return n, err
 			}
-			if sealed, err = anew(r.Environment, sealed); err != nil {
+			sealed, err := anew(r.Environment, before)
+			if err != nil {
 				return n, fmt.Errorf("seal the state at %s anew: %w", r.Place, err)
+			}
+			after = r.ID
+			if bytes.Equal(sealed, before) {
+				continue
 			}
 			place, err := s.keepElsewhere(ctx, r.InstanceID, r.Fence, r.Serial, sealed)
 			if err != nil {
@@ -155,7 +161,6 @@ func (s *Store) resealElsewhere(ctx context.Context, anew func(string, []byte) (
 			if _, err := s.pool.Exec(ctx, `UPDATE states SET place = @place WHERE id = @id AND place = @before`, pgx.NamedArgs{"id": r.ID, "place": place, "before": r.Place}); err != nil {
 				return n, fault(err, "keep where a state is that is sealed anew")
 			}
-			after = r.ID
 			n++
 		}
 	}

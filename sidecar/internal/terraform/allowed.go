@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,6 +32,9 @@ type LockedProvider struct {
 	Hashes  []string // as h1:… and zh:…
 }
 
+// lockedWord is what addresses, versions and hashes are made of.
+var lockedWord = regexp.MustCompile(`^[A-Za-z0-9._:/+=~-]*$`)
+
 // ReadProviders reads a dependency lock file, such as `terraform providers lock`
 // writes.
 func ReadProviders(file string) (Providers, error) {
@@ -52,6 +56,11 @@ func ReadProviders(file string) (Providers, error) {
 			locked.Version = versions[0]
 		}
 		locked.Hashes = texts(block.Body.Attributes["hashes"])
+		for _, word := range append([]string{block.Labels[0], locked.Version}, locked.Hashes...) {
+			if !lockedWord.MatchString(word) {
+				return nil, provision.Errorf(provision.Invalid, "%s is no dependency lock file: it has %.60q where a name, a version or a hash stands", file, word)
+			}
+		}
 		providers[block.Labels[0]] = locked
 	}
 	return providers, nil

@@ -307,7 +307,7 @@ func (a *aws) wantNoSecret(t *testing.T, secrets map[string]string) {
 		s.in("a message on "+m.Subject, m.Data)
 	}
 	s.inFiles(a.dir, a.path("keys"))
-	kept := found(t, a.moto.Get("/platform-terraform-state?list-type=2&prefix=databases"), `<Key>([^<]+)`)
+	kept := found(t, a.moto.Get("/platform-terraform-state?list-type=2&prefix=databases"), `<Key>(databases/dev/[^<]+)`)
 	if n := a.number("SELECT count(*) FROM states WHERE sealed IS NULL"); n != len(kept) || n != a.number("SELECT count(*) FROM states") {
 		t.Errorf("of %d states %d are in the bucket: %v", a.number("SELECT count(*) FROM states"), len(kept), kept)
 	}

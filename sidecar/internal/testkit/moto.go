@@ -130,9 +130,10 @@ func (m *MotoServer) call(method, path, service, target, kind, body string) stri
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	request.Header.Set("Content-Type", kind)
-	if target != "" {
-		request.Header.Set("X-Amz-Target", target)
+	for name, value := range map[string]string{"Content-Type": kind, "X-Amz-Target": target} {
+		if value != "" {
+			request.Header.Set(name, value)
+		}
 	}
 	sum := sha256.Sum256([]byte(body))
 	if service == "s3" {

@@ -1,8 +1,9 @@
 import { useState } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import type { FieldExtensionComponentProps } from '@backstage/plugin-scaffolder-react';
-import { Combobox } from '@backstage/ui';
+import { BgProvider, Combobox } from '@backstage/ui';
 import { roadbedApiRef } from '../api/RoadbedApi';
+import surface from '../components/Surface.module.css';
 import { useLoad } from '../hooks/useLoad';
 import { usePage } from './FormPage';
 import { nameOfLink } from './parameters';
@@ -27,7 +28,8 @@ export function LinkPicker(props: Props) {
   const api = useApi(roadbedApiRef);
   const [text, setText] = useState(() => nameOfLink(value));
   const { loaded } = useLoad(`${offering} in ${environment}`, () => api.listInstances({ offering, environment }));
-  const ready = loaded.status === 'data' ? loaded.data.items.filter(({ state }) => state === 'ready') : [];
+  const found = loaded.status === 'data' ? loaded.data.items : [];
+  const ready = found.filter(({ state }) => state === 'ready').toSorted((a, b) => a.name.localeCompare(b.name));
   const read = (typed: string) => ready.find(({ name }) => name === typed)?.entity_ref;
   return (
     <Combobox
@@ -58,17 +60,22 @@ export function RoadbedLink(props: FieldExtensionComponentProps<string, { offeri
   const usual = judged?.offering?.parameters.find(({ name }) => name === roles?.environment)?.default;
   const environment = String(judged?.parameters[roles?.environment ?? ''] ?? usual ?? '');
   return (
-    <LinkPicker
-      key={environment}
-      label={schema.title ?? props.name}
-      description={`${schema.description ?? 'Another resource'}, in the same environment`}
-      offering={uiSchema['ui:options']?.offering ?? ''}
-      environment={environment}
-      value={formData ?? ''}
-      isDisabled={disabled}
-      isRequired={required}
-      isInvalid={rawErrors.length > 0}
-      onChange={onChange}
-    />
+    // The form's card is not one of the design system's, and does not say what it is painted with.
+    <BgProvider bg="neutral-1">
+      <div className={surface.surface}>
+        <LinkPicker
+          key={environment}
+          label={schema.title ?? props.name}
+          description={`${schema.description ?? 'Another resource'}, in the same environment`}
+          offering={uiSchema['ui:options']?.offering ?? ''}
+          environment={environment}
+          value={formData ?? ''}
+          isDisabled={disabled}
+          isRequired={required}
+          isInvalid={rawErrors.length > 0}
+          onChange={onChange}
+        />
+      </div>
+    </BgProvider>
   );
 }

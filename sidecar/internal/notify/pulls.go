@@ -170,7 +170,10 @@ func (c pulls) comment(ctx context.Context, pull provision.PullRequest, living [
 	}
 	b.WriteString("\n")
 	if note != "" {
-		fmt.Fprintf(&b, "\n> %s\n", strings.ReplaceAll(note, "\n", "\n> "))
+		b.WriteString("\n")
+		for line := range strings.SplitSeq(note, "\n") {
+			fmt.Fprintf(&b, "> %s\n", code(line)) // a reason holds what people have typed
+		}
 	}
 	if c.portal != "" {
 		fmt.Fprintf(&b, "\n[Extend it or delete it](%s/infrastructure/previews)\n", strings.TrimRight(c.portal, "/"))

@@ -208,6 +208,21 @@ func TestAPullRequestHasOneCommentThatIsKeptTrue(t *testing.T) {
 	}
 }
 
+func TestAReasonIsNoMarkdown(t *testing.T) {
+	t.Parallel()
+	g := newGitHub(t, 0)
+	expired := member("pr-42-orders", provision.Ready, nil)
+	c := pulls{g.config(t), http.DefaultClient, &previews{living: []provision.Instance{expired}}, "", clock}
+	m := message{title: "pr-42-orders has expired and could not be destroyed", text: "no `x` <img src=//evil> @everyone\n# big [click](//evil)", grave: true}
+	if err := c.send(t.Context(), uuid.New(), provision.Event{Entity: "instance", Verb: "expired"}, subject{instance: &expired}, m); err != nil {
+		t.Fatal(err)
+	}
+	want := "\n> `pr-42-orders has expired and could not be destroyed. no 'x' <img src=//evil> @everyone`\n> `# big [click](//evil)`\n"
+	if ours := g.ours(); len(ours) != 1 || !strings.Contains(ours[0], want) {
+		t.Errorf("the comments are %q, want the reason as it was typed: %q", ours, want)
+	}
+}
+
 func TestACommentThatWasMadeWithoutAWordIsFoundAgain(t *testing.T) {
 	t.Parallel()
 	g := newGitHub(t, 0)

@@ -184,7 +184,8 @@ func (e *execution) plan(deny bool) bool {
 	switch {
 	case !e.token:
 		return false
-	case a.state == provision.Applying:
+	case a.state == provision.Applying || a.state == provision.Lost && e.state == provision.RunClaimed:
+		e.resume()
 	case a.cancelled || a.state != provision.Planning:
 		return false
 	case deny:

@@ -15,11 +15,12 @@ type Planned struct {
 
 // Decide lets a planned run apply, refuses it by its verdict, or answers that
 // it must wait for people: then the plan is to be kept and Wait called. It may
-// be repeated: an answer may have been lost. What was approved goes on unless
+// be repeated: an answer may have been lost, and the run meanwhile thought so too,
+// which goes on then as if its worker had renewed it. What was approved goes on unless
 // it has become worse; then its approvals are void.
 func (r *Record) Decide(p Planned) (wait bool, err error) {
-	if r.Request.State == Applying {
-		return false, nil
+	if r.Request.State == Applying || r.Request.State == Lost && r.Run.State == RunClaimed {
+		return false, r.resume()
 	}
 	if r.Request.CancelReason != "" {
 		return false, Errorf(Conflict, "request %s is being cancelled: %s", r.Request.ID, r.Request.CancelReason)

@@ -160,6 +160,7 @@ func TestWorkerLostWhileApplyingIsWaitedFor(t *testing.T) {
 	for name, back := range map[string]func(*provision.Record) error{
 		"it renews":  renew,
 		"it reports": address("terraform_data.database", "completed"),
+		"it has not heard that it may apply, and asks again": goOn,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -272,7 +273,7 @@ func TestGoOnMayBeRepeatedButNotForced(t *testing.T) {
 		t.Error("a repeated go-on told something")
 	}
 	for name, l := range map[string]*life{
-		"being cancelled": planning(t).must(cancel), "queued": created(t).must(dispatch), "lost": applying(t).silence(),
+		"being cancelled": planning(t).must(cancel), "queued": created(t).must(dispatch), "attested to be dead": applying(t).silence().must(attest),
 	} {
 		if err := l.do(goOn); provision.KindOf(err) != provision.Conflict {
 			t.Errorf("go on while %s: %v, want a conflict", name, err)

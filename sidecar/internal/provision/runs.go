@@ -130,9 +130,13 @@ func (s *Runs) Plan(ctx context.Context, runID uuid.UUID, token string, changes 
 		var judged Verdict
 		wait := false
 		record, err := s.change(ctx, runID, token, func(r *Record) error {
-			if r.Request.State == DeniedState || r.Request.State == Applying {
+			switch r.Request.State {
+			case DeniedState, Applying:
 				judged = r.Request.Verdict
 				return nil
+			case Lost: // it may apply, and has not heard so for longer than its lease
+				judged = r.Request.Verdict
+				return r.Renew(s.Lease)
 			}
 			verdict, err := s.judgeAgain(ctx, r, StagePlan, changes)
 			if err != nil {

@@ -38,7 +38,7 @@ func newStock(t *testing.T, release, modules string) *stock {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, feed := freePort(t), freePort(t)
+	port, feed := testkit.FreePort(t), testkit.FreePort(t)
 	s := &stock{release: release, url: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	dir := t.TempDir()
 	key, err := backstage.NewKey()

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -85,23 +84,24 @@ func makeParts() (err error) {
 
 // options say how a road differs from the usual one.
 type options struct {
-	delay     string           // how long making a database takes at least; "" is no longer than it must
-	server    *testkit.Server  // of the sidecar, for tests that stop it; nil is a database on the shared one
-	lease     time.Duration    // 0 is 3 s, the least
-	offerings func(dir string) // writes the offerings to serve into dir, instead of the built-in ones
-	notices   string           // the file of notifications; "" for none
-	policies  func(dir string) // writes the policies to serve into dir, likewise
-	drift     time.Duration    // between drift checks; 0 is the usual day
-	env       []string         // of the sidecar, beside what every process has
-	backstage string           // URL of the Backstage; "" is one that stands for it
-	args      []string         // more of the sidecar's flags
-	wired     bool             // the sidecar, the workers and NATS meet over wires that may be cut
-	approvals bool             // the sidecar asks the catalog who may approve, and staging has workers
-	dev       string           // the environment file of dev; "" is the usual one
-	serve     []string         // more flags of the sidecar
-	worker    []string         // more flags of workers
-	variables []string         // of every process's environment, as NAME=value
-	patience  time.Duration    // how long anything may take; 0 is the usual
+	delay     string                // how long making a database takes at least; "" is no longer than it must
+	server    *testkit.Server       // of the sidecar, for tests that stop it; nil is a database on the shared one
+	lease     time.Duration         // 0 is 3 s, the least
+	offerings func(dir string)      // writes the offerings to serve into dir, instead of the built-in ones
+	notices   string                // the file of notifications; "" for none
+	policies  func(dir string)      // writes the policies to serve into dir, likewise
+	drift     time.Duration         // between drift checks; 0 is the usual day
+	env       []string              // of the sidecar, beside what every process has
+	backstage string                // URL of the Backstage; "" is one that stands for it
+	args      []string              // more of the sidecar's flags
+	wired     bool                  // the sidecar, the workers, NATS and Postgres meet over wires that may be cut
+	approvals bool                  // the sidecar asks the catalog who may approve, and staging has workers
+	dev       string                // the environment file of dev; "" is the usual one
+	serve     []string              // more flags of the sidecar
+	worker    []string              // more flags of workers
+	variables []string              // of every process's environment, as NAME=value
+	cluster   []*testkit.NATSServer // all of NATS; nil is a server alone
+	patience  time.Duration         // how long anything may take; 0 is the usual
 }
 
 // road is the whole of Roadbed for one test: a Backstage, NATS, Postgres, the
@@ -139,7 +139,10 @@ func newRoad(t testing.TB, o options) *road {
 	secret := make([]byte, 24)
 	_, _ = rand.Read(secret)
 	o.patience = cmp.Or(o.patience, deadline)
-	r := &road{t: t, dir: dir, options: o, portal: newPortal(t), nats: testkit.NATS(t, "local.w1", "local.w2", "local.w3"), poolKey: "canary" + hex.EncodeToString(secret), mark: hex.EncodeToString(secret[:3])}
+	if o.cluster == nil {
+		o.cluster = []*testkit.NATSServer{testkit.NATS(t, "local.w1", "local.w2", "local.w3")}
+	}
+	r := &road{t: t, dir: dir, options: o, portal: newPortal(t), nats: o.cluster[0], poolKey: "canary" + hex.EncodeToString(secret), mark: hex.EncodeToString(secret[:3])}
 	t.Cleanup(func() {
 		r.wantNoPanic()
 		if t.Failed() {
@@ -161,7 +164,7 @@ func newRoad(t testing.TB, o options) *road {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.pool.Close)
-	r.port, r.metrics = freePort(t), freePort(t)
+	r.port, r.metrics = testkit.FreePort(t), testkit.FreePort(t)
 	if o.wired {
 		r.wires = r.wire()
 	}
@@ -180,7 +183,7 @@ func newRoad(t testing.TB, o options) *road {
 	}
 	args := []string{
 		"serve", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port), "--metrics", fmt.Sprintf("127.0.0.1:%d", r.metrics), "--base-url", r.base(), "--backstage", cmp.Or(o.backstage, r.portal.URL),
-		"--database", r.database, "--nats", r.wires.over(r.wires.sidecarToNATS, r.nats.SidecarURL()), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
+		"--database", r.wires.over(r.wires.sidecarToPostgres, r.database), "--nats", r.wires.over(r.wires.sidecarToNATS, r.nats.SidecarURL()), "--keys-dir", r.path("keys"), "--pool-tokens", "local=" + r.path("keys/local.token"),
 		"--environments", r.path("environments"), "--lease", o.lease.String(),
 		"--caller-asks", "100000", // one person asks for a crowd
 	}
@@ -328,14 +331,4 @@ func (h *recording) on(prefix string) []*nats.Msg {
 		}
 	}
 	return some
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -170,7 +170,7 @@ func benchSidecar(b *testing.B) *client.Client {
 	writeFile(b, filepath.Join(dir, "token"), "0123456789abcdef0123456789abcdef")
 	writeFile(b, filepath.Join(dir, "environments", "staging.yaml"), idleStaging)
 	withoutBudgets(b)(filepath.Join(dir, "policies"))
-	port := freePort(b)
+	port := testkit.FreePort(b)
 	config := sidecarConfig{
 		ownedFiles: ownedFiles{Environments: filepath.Join(dir, "environments"), Policies: filepath.Join(dir, "policies")}, Listen: fmt.Sprintf("127.0.0.1:%d", port),
 		BaseURL: fmt.Sprintf("http://127.0.0.1:%d/api/roadbed", port), Backstage: portal.URL, Algorithms: []string{"ES256"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"roadbed.dev/roadbed/sidecar/internal/control"
+	"roadbed.dev/roadbed/sidecar/internal/httpapi"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 	"roadbed.dev/roadbed/sidecar/internal/worker"
 )
@@ -21,6 +22,7 @@ var seams = struct {
 	lifeline func(worker.Lifeline) worker.Lifeline
 	jobs     func(worker.Jobs) worker.Jobs
 	reports  func(worker.Reports) worker.Reports
-}{nothing[keptStore], nothing[control.Queue], nothing[worker.Control], nothing[worker.Lifeline], nothing[worker.Jobs], nothing[worker.Reports]}
+	reader   func(httpapi.Reader) httpapi.Reader
+}{nothing[keptStore], nothing[control.Queue], nothing[worker.Control], nothing[worker.Lifeline], nothing[worker.Jobs], nothing[worker.Reports], nothing[httpapi.Reader]}
 
 func nothing[T any](part T) T { return part }

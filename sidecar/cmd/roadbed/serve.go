@@ -160,7 +160,7 @@ func newSidecar(ctx context.Context, c sidecarConfig, log *slog.Logger) (*sideca
 	}
 	s.counts = newMeters(s.store, s.loops.Loops, s.meters.Registry(), log, s.loops.Watch("measures"))
 	s.api, err = httpapi.New(httpapi.Config{
-		Service: service, Runs: runs, Reader: s.store, Watcher: s.store, Auth: door.auth, Permissions: door.permissions, Pools: pools, KeySet: door.keySet,
+		Service: service, Runs: runs, Reader: seams.reader(s.store), Watcher: s.store, Auth: door.auth, Permissions: door.permissions, Pools: pools, KeySet: door.keySet,
 		Ready: s.ready, Note: s.domain.note, Log: log, Metrics: s.meters, Tracer: tracer, BaseURL: c.BaseURL, Portal: c.Portal,
 		Limits: c.limits(),
 	})

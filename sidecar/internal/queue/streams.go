@@ -41,7 +41,7 @@ func streams(replicas int) []jetstream.StreamConfig {
 	}, {
 		Name: logsStream, Description: "Lines of the runs' logs.",
 		Subjects: []string{"roadbed.log.v1.>"}, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
-		MaxAge: 24 * time.Hour, MaxBytes: gib, MaxMsgsPerSubject: 10_000, MaxMsgSize: maxMessage, Duplicates: 2 * time.Minute, Replicas: 1,
+		MaxAge: 24 * time.Hour, MaxBytes: gib, MaxMsgsPerSubject: 10_000, MaxMsgSize: maxMessage, Duplicates: 2 * time.Minute, Replicas: replicas,
 	}, {
 		Name: eventsStream, Description: "Committed facts, as CloudEvents.",
 		Subjects: []string{"roadbed.evt.v1.>"}, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,

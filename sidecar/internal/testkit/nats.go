@@ -2,8 +2,10 @@ package testkit
 
 import (
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,7 +25,9 @@ type NATSServer struct {
 	port int
 	ns   *server.Server // nil while stopped
 
-	workers []string // as pool.worker
+	workers []string      // as pool.worker
+	routes  int           // the port for others of its cluster; 0 when it is alone
+	peers   []*NATSServer // all of its cluster, itself too; nil when it is alone
 }
 
 // everyone is who does not say who it is: a test's own hands.
@@ -40,22 +44,68 @@ func NATS(t testing.TB, workers ...string) *NATSServer {
 	return s
 }
 
+// NATSCluster starts a cluster of three, one of which may be stopped at a time
+// while the others go on. Each reaches all: its URLs name every one.
+func NATSCluster(t testing.TB, workers ...string) []*NATSServer {
+	t.Helper()
+	all := make([]*NATSServer, 3)
+	for i := range all {
+		all[i] = &NATSServer{t: t, dir: filepath.Join(t.TempDir(), "nats"), port: FreePort(t), routes: FreePort(t), workers: workers, peers: all}
+	}
+	for _, s := range all {
+		s.begin()
+		t.Cleanup(s.Stop)
+	}
+	for _, s := range all {
+		s.await()
+	}
+	Eventually(t, time.Minute, "the cluster has a leader and knows all its servers", func() bool {
+		return slices.ContainsFunc(all, func(s *NATSServer) bool { return len(s.ns.JetStreamClusterPeers()) == len(all) })
+	})
+	return all
+}
+
+// FreePort is a port that nobody listens to.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
 // URL is how to reach it; it stays the same over a restart.
-func (s *NATSServer) URL() string { return "nats://127.0.0.1:" + strconv.Itoa(s.port) }
+func (s *NATSServer) URL() string { return s.urlOf("") }
 
 // WorkerURL is how the user of a worker reaches it.
 func (s *NATSServer) WorkerURL(pool, worker string) string {
-	return "nats://" + pool + "." + worker + ":password@127.0.0.1:" + strconv.Itoa(s.port)
+	return s.urlOf(pool + "." + worker + ":password@")
 }
 
 // SidecarURL is how the user of the sidecar reaches it.
 func (s *NATSServer) SidecarURL() string {
-	return "nats://sidecar:password@127.0.0.1:" + strconv.Itoa(s.port)
+	return s.urlOf("sidecar:password@")
 }
+
+func (s *NATSServer) urlOf(user string) string {
+	var urls []string
+	for _, peer := range s.peers {
+		urls = append(urls, "nats://"+user+"127.0.0.1:"+strconv.Itoa(peer.port))
+	}
+	if urls == nil {
+		urls = []string{"nats://" + user + "127.0.0.1:" + strconv.Itoa(s.port)}
+	}
+	return strings.Join(urls, ",")
+}
+
+// Name is its own in its cluster.
+func (s *NATSServer) Name() string { return "test-" + strconv.Itoa(s.routes) }
 
 // FollowerURL is how the user of whoever follows events reaches it.
 func (s *NATSServer) FollowerURL() string {
-	return "nats://follower:password@127.0.0.1:" + strconv.Itoa(s.port)
+	return s.urlOf("follower:password@")
 }
 
 func (s *NATSServer) users() []*server.User {
@@ -86,19 +136,38 @@ func (s *NATSServer) Dir() string { return s.dir }
 // takes connections.
 func (s *NATSServer) Start() {
 	s.t.Helper()
-	ns, err := server.NewServer(&server.Options{
-		ServerName: "test", Host: "127.0.0.1", Port: s.port, NoSigs: true, NoLog: true,
+	s.begin()
+	s.await()
+}
+
+func (s *NATSServer) begin() {
+	s.t.Helper()
+	options := &server.Options{
+		ServerName: s.Name(), Host: "127.0.0.1", Port: s.port, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: s.dir, MaxPayload: 256 << 10, Users: s.users(), NoAuthUser: everyone,
-	})
+	}
+	if s.peers != nil {
+		options.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: s.routes}
+		for _, peer := range s.peers {
+			options.Routes = append(options.Routes, &url.URL{Scheme: "nats", Host: "127.0.0.1:" + strconv.Itoa(peer.routes)})
+		}
+	}
+	ns, err := server.NewServer(options)
 	if err != nil {
 		s.t.Fatalf("configure nats: %v", err)
 	}
+	s.ns = ns
 	go ns.Start()
-	if !ns.ReadyForConnections(20 * time.Second) {
-		ns.Shutdown()
+}
+
+// await waits until it takes connections.
+func (s *NATSServer) await() {
+	s.t.Helper()
+	if !s.ns.ReadyForConnections(20 * time.Second) {
+		s.Stop()
 		s.t.Fatalf("nats on port %d takes no connections after 20 s", s.port)
 	}
-	s.ns, s.port = ns, ns.Addr().(*net.TCPAddr).Port
+	s.port = s.ns.Addr().(*net.TCPAddr).Port
 }
 
 // Stop ends it and every connection to it; it may be repeated.

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"sync"
@@ -17,7 +18,15 @@ type Wire struct {
 	mu    sync.Mutex
 	there bool // bytes go to the server
 	back  bool // bytes come from it
-	conns []net.Conn
+	last  []byte
+	said  chan struct{} // closed once last has gone to the server
+	links []*link
+}
+
+// link is one connection over a wire, and its two ends.
+type link struct {
+	near, far net.Conn
+	dead      bool // nothing passes any more, and neither end is told
 }
 
 // NewWire is a whole wire to target, host:port. It ends with the test.
@@ -48,6 +57,27 @@ func (w *Wire) Cut(there, back bool) {
 	w.there, w.back = there, back
 }
 
+// CutAfter lets nothing come back any more as soon as these bytes are about to go
+// to the server, which they still do: what they ask for is done, and nobody hears
+// that. cut is closed then.
+func (w *Wire) CutAfter(last []byte) (cut <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last, w.said = last, make(chan struct{})
+	return w.said
+}
+
+// Strand swallows from now on whatever goes over the connections that are up, in
+// both ways, and tells nobody; new ones are good. So does a firewall that has
+// forgotten what it let through.
+func (w *Wire) Strand() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.links {
+		l.dead = true
+	}
+}
+
 // Mend makes the wire whole: connections that may have missed something are
 // reset, new ones are good.
 func (w *Wire) Mend() {
@@ -59,10 +89,11 @@ func (w *Wire) Mend() {
 func (w *Wire) Reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, conn := range w.conns {
-		conn.Close()
+	for _, l := range w.links {
+		l.near.Close()
+		l.far.Close()
 	}
-	w.conns = nil
+	w.links = nil
 }
 
 func (w *Wire) accept() {
@@ -79,22 +110,33 @@ func (w *Wire) accept() {
 			near.Close()
 			continue
 		}
+		l := &link{near: near, far: far}
 		w.mu.Lock()
-		w.conns = append(w.conns, near, far)
+		w.links = append(w.links, l)
 		w.mu.Unlock()
-		go w.carry(far, near, func() bool { return w.there })
-		go w.carry(near, far, func() bool { return w.back })
+		go w.carry(far, near, func(sent []byte) bool { return w.goes(sent) && !l.dead })
+		go w.carry(near, far, func([]byte) bool { return w.back && !l.dead })
 	}
 }
 
-func (w *Wire) carry(to, from net.Conn, whole func() bool) {
+// goes reports whether bytes go to the server; the caller holds the lock.
+func (w *Wire) goes(sent []byte) bool {
+	if w.last != nil && bytes.Contains(sent, w.last) {
+		w.back, w.last = false, nil
+		close(w.said)
+	}
+	return w.there
+}
+
+// carry passes bytes on, each time it has some if they may pass.
+func (w *Wire) carry(to, from net.Conn, pass func([]byte) bool) {
 	defer to.Close()
 	defer from.Close()
-	buffer := make([]byte, 32<<10)
+	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
 		w.mu.Lock()
-		through := whole()
+		through := pass(buffer[:n])
 		w.mu.Unlock()
 		if n > 0 && through {
 			if _, err := to.Write(buffer[:n]); err != nil {

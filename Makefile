@@ -115,9 +115,11 @@ measure: tools $(MIRROR)/terraform.rc ## Print the road's time, the sidecar's me
 .PHONY: chaos
 SEED ?= $(shell date +%s)
 SCHEDULES ?= 69
-chaos: tools $(MIRROR)/terraform.rc ## Break something at every boundary of the road: SEED=n repeats, SCHEDULES=n is how often
-	ROADBED_CHAOS_SEED=$(SEED) ROADBED_CHAOS_SCHEDULES=$(SCHEDULES) TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" \
-	go test -count=1 -timeout 120m -v -run '^(TestChaos|TestPartitions)$$' ./sidecar/cmd/roadbed
+PAIRS ?=
+chaos: tools $(MIRROR)/terraform.rc ## Break something at boundaries of the road: SEED=n repeats, SCHEDULES=n is how often; PAIRS=all is every one once
+	ROADBED_CHAOS_SEED=$(SEED) ROADBED_CHAOS_SCHEDULES=$(SCHEDULES) ROADBED_CHAOS_PAIRS=$(PAIRS) ROADBED_CHAOS_CRASH="$(CRASH)" \
+	ROADBED_CHAOS_SHARD=$(SHARD) ROADBED_CHAOS_FROM=$(FROM) TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" \
+	go test -count=1 -timeout 900m -v -run '$(if $(PAIRS),^TestChaos$$,^(TestChaos|TestPartitions|TestAnswersOfPostgresAreLost|TestStrandedConnections|TestNATSLeaderLost)$$)' ./sidecar/cmd/roadbed
 
 bench: ## Every benchmark, at length
 	TF_CLI_CONFIG_FILE="$(MIRROR)/terraform.rc" go test -run '^$$' -bench . -benchmem ./sidecar/...

@@ -168,14 +168,15 @@ func (c *chaos) takenOver(ctx context.Context, key string) (api.Request, error) 
 	return *request, nil
 }
 
-// approved approves a request as soon as it waits for that.
+// approved approves a request as soon as it waits for that; it may end before.
 func (c *chaos) approved(ctx context.Context, id uuid.UUID, s *schedule) error {
+	var state provision.State
 	if err := again(ctx, func() error {
-		if state := c.state(id); state != provision.AwaitingApproval {
+		if state = c.state(id); state != provision.AwaitingApproval && !state.Terminal() {
 			return fmt.Errorf("it is %s and waits for no approval", state)
 		}
 		return nil
-	}); err != nil {
+	}); err != nil || state.Terminal() {
 		return err
 	}
 	if s != nil && s.late {
@@ -193,7 +194,7 @@ func (c *chaos) expired(ctx context.Context) (request api.Request, err error) {
 	id := *c.ready.InstanceId
 	c.later(id, 25*time.Hour)
 	err = again(ctx, func() error {
-		return c.pool.QueryRow(ctx, "SELECT id FROM requests WHERE instance_id = $1 AND action = 'destroy' AND requested_by = $2", id, provision.ExpirySubject).Scan(&request.Id)
+		return c.pool.QueryRow(ctx, "SELECT id FROM requests WHERE instance_id = $1 AND action = 'destroy' AND requested_by = $2 ORDER BY id LIMIT 1", id, provision.ExpirySubject).Scan(&request.Id)
 	})
 	return request, err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"roadbed.dev/roadbed/sidecar/internal/control"
+	"roadbed.dev/roadbed/sidecar/internal/httpapi"
 	"roadbed.dev/roadbed/sidecar/internal/provision"
 	"roadbed.dev/roadbed/sidecar/internal/worker"
 )
@@ -26,14 +27,20 @@ type armed struct {
 	Boundary string `json:"boundary"`
 	Nth      int    `json:"nth"`  // of the times that one process comes there, from 1
 	Kill     bool   `json:"kill"` // else it stands still
+	Turn     int    `json:"turn"` // tells one arming from the next
 }
 
 // boundaries are all, in the order of a request's life. "before" is before the
-// effect, "after" is after it and before anyone has heard of it.
+// effect, "decided" is in its transaction, "after" is after it and before anyone
+// has heard of it. Terraform's own are those of its process, the entity's are of
+// the feed and of the catalog that follows it.
 var boundaries = []string{
-	"accept before", "accept after", "dispatch after", "job publish before", "job publish after", "claim before", "claim committed", "claim after",
-	"job ack before", "job ack after", "plan before", "go-on committed", "plan after", "apply started report before", "state push before",
-	"state push committed", "state push after", "outcome report before", "outcome report after", "outcome committed", "events publish before", "events publish after", "view after",
+	"accept before", "accept after", "dispatch after", "job publish before", "job publish after", "claim before", "claim decided", "claim committed", "claim after",
+	"job ack before", "job ack after", "terraform init before", "terraform init after", "terraform plan before", "terraform plan after",
+	"plan before", "plan kept before", "plan kept after", "approval decided", "approval committed", "go-on decided", "go-on committed", "plan after",
+	"apply started report before", "terraform apply before", "state push before", "state push committed", "state push after", "terraform apply after",
+	"outcome report before", "outcome report after", "outcome decided", "outcome committed", "events publish before", "events publish after", "view after",
+	"entity before", "entity after",
 }
 
 // The files of a schedule, in the road's folder.
@@ -63,6 +70,7 @@ func armSeams() {
 	seams.lifeline = func(l worker.Lifeline) worker.Lifeline { return chaosLifeline{l, at} }
 	seams.jobs = func(j worker.Jobs) worker.Jobs { return chaosJobs{j, at} }
 	seams.reports = func(r worker.Reports) worker.Reports { return chaosReports{r, at} }
+	seams.reader = func(r httpapi.Reader) httpapi.Reader { return chaosReader{r, at} }
 }
 
 // crossing is where a process comes to boundaries.
@@ -73,11 +81,24 @@ type crossing struct {
 	times map[string]int
 }
 
+// comes is where a process may die or stand still.
 func (c *crossing) comes(boundary string) {
-	var plan armed
+	plan, here := c.hit(boundary)
+	if !here {
+		return
+	}
+	if plan.Kill {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	c.stand()
+}
+
+// hit reports whether this is the time that is armed, and nobody was there before.
+func (c *crossing) hit(boundary string) (plan armed, here bool) {
 	text, err := os.ReadFile(filepath.Join(c.dir, chaosFile))
 	if err != nil || json.Unmarshal(text, &plan) != nil || plan.Boundary != boundary {
-		return
+		return armed{}, false
 	}
 	c.mu.Lock()
 	if c.plan != plan {
@@ -87,18 +108,19 @@ func (c *crossing) comes(boundary string) {
 	now := c.times[boundary] == plan.Nth
 	c.mu.Unlock()
 	if !now {
-		return
+		return armed{}, false
 	}
 	hit, err := os.OpenFile(filepath.Join(c.dir, chaosHit), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return // somebody has come to it before
+		return armed{}, false // somebody has come to it before
 	}
 	_, _ = fmt.Fprintf(hit, "%d", os.Getpid())
 	hit.Close()
-	if plan.Kill {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
-	}
+	return plan, true
+}
+
+// stand waits until whoever drives the schedule has broken something else.
+func (c *crossing) stand() {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for held := true; held; <-look.C {
@@ -122,24 +144,42 @@ func (s chaosStore) Accept(ctx context.Context, r *provision.Record) error {
 }
 
 func (s chaosStore) Change(ctx context.Context, id uuid.UUID, decide func(*provision.Record) error) (*provision.Record, error) {
-	r, err := s.keptStore.Change(ctx, id, decide)
-	if err == nil && r.Run != nil && r.Run.State == provision.RunDispatched && r.Run.DispatchedAt.Equal(r.Now()) {
+	r, err := s.keptStore.Change(ctx, id, s.deciding(decide))
+	if err != nil {
+		return r, err
+	}
+	s.comesTo(r, "committed")
+	if r.Run != nil && r.Run.State == provision.RunDispatched && r.Run.DispatchedAt.Equal(r.Now()) {
 		s.at.comes("dispatch after")
 	}
 	return r, err
 }
 
 func (s chaosStore) ChangeRun(ctx context.Context, id uuid.UUID, decide func(*provision.Record) error) (*provision.Record, error) {
-	r, err := s.keptStore.ChangeRun(ctx, id, decide)
-	if err != nil {
-		return r, err
+	r, err := s.keptStore.ChangeRun(ctx, id, s.deciding(decide))
+	if err == nil {
+		s.comesTo(r, "committed")
 	}
-	for told, boundary := range map[string]string{"run.started": "claim committed", "request.applying": "go-on committed", "request.succeeded": "outcome committed"} {
+	return r, err
+}
+
+// deciding is decide that comes to boundaries before what it decides is committed.
+func (s chaosStore) deciding(decide func(*provision.Record) error) func(*provision.Record) error {
+	return func(r *provision.Record) error {
+		err := decide(r)
+		if err == nil {
+			s.comesTo(r, "decided")
+		}
+		return err
+	}
+}
+
+func (s chaosStore) comesTo(r *provision.Record, when string) {
+	for told, boundary := range map[string]string{"run.started": "claim", "request.applying": "go-on", "request.succeeded": "outcome", "approval.given": "approval"} {
 		if slices.ContainsFunc(r.Events(), func(e provision.Event) bool { return e.Entity+"."+e.Verb == told }) {
-			s.at.comes(boundary)
+			s.at.comes(boundary + " " + when)
 		}
 	}
-	return r, nil
 }
 
 func (s chaosStore) PushState(ctx context.Context, v provision.StateVersion) (bool, error) {
@@ -192,6 +232,15 @@ func (c chaosControl) Plan(ctx context.Context, id uuid.UUID, token string, chan
 	err := c.Control.Plan(ctx, id, token, changes)
 	if err == nil {
 		c.at.comes("plan after")
+	}
+	return err
+}
+
+func (c chaosControl) KeepPlan(ctx context.Context, id uuid.UUID, token string, sealed []byte) error {
+	c.at.comes("plan kept before")
+	err := c.Control.KeepPlan(ctx, id, token, sealed)
+	if err == nil {
+		c.at.comes("plan kept after")
 	}
 	return err
 }
@@ -261,4 +310,17 @@ func (r chaosReports) PublishReport(ctx context.Context, report provision.Report
 		r.at.comes(what + " after")
 	}
 	return err
+}
+
+type chaosReader struct {
+	httpapi.Reader
+	at *crossing
+}
+
+func (r chaosReader) Changes(ctx context.Context, cursor string, wait time.Duration) (provision.InstanceChanges, error) {
+	changes, err := r.Reader.Changes(ctx, cursor, wait)
+	if slices.ContainsFunc(changes.Instances, func(i provision.Instance) bool { return i.State == provision.Ready || i.State.Gone() }) {
+		r.at.comes("entity before")
+	}
+	return changes, err
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // writeTerraform makes a terraform that writes down every command it is given,
-// and holds a plan of worker w for as long as the file hold-w is there.
+// holds a plan of worker w for as long as the file hold-w is there, and comes to
+// boundaries as the other processes do.
 func (r *road) writeTerraform() {
 	r.t.Helper()
 	real := os.Getenv("ROADBED_TERRAFORM")
@@ -31,8 +32,21 @@ if [ "$1" = plan ] && [ -e "%[1]s/hold-$worker" ]; then
   touch "%[1]s/held-$worker"
   while [ -e "%[1]s/hold-$worker" ]; do sleep 0.05; done
 fi
+armed() { [ -e %[1]s/%[3]s ] && grep -q "\"boundary\":\"terraform $1\"" %[1]s/%[3]s; }
+comes() {
+  armed "$1" && (set -C; echo $$ > %[1]s/%[4]s) 2>/dev/null || return
+  if grep -q '"kill":true' %[1]s/%[3]s; then kill -9 $$; fi
+  while [ -e %[1]s/%[5]s ]; do sleep 0.02; done
+}
+comes "$1 before"
+if armed "$1 after"; then
+  %[2]s "$@"
+  code=$?
+  comes "$1 after"
+  exit $code
+fi
 exec %[2]s "$@"
-`, r.dir, real)
+`, r.dir, real, chaosFile, chaosHit, chaosHeld)
 	r.write("terraform", script)
 	if err := os.Chmod(r.path("terraform"), 0o700); err != nil {
 		r.t.Fatal(err)

@@ -196,7 +196,7 @@ func (r *road) wantEntity(t *testing.T, ref, owner string) {
 		t.Fatalf("read the feed: %v", err)
 	}
 	found := slices.ContainsFunc(feed.Entities, func(e api.Entity) bool {
-		return ref == strings.ToLower(e.Kind)+":"+e.Metadata.Namespace+"/"+e.Metadata.Name && e.Spec.Owner == owner &&
+		return ref == refOf(e) && e.Spec.Owner == owner &&
 			e.Metadata.Annotations["roadbed.dev/phase"] == "ready"
 	})
 	if !found || !feed.Complete {

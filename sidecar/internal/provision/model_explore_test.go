@@ -11,8 +11,8 @@ import (
 )
 
 // explore does every order of steps that leads to a new world, the shortest
-// first, and answers what led to a broken one, nil when none is.
-func explore(without without, bounds bounds) (trace []string, worlds int, ends map[provision.State]int) {
+// first, and answers what led to one with a fault, nil when none has.
+func explore(without without, bounds bounds, fault func(*world) string) (trace []string, worlds int, ends map[provision.State]int) {
 	type visit struct {
 		world  world
 		parent int
@@ -35,8 +35,8 @@ func explore(without without, bounds bounds) (trace []string, worlds int, ends m
 			seen[key] = true
 			visits = append(visits, visit{next, at, s.name})
 			ends[next.request.State]++
-			if fault := next.broken(); fault != "" {
-				trace = []string{fault}
+			if found := fault(&next); found != "" {
+				trace = []string{found}
 				for i := len(visits) - 1; i > 0; i = visits[i].parent {
 					trace = slices.Insert(trace, 0, visits[i].by)
 				}
@@ -56,7 +56,7 @@ var small = bounds{runs: 2, deaths: 1, silences: 2, workers: 2}
 func TestNoOrderOfEventsAppliesTwice(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	trace, worlds, ends := explore(without{}, small)
+	trace, worlds, ends := explore(without{}, small, (*world).broken)
 	if trace != nil {
 		t.Fatalf("%s", strings.Join(trace, "\n"))
 	}
@@ -122,7 +122,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			trace, worlds, _ := explore(tt.missing, small)
+			trace, worlds, _ := explore(tt.missing, small, (*world).broken)
 			if trace == nil || !strings.HasPrefix(trace[len(trace)-1], tt.finds) {
 				t.Fatalf("in %d worlds this broke: %v; want that %s", worlds, trace, tt.finds)
 			}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,10 @@ type without struct {
 	falseAttest  bool // an operator vouches for what may still run
 	blindRestart bool // a worker that was started anew applies without asking again
 	reclaim      bool // a worker may claim again what it already applies
+
+	endlessLease bool // a lease never runs out
+	oneDelivery  bool // a job that was handed to somebody is handed to nobody else
+	deafGoOn     bool // who has not heard that it may apply is not told again once the run is lost
 }
 
 // bounds keep the exploration finite.
@@ -69,11 +74,13 @@ type world struct {
 	recovers int
 	deaths   int
 	silences int
+	wiped    bool         // a machine was lost with its disk
+	handed   map[int]bool // jobs that somebody has claimed
 }
 
 func newWorld(without without, bounds bounds) world {
 	created := testkit.Created("orders", nil)
-	w := world{without: without, bounds: bounds, request: created.Request, instance: *created.Instance, now: created.Now(), machines: make([]machine, bounds.workers)}
+	w := world{without: without, bounds: bounds, request: created.Request, instance: *created.Instance, now: created.Now(), machines: make([]machine, bounds.workers), handed: map[int]bool{}}
 	for i := range w.machines {
 		w.machines[i].up = true
 	}
@@ -81,6 +88,7 @@ func newWorld(without without, bounds bounds) world {
 }
 
 func (w world) clone() world {
+	w.handed = maps.Clone(w.handed)
 	w.request.Steps = slices.Clone(w.request.Steps)
 	w.runs, w.machines, w.words = slices.Clone(w.runs), slices.Clone(w.machines), slices.Clone(w.words)
 	return w
@@ -173,6 +181,9 @@ func steps(b bounds) []step {
 					r.Request.State, r.Instance.State = provision.Queued, provision.Incomplete
 					return nil
 				}
+				if w.without.endlessLease {
+					return nil
+				}
 				return r.Expire()
 			}) == nil
 		}},
@@ -216,7 +227,11 @@ func workerSteps(i int, b bounds) []step {
 				return false
 			}
 			m.at.phase = "asked" // on disk before it is sent
-			switch err := w.held(m.at, goOn); {
+			may := goOn
+			if w.without.deafGoOn && w.request.State == provision.Lost {
+				may = release // a conflict
+			}
+			switch err := w.held(m.at, may); {
 			case err == nil:
 				m.at.phase, m.at.resumed = "allowed", false
 			case provision.KindOf(err) == provision.Conflict:
@@ -303,7 +318,7 @@ func workerSteps(i int, b bounds) []step {
 				return false
 			}
 			w.deaths++
-			m.up, m.gone = false, true
+			m.up, m.gone, w.wiped = false, true, true
 			return true
 		}),
 		could("comes back with an empty disk", func(w *world, m *machine) bool { // another machine under the same name
@@ -328,7 +343,7 @@ func workerSteps(i int, b bounds) []step {
 	}
 	for run := range b.runs {
 		all = append(all, could(fmt.Sprintf("is handed job %d", run+1), func(w *world, m *machine) bool { // a job comes any number of times
-			if !m.up || m.at.phase != "" || run >= len(w.runs) {
+			if !m.up || m.at.phase != "" || run >= len(w.runs) || w.without.oneDelivery && w.handed[run] {
 				return false
 			}
 			token := fmt.Sprintf("%s of run %d", name, run)
@@ -340,6 +355,9 @@ func workerSteps(i int, b bounds) []step {
 				return r.Claim(name, digestOf(token), time.Minute)
 			}) != nil {
 				return false
+			}
+			if w.without.oneDelivery {
+				w.handed[run] = true
 			}
 			m.at = execution{run: run, fence: w.runs[run].Fence, token: token, phase: "claimed"}
 			return true

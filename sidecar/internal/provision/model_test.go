@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +28,6 @@ type without struct {
 	reclaim      bool // a worker may claim again what it already applies
 
 	endlessLease bool // a lease never runs out
-	oneDelivery  bool // a job that was handed to somebody is handed to nobody else
 	deafGoOn     bool // who has not heard that it may apply is not told again once the run is lost
 }
 
@@ -74,13 +72,12 @@ type world struct {
 	recovers int
 	deaths   int
 	silences int
-	wiped    bool         // a machine was lost with its disk
-	handed   map[int]bool // jobs that somebody has claimed
+	wiped    bool // a machine was lost with its disk
 }
 
 func newWorld(without without, bounds bounds) world {
 	created := testkit.Created("orders", nil)
-	w := world{without: without, bounds: bounds, request: created.Request, instance: *created.Instance, now: created.Now(), machines: make([]machine, bounds.workers), handed: map[int]bool{}}
+	w := world{without: without, bounds: bounds, request: created.Request, instance: *created.Instance, now: created.Now(), machines: make([]machine, bounds.workers)}
 	for i := range w.machines {
 		w.machines[i].up = true
 	}
@@ -88,7 +85,6 @@ func newWorld(without without, bounds bounds) world {
 }
 
 func (w world) clone() world {
-	w.handed = maps.Clone(w.handed)
 	w.request.Steps = slices.Clone(w.request.Steps)
 	w.runs, w.machines, w.words = slices.Clone(w.runs), slices.Clone(w.machines), slices.Clone(w.words)
 	return w
@@ -343,7 +339,7 @@ func workerSteps(i int, b bounds) []step {
 	}
 	for run := range b.runs {
 		all = append(all, could(fmt.Sprintf("is handed job %d", run+1), func(w *world, m *machine) bool { // a job comes any number of times
-			if !m.up || m.at.phase != "" || run >= len(w.runs) || w.without.oneDelivery && w.handed[run] {
+			if !m.up || m.at.phase != "" || run >= len(w.runs) {
 				return false
 			}
 			token := fmt.Sprintf("%s of run %d", name, run)
@@ -355,9 +351,6 @@ func workerSteps(i int, b bounds) []step {
 				return r.Claim(name, digestOf(token), time.Minute)
 			}) != nil {
 				return false
-			}
-			if w.without.oneDelivery {
-				w.handed[run] = true
 			}
 			m.at = execution{run: run, fence: w.runs[run].Fence, token: token, phase: "claimed"}
 			return true

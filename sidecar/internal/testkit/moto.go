@@ -61,7 +61,7 @@ func (m *MotoServer) Start() {
 	if err := m.cmd.Start(); err != nil {
 		m.t.Fatalf("start moto: %v", err)
 	}
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(2 * time.Minute); ; { // a busy machine takes its time to read that much Python
 		res, err := http.Get(m.URL + "/moto-api/")
 		if err == nil {
 			res.Body.Close()

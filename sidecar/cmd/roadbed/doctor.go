@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -171,7 +172,8 @@ func (e *examination) examineNATS(c queue.Condition, err error, makesStreams boo
 	}
 }
 
-// private looks whether others than its owner can read a secret's file.
+// private looks whether others than its owner, and than a group that it was
+// given to, can read a secret's file.
 func (e *examination) private(name, file string) {
 	info, err := os.Stat(file)
 	switch {
@@ -179,9 +181,22 @@ func (e *examination) private(name, file string) {
 		return // whoever needs it says so
 	case err != nil:
 		e.fail(name, "give Roadbed's user the right to read "+file, "%v", err)
-	case info.Mode().Perm()&0o077 != 0:
+	case exposed(info.Mode().Perm(), owned(info)):
 		e.fail(name, "chmod 600 "+file, "%s is open to others (%04o)", filepath.Base(file), info.Mode().Perm())
 	}
+}
+
+// exposed reports whether a secret's file is open to others. What belongs to
+// somebody else and is ours to read by its group, as Kubernetes mounts secrets, is
+// not.
+func exposed(mode fs.FileMode, ours bool) bool {
+	return mode&0o027 != 0 || ours && mode&0o070 != 0
+}
+
+// owned reports whether a file is this user's own.
+func owned(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || int(stat.Uid) == os.Geteuid()
 }
 
 // oneLineOf is an error in one line.

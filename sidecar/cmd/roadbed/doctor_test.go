@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -362,6 +363,19 @@ func TestTheDoctorSeesThatADiskIsFull(t *testing.T) {
 	var e examination
 	e.examineRoom("/data", 0, os.ErrPermission)
 	wantsOnly(t, e, "warn disk", "/data")
+}
+
+func TestTheDoctorTakesSecretsAsKubernetesMountsThem(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		mode fs.FileMode
+		ours bool
+		want bool
+	}{{0o600, true, false}, {0o400, true, false}, {0o640, true, true}, {0o440, false, false}, {0o460, false, true}, {0o444, false, true}, {0o604, true, true}} {
+		if got := exposed(test.mode, test.ours); got != test.want {
+			t.Errorf("a file of mode %04o, ours %t: open to others %t, want %t", test.mode, test.ours, got, test.want)
+		}
+	}
 }
 
 func TestTheDoctorSaysWhatToDoUnderEachLineAndFails(t *testing.T) {

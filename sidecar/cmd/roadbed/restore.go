@@ -35,7 +35,7 @@ func (s *sidecar) mindRestore(ctx context.Context) error {
 	if err != nil || len(unknown) == 0 {
 		return err
 	}
-	s.log.Error("everything is paused: the database is older than its events", "event", last.ID, "type", last.Type(), "at", last.At)
+	s.log.Error("everything is paused: the database is older than its events", "event_id", last.ID, "type", last.Type(), "at", last.At)
 	_, err = s.store.BeginPause(ctx, provision.Pause{
 		ID: provision.NewID(), Kind: provision.PauseEverything, Reason: restoreReason, By: restoreSubject,
 	})

@@ -111,6 +111,7 @@ func TestRoad(t *testing.T) {
 	r.wantMade(name, 1, 2)
 	r.audit()
 	r.wantPublished()
+	r.wantLogs(request.Id.String())
 }
 
 // warm has the worker initialise the offering's module, which it does once.

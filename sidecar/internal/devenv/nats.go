@@ -8,6 +8,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
+// store is more than the limits of all of Roadbed's streams together, in bytes.
+const store = 16 << 30
+
 // NATSUser is who may use a server and the subjects that it may use; nil lists
 // are all.
 type NATSUser struct {
@@ -31,7 +34,8 @@ func StartNATS(dir string, port int, users ...NATSUser) (*server.Server, error) 
 	}
 	ns, err := server.NewServer(&server.Options{
 		ServerName: "roadbed-dev", Host: "127.0.0.1", Port: port, Users: known,
-		JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, MaxPayload: 256 << 10,
+		// By itself it takes three quarters of what is free, and a nearly full disk would have no stream of events.
+		JetStream: true, StoreDir: dir, JetStreamMaxStore: store, NoSigs: true, NoLog: true, MaxPayload: 256 << 10,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS: %w", err)

@@ -250,7 +250,7 @@ func (n *Notifier) attempt(ctx context.Context, notice provision.Notice, about s
 	}
 	n.errors.WithLabelValues(notice.Channel).Inc()
 	again := min(rest, n.Backoff<<min(notice.Attempts, 20))
-	log := n.Log.With("channel", notice.Channel, "event", notice.Event.Type(), "event_id", notice.Event.ID, "err", err)
+	log := n.Log.With("channel", notice.Channel, "type", notice.Event.Type(), "event_id", notice.Event.ID, "err", err)
 	if notice.Attempts+1 >= tries {
 		again = -1
 		log.Error("notice given up; see roadbed notifications failed")

@@ -186,7 +186,7 @@ func fetchUpTo(source jetstream.Consumer, most int, group string, options ...jet
 // settle tells NATS what became of a message. Where that does not arrive the
 // message comes again, which its taker must bear anyhow.
 func (q *Queue) settle(msg jetstream.Msg, err error) {
-	log := q.log.With("subject", msg.Subject())
+	log := q.log.With("nats_subject", msg.Subject())
 	switch decide(err, deliveries(msg)) {
 	case done:
 		err = msg.Ack()

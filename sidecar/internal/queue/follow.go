@@ -58,7 +58,7 @@ func (q *Queue) FollowEvents(ctx context.Context, f Follow, see func(FollowedEve
 				place.after = meta.Sequence.Stream
 				event, readErr := readEvent(msg.Subject(), msg.Headers(), msg.Data())
 				if readErr != nil {
-					q.log.Warn("event not understood", "subject", msg.Subject(), "err", readErr)
+					q.log.Warn("event not understood", "nats_subject", msg.Subject(), "err", readErr)
 					continue
 				}
 				see(FollowedEvent{Event: event, Number: meta.Sequence.Stream})

@@ -27,6 +27,11 @@ const maxMessage = 128 << 10 // bytes
 
 const gib = 1 << 30
 
+// Store is what a NATS server must let JetStream keep on disk, in bytes: the sum
+// of the streams' limits, which it reserves. A server that is told nothing takes
+// three quarters of what is free when it starts.
+const Store = 10 * gib
+
 // streams are what Ensure makes. Ages are long enough to outlive a weekend's
 // outage of the sidecar; whatever is older is published again from the database.
 func streams(replicas int) []jetstream.StreamConfig {
@@ -105,7 +110,11 @@ func (q *Queue) mend(ctx context.Context, stream string, err error) bool {
 		_, err = q.js.Stream(ctx, stream)
 		missing = errors.Is(err, jetstream.ErrStreamNotFound)
 	}
-	if !missing || q.Ensure(ctx) != nil {
+	if !missing {
+		return false
+	}
+	if err := q.Ensure(ctx); err != nil {
+		q.log.Warn("streams are missing and cannot be made", "stream", stream, "err", err)
 		return false
 	}
 	q.log.Warn("streams were missing and are made again", "stream", stream)

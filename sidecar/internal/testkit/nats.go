@@ -144,7 +144,7 @@ func (s *NATSServer) begin() {
 	s.t.Helper()
 	options := &server.Options{
 		ServerName: s.Name(), Host: "127.0.0.1", Port: s.port, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: s.dir, MaxPayload: 256 << 10, Users: s.users(), NoAuthUser: everyone,
+		JetStream: true, StoreDir: s.dir, JetStreamMaxStore: queue.Store, MaxPayload: 256 << 10, Users: s.users(), NoAuthUser: everyone,
 	}
 	if s.peers != nil {
 		options.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: s.routes}

@@ -274,6 +274,7 @@ func TestAllow(t *testing.T) {
 	t.Parallel()
 	bundle := load(t)
 	ann := provision.Principal{Subject: "user:default/ann", Groups: []string{"group:default/payments", "user:default/ann"}, Actor: "plugin:scaffolder"}
+	herself := provision.Principal{Subject: ann.Subject, Groups: ann.Groups}
 	pat := provision.Principal{Subject: "user:default/pat", Groups: []string{"group:default/platform-team", "user:default/pat"}}
 	catalog := provision.Principal{Subject: "plugin:catalog"}
 	scaffolder := provision.Principal{Subject: "plugin:scaffolder"}
@@ -292,7 +293,8 @@ func TestAllow(t *testing.T) {
 		"a member reads their team's":               {ann, provision.VerbRead, payments, ""},
 		"a member does not read another team's":     {ann, provision.VerbRead, checkout, checkout + " and the platform team may read"},
 		"a member cancels their team's":             {ann, provision.VerbCancel, payments, ""},
-		"a member opens their team's credentials":   {ann, provision.VerbOpenCredentials, payments, ""},
+		"a member opens their team's credentials":   {herself, provision.VerbOpenCredentials, payments, ""},
+		"a template does not open them for her":     {ann, provision.VerbOpenCredentials, payments, "by people themselves"},
 		"a member does not list all":                {ann, provision.VerbListAll, "", "group:default/platform-team"},
 		"the platform team asks for any team":       {pat, provision.VerbSubmit, checkout, ""},
 		"the platform team reads any team's":        {pat, provision.VerbRead, checkout, ""},

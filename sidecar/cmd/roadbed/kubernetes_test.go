@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -54,8 +55,8 @@ type container struct {
 	Name string   `yaml:"name"`
 	Args []string `yaml:"args"`
 	Env  []struct {
-		Name string    `yaml:"name"`
-		From yaml.Node `yaml:"valueFrom"`
+		Name  string `yaml:"name"`
+		Value string `yaml:"value"`
 	} `yaml:"env"`
 	EnvFrom  []yaml.Node `yaml:"envFrom"`
 	Security struct {
@@ -143,7 +144,7 @@ func TestKubernetesStartsWhatTheBinaryTakes(t *testing.T) {
 				if env.Name != "POD" && !known[env.Name] {
 					t.Errorf("%s: no flag of roadbed is told by %s", run.Name, env.Name)
 				}
-				t.Setenv(env.Name, "postgres://localhost/roadbed")
+				t.Setenv(env.Name, mounted(t, root, run, cmp.Or(env.Value, "postgres://localhost/roadbed")))
 			}
 			args := make([]string, len(run.Args))
 			for i, arg := range run.Args {
@@ -186,7 +187,7 @@ func mounted(t *testing.T, root string, run container, arg string) string {
 	}
 	here := filepath.Join(root, path)
 	folder := here
-	if !strings.Contains(arg, "-dir=") {
+	if path != "/etc/roadbed/keys" {
 		folder = filepath.Dir(here)
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {

@@ -73,6 +73,7 @@ test.each([
 test('fields and values are written for people', () => {
   expect(formatField('storage_gb')).toBe('Storage GB');
   expect(formatField('multi_az')).toBe('Multi AZ');
+  expect(formatField('db_instance_id')).toBe('DB instance ID');
   expect(formatValue(true)).toBe('yes');
   expect(formatValue('')).toBe('none');
   expect(formatValue({ max_connections: 200, log: true })).toBe('max_connections = 200, log = yes');

@@ -127,8 +127,11 @@ export function formatValue(value: unknown): string {
   return parts.join(', ') || 'none';
 }
 
-/** formatField writes a field's name: "storage_gb" is "storage GB". */
+// What is written in capitals wherever it stands alone.
+const CAPITALS = /\b(gb|url|az|arn|db|id|iam|cpu)\b/gi;
+
+/** formatField writes a field's name: "storage_gb" is "Storage GB". */
 export function formatField(name: string): string {
-  const words = name.replaceAll('_', ' ').replace(/\bgb\b/i, 'GB').replace(/\burl\b/i, 'URL').replace(/\baz\b/i, 'AZ').replace(/\barn\b/i, 'ARN');
+  const words = name.replaceAll('_', ' ').replace(CAPITALS, word => word.toUpperCase());
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -111,7 +111,8 @@ test('shows what would happen to how many, the gravest first', async () => {
 
 test('approves what loses something only once that was typed', async () => {
   const sidecar = shown(aCampaign());
-  sidecar.on(`POST /campaigns/${ID}/groups/bbbb/approve`, aCampaign({ groups: [{ ...LOSES, approved_by: 'user:default/pat', approved_at: '2026-05-04T14:41:00Z' }] }));
+  const approved = aCampaign({ groups: [{ ...LOSES, approved_by: 'user:default/pat', approved_at: '2026-05-04T14:41:00Z' }] });
+  sidecar.change(`GET /campaigns/${ID}`, `POST /campaigns/${ID}/groups/bbbb/approve`, approved);
   renderPage(<CampaignPage id={ID} />, { sidecar });
   await userEvent.click(await screen.findByRole('button', { name: 'Approve replace postgres database (name)' }));
   const approve = await screen.findByRole('button', { name: 'Approve for 2 resources' });
@@ -124,7 +125,7 @@ test('approves what loses something only once that was typed', async () => {
 
 test('shows why it has halted, and resumes', async () => {
   const halted = aCampaign({ state: 'halted', reason: '1 upgrade failed: dev/orders' });
-  const sidecar = shown(halted).on(`POST /campaigns/${ID}/resume`, aCampaign({ state: 'running', ring: 0 }));
+  const sidecar = shown(halted).change(`GET /campaigns/${ID}`, `POST /campaigns/${ID}/resume`, aCampaign({ state: 'running', ring: 0 }));
   renderPage(<CampaignPage id={ID} />, { sidecar });
   expect(await screen.findByText('Halted: 1 upgrade failed: dev/orders')).toBeInTheDocument();
   await userEvent.click(screen.getByRole('button', { name: 'Resume' }));
@@ -141,7 +142,8 @@ test('offers nothing to do to whoever may not roll out', async () => {
 
 test('a team opts out on the page, until a date and for a reason', async () => {
   const sidecar = shown(aCampaign({ may_roll_out: false }));
-  sidecar.on(
+  sidecar.change(
+    `GET /campaigns/${ID}`,
     `POST /campaigns/${ID}/opt-out`,
     aCampaign({ may_roll_out: false, opt_outs: [{ owner: 'group:default/payments', until: '2999-05-11T14:40:00Z', by: 'user:default/ann', reason: 'sale' }] }),
   );

@@ -39,6 +39,14 @@ export class SidecarDouble {
     return this;
   }
 
+  /** change sets the answer to a change of what `read` gives, which from then on is what `read` gives, however often it is asked. */
+  change(read: string, route: string, after: object): this {
+    return this.on(route, () => {
+      this.on(read, after);
+      return json(after);
+    });
+  }
+
   /** byDefault sets the answer to a route that has none. */
   byDefault(route: string, answer: object): this {
     return this.answers.has(route) ? this : this.on(route, answer);

@@ -124,7 +124,7 @@ test('a link is picked among what is ready in the same environment, by name', as
   const field = await screen.findByRole('combobox', { name: 'Upstream' });
   expect(field).toHaveValue('mails');
   await userEvent.clear(field);
-  expect((await screen.findAllByRole('option')).map(option => option.textContent)).toEqual(['mails', 'jobs']);
+  expect((await screen.findAllByRole('option')).map(option => option.textContent)).toEqual(['jobs', 'mails']);
   await userEvent.click(screen.getByRole('option', { name: 'jobs' }));
   await userEvent.click(submit());
   await waitFor(() => expect(asked(sidecar)).toHaveLength(1));

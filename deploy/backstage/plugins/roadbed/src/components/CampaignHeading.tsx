@@ -93,7 +93,7 @@ export function CampaignHeading({ campaign, onChanged }: { campaign: Campaign; o
       {campaign.opt_outs.map(({ owner, until, by, reason }) => (
         <Notice key={owner} kind="info" title={`${formatOwner(owner)} has opted out: ${reason}`}>
           <Text as="p" variant="body-small" className={classes.line}>
-            By {formatOwner(by)}; it ends <Deadline at={until} />.
+            By <Who entityRef={by} />; it ends <Deadline at={until} />.
           </Text>
         </Notice>
       ))}

@@ -34,14 +34,6 @@ func TestKeysRotateWithoutLosingAnything(t *testing.T) {
 			t.Fatalf("roadbed %v: %d, %s", args, code, problems.String())
 		}
 	}
-	restart := func() {
-		t.Helper()
-		worker.stop()
-		r.sidecar.stop()
-		r.sidecar.start()
-		r.untilReady()
-		worker.start()
-	}
 	same := func(when string) {
 		t.Helper()
 		got, err := r.as(ann).Credentials(t.Context(), *request.InstanceId)
@@ -52,13 +44,13 @@ func TestKeysRotateWithoutLosingAnything(t *testing.T) {
 	for _, holder := range []string{"sidecar", "local"} {
 		roadbed("keys", "rotate", "--dir", r.path("keys"), "--holder", holder)
 	}
-	restart()
+	r.restartWith(worker)
 	same("with new keys beside the older ones")
 	roadbed("keys", "rewrap", "--database", r.database, "--keys-dir", r.path("keys"), "--environments", r.path("environments"))
 	for _, holder := range []string{"sidecar", "local"} {
 		roadbed("keys", "retire", "--dir", r.path("keys"), "--holder", holder)
 	}
-	restart()
+	r.restartWith(worker)
 	same("with the new keys alone")
 	update, err := r.as(ann).Update(t.Context(), "larger", *request.InstanceId, provision.Parameters{"storage_gb": 120})
 	if err != nil {
@@ -140,21 +132,13 @@ func TestARewrapThatIsKilledIsTakenUpAgain(t *testing.T) {
 			t.Errorf("half sealed anew, the older keys of %s were retired: %d %s", holder, code, said)
 		}
 	}
-	restart := func() {
-		t.Helper()
-		worker.stop()
-		r.sidecar.stop()
-		r.sidecar.start()
-		r.untilReady()
-		worker.start()
-	}
 	same := func(when string) {
 		t.Helper()
 		if got, err := r.as(ann).Credentials(t.Context(), *request.InstanceId); err != nil || got["password"] != before["password"] {
 			t.Errorf("%s the credentials are not what they were (%v)", when, err)
 		}
 	}
-	restart()
+	r.restartWith(worker)
 	same("half sealed anew")
 	if code, said := roadbed(rewrap...); code != exitOK {
 		t.Fatal(said)
@@ -164,7 +148,7 @@ func TestARewrapThatIsKilledIsTakenUpAgain(t *testing.T) {
 			t.Errorf("retire the older keys of %s: %d %s", holder, code, said)
 		}
 	}
-	restart()
+	r.restartWith(worker)
 	same("with the new keys alone")
 }
 
@@ -199,4 +183,14 @@ func TestDoorPublishesKeysThatDoNotSign(t *testing.T) {
 	if len(first) != 2 || first[0] != second[1] || first[1] != second[0] || slices.Equal(first, second) {
 		t.Errorf("the key sets have %v and then %v; want both keys in each, the one that signs first", first, second)
 	}
+}
+
+// restartWith restarts the sidecar and a worker, as who has been given other keys.
+func (r *road) restartWith(worker *process) {
+	r.t.Helper()
+	worker.stop()
+	r.sidecar.stop()
+	r.sidecar.start()
+	r.untilReady()
+	worker.start()
 }

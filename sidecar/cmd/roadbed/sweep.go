@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/google/uuid"
 
@@ -79,21 +78,17 @@ func (c *operatorSweepCommand) Run(ctx context.Context, out io.Writer) error {
 		answer, err := conn.Instance(ctx, id)
 		return answer.Instance, err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		return printJSON(out, strays)
-	case len(strays) == 0:
-		fmt.Fprintf(out, "All %d things that are tagged in %s belong to an instance.\n", len(all), environment.Name)
-		return nil
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "THING\tINSTANCE\tWHY")
-	for _, s := range strays {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", s.ARN, s.Instance, s.Why)
+	err = listing[stray]{
+		none:  fmt.Sprintf("All %d things that are tagged in %s belong to an instance.", len(all), environment.Name),
+		heads: "THING\tINSTANCE\tWHY",
+		row:   func(s stray) []any { return []any{s.ARN, s.Instance, s.Why} },
+	}.print(out, strays, c.JSON)
+	if err != nil || c.JSON || len(strays) == 0 {
+		return err
 	}
-	_ = table.Flush() // out is the terminal; nothing to do
 	fmt.Fprintf(out, "\n%d of %d. Look at each before you delete it, or have an instance take it over (docs/recovery.md).\n", len(strays), len(all))
 	return nil
 }

@@ -1,14 +1,12 @@
 import { useState } from 'react';
 import { useApi, useAppNavigate, useRouteRef } from '@backstage/frontend-plugin-api';
 import { Button, Dialog, DialogBody, DialogFooter, DialogHeader, Select, Text, TextField } from '@backstage/ui';
-import { explainError } from '../api/explainError';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Drift, Instance } from '../api/types';
 import { useAction } from '../hooks/useAction';
 import { newIdempotencyKey } from '../idempotencyKey';
 import { requestRouteRef } from '../routes';
-import { Notice } from './Notice';
-import { Problem } from './Problem';
+import { Refusal } from './Refusal';
 import classes from './Drift.module.css';
 
 /** DriftAnswer is what an owner does about drift. */
@@ -59,8 +57,6 @@ function Form({ instance, drift, answer, onClose, onSuppressed }: Props) {
     const asked = await api.answerDrift(instance.id, answer, cause, key);
     navigate(requestRoute?.({ id: asked.id }) ?? '/');
   });
-  const refused = send.error === undefined ? undefined : explainError(send.error);
-  const known = refused && (refused.status === 403 || refused.status === 409);
   return (
     <>
       <DialogHeader>{TITLES[answer]}</DialogHeader>
@@ -74,8 +70,7 @@ function Form({ instance, drift, answer, onClose, onSuppressed }: Props) {
             <TextField label="Reason" value={typed} onChange={setTyped} maxLength={1000} isRequired />
           </>
         )}
-        {refused && known && <Notice kind="info" alert title={refused.message} />}
-        {refused && !known && <Problem what="your answer" error={send.error} />}
+        <Refusal error={send.error} />
       </DialogBody>
       <DialogFooter>
         <Button variant="secondary" onPress={onClose}>

@@ -1,13 +1,11 @@
 import { useState } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { Button, Dialog, DialogBody, DialogFooter, DialogHeader, Select, Text, TextField } from '@backstage/ui';
-import { explainError } from '../api/explainError';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { Campaign } from '../api/types';
 import { formatOwner } from '../format';
 import { useAction } from '../hooks/useAction';
-import { Notice } from './Notice';
-import { Problem } from './Problem';
+import { Refusal } from './Refusal';
 import classes from './CampaignPage.module.css';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -45,8 +43,6 @@ function Form({ campaign, teams, onClose, onOptedOut }: Props) {
     const until = new Date(Date.now() + Number(days) * DAY_MS).toISOString();
     onOptedOut(await api.optOut(campaign.id, { owner, until, reason }));
   });
-  const refused = send.error === undefined ? undefined : explainError(send.error);
-  const known = refused && (refused.status === 403 || refused.status === 409);
   const count = campaign.members.filter(member => member.owner === owner).length;
   return (
     <>
@@ -66,8 +62,7 @@ function Form({ campaign, teams, onClose, onOptedOut }: Props) {
         )}
         <Select label="Until" options={PERIODS} value={days} onChange={chosen => setDays(String(chosen))} />
         <TextField label="Reason" value={typed} onChange={setTyped} maxLength={500} isRequired />
-        {refused && known && <Notice kind="info" alert title={refused.message} />}
-        {refused && !known && <Problem what="your answer" error={send.error} />}
+        <Refusal error={send.error} />
       </DialogBody>
       <DialogFooter>
         <Button variant="secondary" onPress={onClose}>

@@ -1,12 +1,10 @@
 import { useState } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { Button, Dialog, DialogBody, DialogFooter, DialogHeader, Select, Text, TextField } from '@backstage/ui';
-import { explainError } from '../api/explainError';
 import { roadbedApiRef } from '../api/RoadbedApi';
 import type { UnusedFinding } from '../api/types';
 import { useAction } from '../hooks/useAction';
-import { Notice } from './Notice';
-import { Problem } from './Problem';
+import { Refusal } from './Refusal';
 import classes from './Unused.module.css';
 
 /** UnusedAnswerKind is how its owner answers that something is unused. */
@@ -47,8 +45,6 @@ function Form({ finding, kind, onClose, onAnswered }: Props) {
     await api.answerUnused(finding.id, kind, { until, reason });
     onAnswered();
   });
-  const refused = send.error === undefined ? undefined : explainError(send.error);
-  const known = refused && (refused.status === 403 || refused.status === 409);
   return (
     <>
       <DialogHeader>{needed ? `Until when is ${finding.name} needed?` : `Snooze ${finding.name}?`}</DialogHeader>
@@ -58,8 +54,7 @@ function Form({ finding, kind, onClose, onAnswered }: Props) {
         </Text>
         <Select label="Until" options={PERIODS} value={days} onChange={chosen => setDays(String(chosen))} />
         <TextField label={needed ? 'What it is needed for' : 'Reason'} value={typed} onChange={setTyped} maxLength={1000} isRequired={needed} />
-        {refused && known && <Notice kind="info" alert title={refused.message} />}
-        {refused && !known && <Problem what="your answer" error={send.error} />}
+        <Refusal error={send.error} />
       </DialogBody>
       <DialogFooter>
         <Button variant="secondary" onPress={onClose}>
